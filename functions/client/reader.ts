@@ -1,0 +1,22 @@
+import type { GroupResource, KubeObject } from '../machinery/object.ts';
+
+/**
+ * Cached, read-only view of one cluster for controllers and the scheduler: decoded objects that must not be mutated.
+ * It may lag behind the API; every write therefore carries its precondition. Adapters: informer-reader.ts (list and
+ * watch through a Client) and store/replica-reader.ts (replicas of the store, where the process has them).
+ */
+export interface Reader {
+  readonly cluster: string;
+  get<T extends KubeObject>(resource: GroupResource, namespace: string, name: string): Promise<T | undefined>;
+  list<T extends KubeObject>(resource: GroupResource, select?: ReaderSelection): Promise<readonly T[]>;
+  /** Objects whose metadata.ownerReferences hold this uid. */
+  ownedBy<T extends KubeObject>(resource: GroupResource, uid: string): Promise<readonly T[]>;
+}
+
+export interface ReaderSelection {
+  namespace?: string;
+  /** Equality and set requirements, as machinery/selectors parses them. */
+  matches?: (labels: Record<string, string>) => boolean;
+  /** One extracted field, such as spec.nodeName. */
+  field?: { name: string; value: string };
+}

@@ -1,0 +1,18 @@
+/** Time and ids are inputs: everything that waits or stamps takes this port. Adapters: system.ts, simulated.ts. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Resolves after `ms`, or rejects with the signal's reason when aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls back after `ms` unless the returned function is called first. */
+  after(ms: number, callback: () => void): () => void;
+  /** A random UUID (v4), or a seeded one under simulation. */
+  uuid(): string;
+  /** A number in [0, 1). */
+  random(): number;
+}
+
+/** RFC 3339 with whole seconds, as metav1.Time is written. */
+export const timestamp = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+/** RFC 3339 with microseconds, as metav1.MicroTime is written. */
+export const microTimestamp = (ms: number): string => `${new Date(ms).toISOString().slice(0, 23)}000Z`;

@@ -1,0 +1,66 @@
+import type { Reader } from '../client/reader.ts';
+import type { GroupResource, GroupVersionResource, KubeObject, ObjectKey } from '../machinery/object.ts';
+
+/** Milliseconds since the epoch, given by the runner's clock: decide() reads no other. */
+export type Instant = number;
+
+/** Which changes of which resource map to which keys of this controller. Pure; `previous` is what the change replaced. */
+export interface Watch {
+  resource: GroupResource;
+  keys(change: { object: KubeObject; previous?: KubeObject; deleted: boolean }): string[];
+}
+
+/**
+ * One reconciler. The key says only *look here*; messages may come twice, late or out of order, and a second run of the
+ * same key changes nothing. decide() is pure: same observed and now, same plan.
+ */
+export interface Controller<Observed> {
+  name: string;
+  watches: Watch[];
+  /** Reads everything decide() needs; undefined when there is nothing to do for this key. */
+  observe(read: Reader, key: ObjectKey): Promise<Observed | undefined>;
+  decide(observed: Observed, now: Instant): Plan;
+}
+
+export interface Plan {
+  writes: PlannedWrite[];
+  events?: EventDraft[];
+  /** Look again after this long, even if nothing changes. */
+  again?: { afterMs: number };
+}
+
+/** Every write says what it believed; a lost race drops the rest of the plan and requeues the key. */
+export type PlannedWrite =
+  | { op: 'create'; resource: GroupVersionResource; object: KubeObject; onExists?: 'ignore' | 'conflict' }
+  | {
+      op: 'update';
+      resource: GroupVersionResource;
+      /** Its resourceVersion is the precondition. */
+      object: KubeObject;
+      subresource?: 'status' | 'finalize' | 'approval';
+    }
+  | {
+      op: 'patch';
+      resource: GroupVersionResource;
+      target: ObjectKey;
+      /** JSON merge patch; the runner adds uid (and resourceVersion where given) as preconditions. */
+      merge: Record<string, unknown>;
+      expects: { uid: string; resourceVersion?: string };
+      subresource?: 'status' | 'scale';
+    }
+  | {
+      op: 'delete';
+      resource: GroupVersionResource;
+      target: ObjectKey;
+      expects: { uid: string; resourceVersion?: string };
+      propagation?: 'Orphan' | 'Background' | 'Foreground';
+      gracePeriodSeconds?: number;
+    };
+
+/** An events.k8s.io-style note about an object; the runner aggregates and rate-limits them. */
+export interface EventDraft {
+  regarding: KubeObject;
+  type: 'Normal' | 'Warning';
+  reason: string;
+  message: string;
+}

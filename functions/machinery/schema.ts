@@ -1,0 +1,61 @@
+import type { Json } from './object.ts';
+
+/**
+ * The shape of a value, for built-in types (compiled from facts/facts.json) and custom resources (compiled from their
+ * structural schema) alike. Decoding, pruning, defaulting, strategic merge, server-side apply, OpenAPI and protobuf all
+ * walk it. Schemas may be cyclic (JSONSchemaProps): `ref` resolves on first use.
+ */
+export type Schema = ObjectSchema | MapSchema | ListSchema | ScalarSchema | AnySchema;
+
+export interface ObjectSchema {
+  type: 'object';
+  /** Short name in facts.json (`core.v1.PodSpec`); '' for an anonymous object of a custom resource. */
+  name: string;
+  fields: Record<string, Field>;
+  /** x-kubernetes-map-type: atomic. */
+  atomic: boolean;
+  /** Unknown fields are kept and not reported (x-kubernetes-preserve-unknown-fields, RawExtension). */
+  preserveUnknown: boolean;
+  /** x-kubernetes-embedded-resource. */
+  embedded: boolean;
+}
+export interface MapSchema {
+  type: 'map';
+  values: Schema;
+  atomic: boolean;
+}
+export interface ListSchema {
+  type: 'list';
+  items: Schema;
+  listType: 'atomic' | 'set' | 'map';
+  /** Keys of a listType map, in order. */
+  keys: string[];
+}
+export interface ScalarSchema {
+  type: 'string' | 'integer' | 'number' | 'boolean';
+  /** int32, int64, double, byte, date-time, quantity, int-or-string, micro-time, duration... */
+  format: string;
+  enum?: string[];
+}
+/** Anything goes, kept as it is (FieldsV1, RawExtension contents, a preserved subtree). */
+export interface AnySchema {
+  type: 'any';
+}
+
+export interface Field {
+  schema: Schema;
+  required: boolean;
+  /** Static default, deep-copied where the field is absent. */
+  default?: Json;
+  /** True where Go's zero value stands for absent (no pointer, no omitempty): upstream encodes it even when unset. */
+  zero: boolean;
+  /** Strategic merge patch: patchStrategy and patchMergeKey. */
+  patch?: { strategies: ('merge' | 'replace' | 'retainKeys')[]; mergeKey: string };
+}
+
+/** What a decode found besides the value. Paths as upstream writes them: `spec.containers[0].foo`. */
+export interface Decoded<T> {
+  value: T;
+  /** `unknown field "spec.foo"`, `duplicate field "spec.x"`: for fieldValidation Warn and Strict. */
+  strict: string[];
+}

@@ -1,0 +1,44 @@
+import type { Change, Domain, Indexed, Revision, Stored } from './store.ts';
+
+/** Selects by namespace, labels and extracted fields, without decoding anything. */
+export interface Selection {
+  /** '' or absent: all namespaces. */
+  namespace?: string;
+  /** Called only where given. */
+  matches?: (key: string, index: Indexed) => boolean;
+}
+
+export type Followed =
+  | { type: 'change'; change: Change }
+  /** Everything up to this revision has been delivered. */
+  | { type: 'bookmark'; revision: Revision };
+
+/** One domain in memory as of one revision, advanced by the change log. Lists, watches, controllers read it. */
+export interface Replica {
+  readonly domain: Domain;
+  readonly revision: Revision;
+  readonly size: number;
+  /** Brings it up to the store's head, linearizably; returns the revision reached. */
+  fresh(): Promise<Revision>;
+  /** Waits until at least this revision has been applied (resourceVersion semantics "not older than"). */
+  atLeast(revision: Revision, timeoutMs: number): Promise<boolean>;
+  get(key: string): Stored | undefined;
+  /** In key order. */
+  list(select: Selection): Iterable<Stored>;
+  /** The keys and objects as of an older revision that the window still reaches; undefined when it does not. */
+  at(revision: Revision): ReadonlyMap<string, Stored> | undefined;
+  byOwner(uid: string): Iterable<Stored>;
+  byField(field: string, value: string): Iterable<Stored>;
+  /** Every change after a revision, in order, none missing, then whatever comes; 'expired' first when out of reach. */
+  follow(after: Revision, signal: AbortSignal): AsyncIterable<Followed> | 'expired';
+  /** Synchronous tail for fan-out: listener is called with each applied batch; returns its stop function. */
+  onApplied(listener: (changes: readonly Change[], revision: Revision) => void): () => void;
+}
+
+/** The replicas of a process: loaded on first use, least recently used go first, bounded in bytes. */
+export interface Replicas {
+  of(domain: Domain): Promise<Replica>;
+  /** Loaded already, or undefined: never loads. */
+  peek(domain: Domain): Replica | undefined;
+  close(): Promise<void>;
+}

@@ -1,0 +1,84 @@
+// What plays etcd. Adapters: memory.ts, sqlite.ts, dynamodb.ts; test/contract/store.ts holds what all of them promise.
+
+/** Revisions are totally ordered within a domain and mean nothing across domains. */
+export interface Domain {
+  cluster: string;
+  group: string;
+  resource: string;
+}
+
+/** Ordered within a domain; a decimal string on the wire (metadata.resourceVersion). 0 means "nothing yet". */
+export type Revision = bigint;
+
+/** The few fields that selectors and indexes need, extracted once by the writer so that no reader decodes for them. */
+export interface Indexed {
+  labels: Record<string, string>;
+  /** Field-selector values of the resource: `metadata.name` is not in it (the key has it), `spec.nodeName` is. */
+  fields: Record<string, string>;
+  /** uids of metadata.ownerReferences. */
+  owners: string[];
+}
+
+export interface Stored {
+  /** `namespace/name`, or `name` where cluster-scoped. */
+  key: string;
+  revision: Revision;
+  /** UTF-8 JSON of the object in its storage version, resourceVersion included. Never mutated. */
+  bytes: Uint8Array;
+  index: Indexed;
+}
+
+/** One committed change. A delete carries the last state, with the revision of the delete. */
+export interface Change {
+  type: 'put' | 'delete';
+  stored: Stored;
+  /** What the change replaced; absent on a create, and where the adapter no longer has it (then `previousIndex` may). */
+  previous?: Stored;
+  /** Selector fields of what was replaced, always present when something was. */
+  previousIndex?: Indexed;
+}
+
+/** `bytes` is called once, with the revision the write gets, so that resourceVersion stands inside the object. */
+export type Write =
+  | { op: 'create'; key: string; index: Indexed; bytes: (revision: Revision) => Uint8Array }
+  | { op: 'update'; key: string; expected: Revision; index: Indexed; bytes: (revision: Revision) => Uint8Array }
+  | { op: 'delete'; key: string; expected: Revision; bytes?: (revision: Revision) => Uint8Array };
+
+/** A lost race is an outcome, with what won. A failure of the store itself throws. */
+export type Outcome =
+  | { ok: true; stored: Stored; created: boolean }
+  | { ok: false; reason: 'exists' | 'changed' | 'missing'; current?: Stored }
+  | { ok: false; reason: 'too-large' | 'full' | 'throttled'; message: string };
+
+/** Where a scan goes on: after this key; '' starts. Keys come in byte order. */
+export interface Page {
+  items: Stored[];
+  /** Last key of a page that was cut by `limit`; absent at the end. */
+  next?: string;
+}
+
+export interface Store {
+  get(domain: Domain, key: string): Promise<Stored | undefined>;
+  /** Items in key order at no fixed revision: to fill a replica, which then catches up by `changes`. */
+  scan(domain: Domain, after: string, limit: number): Promise<Page>;
+  /** Every write gets its own outcome, in order; the adapter batches. Durable when it resolves. */
+  commit(domain: Domain, writes: Write[]): Promise<Outcome[]>;
+  /** The newest revision given out; linearizable. */
+  head(domain: Domain): Promise<Revision>;
+  /** Changes after a revision, in order, none missing; 'compacted' when the log no longer reaches back that far. */
+  changes(domain: Domain, after: Revision, limit: number): Promise<Change[] | 'compacted'>;
+  /** Resolves when there may be changes after `after`, or when aborted. */
+  wake(domain: Domain, after: Revision, signal: AbortSignal): Promise<void>;
+  /** Drops log entries so that at most `keep` stay per domain. */
+  compact(domain: Domain, keep: number): Promise<void>;
+  /** Domains that hold at least one object or log entry, of one cluster. */
+  domains(cluster: string): Promise<Domain[]>;
+  /** Removes every key of a cluster. */
+  drop(cluster: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Committed changes of all domains, as the dispatcher gets them: in process here, DynamoDB Streams in the cloud. */
+export interface CommitFeed {
+  subscribe(listener: (domain: Domain, changes: Change[]) => void): () => void;
+}
