@@ -11,6 +11,13 @@ export interface Reader {
   list<T extends KubeObject>(resource: GroupResource, select?: ReaderSelection): Promise<readonly T[]>;
   /** Objects whose metadata.ownerReferences hold this uid. */
   ownedBy<T extends KubeObject>(resource: GroupResource, uid: string): Promise<readonly T[]>;
+  /**
+   * Resolves when this view has seen `resourceVersion` of the resource type: true, or false after `timeoutMs`. How a
+   * runner waits for its own writes before it looks at the same key again.
+   */
+  atLeast(resource: GroupResource, resourceVersion: string, timeoutMs: number): Promise<boolean>;
+  /** Afterwards the view of this resource type is not older than the moment of the call (absence becomes a fact). */
+  fresh(resource: GroupResource): Promise<void>;
 }
 
 export interface ReaderSelection {

@@ -1,13 +1,25 @@
 import type { Reader } from '../client/reader.ts';
 import type { GroupResource, GroupVersionResource, KubeObject, ObjectKey } from '../machinery/object.ts';
+import type { Status } from '../machinery/status.ts';
 
 /** Milliseconds since the epoch, given by the runner's clock: decide() reads no other. */
 export type Instant = number;
 
-/** Which changes of which resource map to which keys of this controller. Pure; `previous` is what the change replaced. */
+/** What a watch is told: `previous` is what the change replaced, where it is known. */
+export interface WatchedChange {
+  resource: GroupResource;
+  object: KubeObject;
+  previous?: KubeObject;
+  deleted: boolean;
+}
+
+/**
+ * Which changes of which resource map to which keys of this controller. Keys that are not in the object itself (the
+ * services that select a pod) are looked up in the reader. `{ group: '*', resource: '*' }` watches every resource type.
+ */
 export interface Watch {
   resource: GroupResource;
-  keys(change: { object: KubeObject; previous?: KubeObject; deleted: boolean }): string[];
+  keys(change: WatchedChange, read: Reader): string[] | Promise<string[]>;
 }
 
 /**
@@ -16,6 +28,8 @@ export interface Watch {
  */
 export interface Controller<Observed> {
   name: string;
+  /** `source.component` of its events; `NAME-controller` where absent. */
+  component?: string;
   watches: Watch[];
   /** Reads everything decide() needs; undefined when there is nothing to do for this key. */
   observe(read: Reader, key: ObjectKey): Promise<Observed | undefined>;
@@ -27,10 +41,27 @@ export interface Plan {
   events?: EventDraft[];
   /** Look again after this long, even if nothing changes. */
   again?: { afterMs: number };
+  /** What to write when the API refused some of the writes (quota, admission, invalid); the key is retried with back-off. */
+  refused?: (failures: readonly Refusal[]) => PlannedWrite[];
 }
 
-/** Every write says what it believed; a lost race drops the rest of the plan and requeues the key. */
-export type PlannedWrite =
+export interface Refusal {
+  write: PlannedWrite;
+  status: Status;
+}
+
+/**
+ * Every write says what it believed; a lost race drops the rest of the plan and requeues the key. Neighbours of the same
+ * operation and resource type are independent and run side by side; anything else runs in order.
+ */
+export type PlannedWrite = WriteOperation & {
+  /** The event to record once the write is done, told what the API answered. Pure. */
+  done?: (result: KubeObject) => EventDraft | undefined;
+  /** The event to record when the API refuses the write. Pure. */
+  failed?: (status: Status) => EventDraft | undefined;
+};
+
+export type WriteOperation =
   | { op: 'create'; resource: GroupVersionResource; object: KubeObject; onExists?: 'ignore' | 'conflict' }
   | {
       op: 'update';
