@@ -6,6 +6,10 @@ export interface Selection {
   namespace?: string;
   /** Called only where given. */
   matches?: (key: string, index: Indexed) => boolean;
+  /** Only keys after this one, in byte order: where a list goes on. */
+  after?: string;
+  /** At most so many objects. */
+  limit?: number;
 }
 
 export type Followed =
@@ -23,13 +27,21 @@ export interface Replica {
   /** Waits until at least this revision has been applied (resourceVersion semantics "not older than"). */
   atLeast(revision: Revision, timeoutMs: number): Promise<boolean>;
   get(key: string): Stored | undefined;
-  /** In key order. */
-  list(select: Selection): Iterable<Stored>;
-  /** The keys and objects as of an older revision that the window still reaches; undefined when it does not. */
+  /** In key order; an array of its own, unmoved by later changes. */
+  list(select: Selection): readonly Stored[];
+  /**
+   * The keys and objects, in key order, as of an older revision that the window still reaches; undefined when it does
+   * not. Costs the whole domain: lists go by `listAt`.
+   */
   at(revision: Revision): ReadonlyMap<string, Stored> | undefined;
+  /** `list` as of an older revision (continue tokens, resourceVersionMatch=Exact); undefined when out of reach. */
+  listAt(revision: Revision, select: Selection): readonly Stored[] | undefined;
   byOwner(uid: string): Iterable<Stored>;
   byField(field: string, value: string): Iterable<Stored>;
-  /** Every change after a revision, in order, none missing, then whatever comes; 'expired' first when out of reach. */
+  /**
+   * Every change after a revision, in order, none missing, then whatever comes; 'expired' first when out of reach. Ends
+   * when aborted, and also when the follower falls behind the window: it then resumes from its last revision, or relists.
+   */
   follow(after: Revision, signal: AbortSignal): AsyncIterable<Followed> | 'expired';
   /** Synchronous tail for fan-out: listener is called with each applied batch; returns its stop function. */
   onApplied(listener: (changes: readonly Change[], revision: Revision) => void): () => void;

@@ -73,12 +73,17 @@ export interface Store {
   compact(domain: Domain, keep: number): Promise<void>;
   /** Domains that hold at least one object or log entry, of one cluster. */
   domains(cluster: string): Promise<Domain[]>;
-  /** Removes every key of a cluster. */
+  /** Removes every key of a cluster. Its domains start again above their old heads: whoever follows one gets 'compacted'. */
   drop(cluster: string): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Committed changes of all domains, as the dispatcher gets them: in process here, DynamoDB Streams in the cloud. */
+/**
+ * Committed changes of all domains, as the dispatcher gets them: in process here, DynamoDB Streams in the cloud. A store
+ * that is itself a feed calls the listeners in revision order, none missing, before `head` shows the change and before
+ * the commit that made it resolves.
+ */
 export interface CommitFeed {
-  subscribe(listener: (domain: Domain, changes: Change[]) => void): () => void;
+  /** `dropped` is called when a cluster's keys have been removed by `drop`. */
+  subscribe(listener: (domain: Domain, changes: Change[]) => void, dropped?: (cluster: string) => void): () => void;
 }
