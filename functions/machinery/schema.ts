@@ -47,8 +47,12 @@ export interface Field {
   required: boolean;
   /** Static default, deep-copied where the field is absent. */
   default?: Json;
-  /** True where Go's zero value stands for absent (no pointer, no omitempty): upstream encodes it even when unset. */
+  /** True where upstream encodes the field even when unset (a value struct, or no omitempty): {}, "", 0, false or null. */
   zero: boolean;
+  /** True for a Go pointer: an explicit zero value differs from absent, and null is its zero. */
+  pointer?: boolean;
+  /** True where an empty value ("", 0, false, [], {}) is the same as absent and is not encoded (a Go value with omitempty). */
+  dropEmpty?: boolean;
   /** Strategic merge patch: patchStrategy and patchMergeKey. */
   patch?: { strategies: ('merge' | 'replace' | 'retainKeys')[]; mergeKey: string };
 }
