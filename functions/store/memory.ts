@@ -118,8 +118,9 @@ export const createMemoryStore = (): Store & CommitFeed => {
     drop: async (cluster) => {
       const gone = [...tables].filter(([name]) => name.startsWith(`${cluster}/`));
       if (gone.length === 0) return;
-      const heads = gone.map(([, table]) => table.head);
-      floors.set(cluster, heads.reduce((a, b) => (a > b ? a : b)) + 1n);
+      let floor = floors.get(cluster) ?? 0n;
+      for (const [, table] of gone) if (table.head > floor) floor = table.head;
+      floors.set(cluster, floor + 1n);
       for (const [name] of gone) tables.delete(name);
       for (const { dropped } of listeners) dropped?.(cluster);
       for (const [, table] of gone) wakeAll(table);

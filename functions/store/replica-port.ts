@@ -43,8 +43,12 @@ export interface Replica {
    * when aborted, and also when the follower falls behind the window: it then resumes from its last revision, or relists.
    */
   follow(after: Revision, signal: AbortSignal): AsyncIterable<Followed> | 'expired';
-  /** Synchronous tail for fan-out: listener is called with each applied batch; returns its stop function. */
-  onApplied(listener: (changes: readonly Change[], revision: Revision) => void): () => void;
+  /**
+   * Synchronous tail for fan-out: called with each applied batch (empty when only the revision moved); returns its stop
+   * function. `expired` is called once, and the listener no more, when the history breaks (cluster dropped, log compacted
+   * past the replica): watches then end with 410.
+   */
+  onApplied(listener: (changes: readonly Change[], revision: Revision) => void, expired?: () => void): () => void;
 }
 
 /** The replicas of a process: loaded on first use, least recently used go first, bounded in bytes. */
