@@ -99,7 +99,7 @@ const patchOf = (flags: string[]): Field['patch'] => {
   if (text === undefined) return undefined;
   const m = /^([^(]*)(?:\((.*)\))?$/.exec(text);
   const strategies = (m?.[1] ?? '').split(',') as ('merge' | 'replace' | 'retainKeys')[];
-  return { strategies, ...(m?.[2] !== undefined && { mergeKey: m[2] }) };
+  return { strategies, mergeKey: m?.[2] ?? '' };
 };
 
 const defaultOf = (type: string, field: string, flags: string[], scope: Scope): Json | undefined => {

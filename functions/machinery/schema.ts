@@ -53,7 +53,7 @@ export interface Field {
   pointer?: boolean;
   /** True where an empty value ("", 0, false, [], {}) is the same as absent and is not encoded (a Go value with omitempty). */
   dropEmpty?: boolean;
-  /** Strategic merge patch: patchStrategy and patchMergeKey. */
+  /** Strategic merge patch: patchStrategy and patchMergeKey ('' where a strategy needs none). */
   patch?: { strategies: ('merge' | 'replace' | 'retainKeys')[]; mergeKey: string };
 }
 
