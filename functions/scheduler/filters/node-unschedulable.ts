@@ -1,0 +1,12 @@
+import type { Filter } from '../framework.ts';
+import { toleratedBy } from '../tolerations.ts';
+
+const TAINT = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
+
+/** NodeUnschedulable: a cordoned node takes only pods that tolerate it. */
+export const nodeUnschedulable: Filter<boolean> = {
+  name: 'NodeUnschedulable',
+  prepare: (pod) => (toleratedBy(pod.pod.spec?.tolerations, TAINT) ? undefined : true),
+  check: (_, { node }) =>
+    node.spec?.unschedulable ? [{ reason: 'node(s) were unschedulable', resolvable: false }] : [],
+};
