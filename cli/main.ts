@@ -1,0 +1,44 @@
+// The skiff command. Commands are loaded when called, so that none pays for another.
+import { CommandError } from './command.ts';
+
+interface Command {
+  summary: string;
+  load(): Promise<{ run(args: string[]): Promise<number> }>;
+}
+
+const commands: Record<string, Command> = {
+  demo: { summary: 'set everything up, run a real application, show it working', load: () => import('./demo/demo.ts') },
+  up: { summary: 'start the control plane and its nodes', load: () => import('./up.ts') },
+  down: { summary: 'stop everything that up started', load: () => import('./down.ts') },
+  status: { summary: 'what runs, and where', load: () => import('./status.ts') },
+  kubeconfig: { summary: 'print the kubeconfig', load: () => import('./kubeconfig.ts') },
+  image: { summary: 'build an image from files and load it into the nodes', load: () => import('./image-command.ts') },
+};
+
+const usage = (): string =>
+  ['usage: skiff COMMAND [options]', '', ...Object.entries(commands).map(([n, c]) => `  ${n.padEnd(12)}${c.summary}`)].join(
+    '\n',
+  );
+
+const main = async (): Promise<number> => {
+  const [name = '', ...args] = process.argv.slice(2);
+  if (name === '' || name === 'help' || name === '--help' || name === '-h') {
+    console.log(usage());
+    return name === '' ? 1 : 0;
+  }
+  const command = commands[name];
+  if (!command) {
+    console.error(`skiff: no command "${name}"\n\n${usage()}`);
+    return 1;
+  }
+  try {
+    return await (await command.load()).run(args);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    console.error(`skiff: ${error.message}`);
+    return error.exitCode;
+  }
+};
+
+process.exitCode = await main();
+if (process.exitCode !== 0) process.exit();
