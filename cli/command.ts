@@ -1,5 +1,5 @@
-import { resolve } from 'node:path';
 import { homedir } from 'node:os';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 /** Something the user is told in one line, without a stack. */
@@ -17,7 +17,8 @@ type Options = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options
 export const parse = <T extends Options>(args: string[], options: T, positionals = 0) => {
   try {
     const parsed = parseArgs({ args, options, allowPositionals: positionals > 0, strict: true });
-    if (parsed.positionals.length > positionals) throw new Error(`unexpected argument "${parsed.positionals[positionals]}"`);
+    if (parsed.positionals.length > positionals)
+      throw new Error(`unexpected argument "${parsed.positionals[positionals]}"`);
     return parsed;
   } catch (error) {
     throw new CommandError(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
@@ -29,7 +30,13 @@ export const dataDirectory = (given: string | boolean | undefined): string =>
   resolve(typeof given === 'string' && given !== '' ? given : `${homedir()}/.skiff`);
 
 /** A whole number within bounds, or one line that says what was wrong. */
-export const wholeNumber = (name: string, text: string | undefined, fallback: number, min: number, max: number): number => {
+export const wholeNumber = (
+  name: string,
+  text: string | undefined,
+  fallback: number,
+  min: number,
+  max: number,
+): number => {
   if (text === undefined) return fallback;
   const value = Number(text);
   if (!/^\d+$/.test(text) || value < min || value > max) {

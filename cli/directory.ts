@@ -35,7 +35,9 @@ export const readState = (directory: string): DirectoryState | undefined => {
   const raw: unknown = JSON.parse(readFileSync(statePath(directory), 'utf8'));
   const layout = (raw as { layout?: unknown }).layout;
   if (typeof layout === 'number' && layout > LAYOUT) {
-    throw new CommandError(`${directory} was written by a newer version of skiff (layout ${layout}, this one knows ${LAYOUT})`);
+    throw new CommandError(
+      `${directory} was written by a newer version of skiff (layout ${layout}, this one knows ${LAYOUT})`,
+    );
   }
   return stateSchema.parse(raw);
 };
@@ -45,7 +47,12 @@ export const isRunning = (state: DirectoryState | undefined): boolean =>
 
 export const writeState = (directory: string, state: Omit<DirectoryState, 'layout' | 'pid' | 'startedAt'>): void => {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const whole: DirectoryState = { ...state, layout: LAYOUT, pid: process.pid, startedAt: processStart(process.pid) ?? '' };
+  const whole: DirectoryState = {
+    ...state,
+    layout: LAYOUT,
+    pid: process.pid,
+    startedAt: processStart(process.pid) ?? '',
+  };
   writeFileSync(`${statePath(directory)}.tmp`, JSON.stringify(whole, undefined, 2));
   renameSync(`${statePath(directory)}.tmp`, statePath(directory));
 };

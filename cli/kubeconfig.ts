@@ -17,9 +17,7 @@ export const kubeconfigText = ({ server, caCert, token, name }: Access): string 
   stringify({
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [
-      { name, cluster: { server, 'certificate-authority-data': Buffer.from(caCert).toString('base64') } },
-    ],
+    clusters: [{ name, cluster: { server, 'certificate-authority-data': Buffer.from(caCert).toString('base64') } }],
     users: [{ name, user: { token } }],
     contexts: [{ name, context: { cluster: name, user: name } }],
     'current-context': name,

@@ -16,9 +16,11 @@ const commands: Record<string, Command> = {
 };
 
 const usage = (): string =>
-  ['usage: skiff COMMAND [options]', '', ...Object.entries(commands).map(([n, c]) => `  ${n.padEnd(12)}${c.summary}`)].join(
-    '\n',
-  );
+  [
+    'usage: skiff COMMAND [options]',
+    '',
+    ...Object.entries(commands).map(([n, c]) => `  ${n.padEnd(12)}${c.summary}`),
+  ].join('\n');
 
 const main = async (): Promise<number> => {
   const [name = '', ...args] = process.argv.slice(2);
