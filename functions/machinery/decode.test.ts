@@ -141,14 +141,24 @@ const schemaFor = (o: JsonObject): ObjectSchema | undefined => {
   return kindSchema(group, version, String(o.kind ?? ''));
 };
 
+/** Paths whose decoded value the recorded answer does not have. */
+const beyondOf = (mine: Json | undefined, theirs: Json | undefined, path: string): string[] => {
+  if (typeof mine !== 'object' || mine === null) return mine === theirs || /^"?</.test(String(theirs)) ? [] : [path];
+  if (typeof theirs !== 'object' || theirs === null) return [path];
+  return Object.keys(mine).flatMap((k) =>
+    beyondOf((mine as JsonObject)[k], (theirs as JsonObject)[k], `${path}.${Array.isArray(mine) ? '*' : k}`),
+  );
+};
+
 describe('recorded behaviour', () => {
   const creates = ['defaults', 'fieldvalidation', 'meta']
     .flatMap(recorded)
     .filter((s) => s.method === 'POST' && s.body !== undefined && s.contentType === undefined);
 
-  it('answers with the recorded shape but for dynamic rules', () => {
+  it('holds nothing that upstream does not, dynamic rules aside', () => {
     let same = 0;
     let all = 0;
+    const beyond: string[] = [];
     for (const step of creates) {
       const answer = step.expect.body;
       if (step.expect.status !== 201 || !answer) continue;
@@ -156,15 +166,16 @@ describe('recorded behaviour', () => {
       const schema = schemaFor(answer);
       if (!schema) continue;
       const decoded = decode(schema, body, { defaults: true }).value;
-      const part = (o: JsonObject) => JSON.stringify({ ...o, metadata: null, kind: null, apiVersion: null });
-      const sorted = (o: JsonObject) => part(decode(schema, o).value);
       all++;
-      if (sorted(decoded) === sorted(answer)) same++;
-      else if (process.env.VERBOSE) console.log(part(decoded), '\n', sorted(answer), '\n');
+      const extra = beyondOf(decoded, answer, '');
+      if (extra.length === 0) same++;
+      beyond.push(...extra.map((path) => `${answer.kind}${path}`));
     }
-    console.log(`static decode equals the recorded object in ${same} of ${all} creates`);
+    console.log(`the static decode stands within the recorded object in ${same} of ${all} creates`, [
+      ...new Set(beyond),
+    ]);
     expect(all).toBeGreaterThan(100);
-    expect(same / all).toBeGreaterThan(0.4);
+    expect(same / all).toBeGreaterThan(0.85);
   });
 
   it('keeps every recorded object as it is, in the recorded order of fields', () => {
