@@ -75,7 +75,9 @@ describe('decode', () => {
       template: { metadata: {}, spec: { containers: null } },
       strategy: {},
     });
-    expect(decode(schemaOf('rbac.v1.Role'), {}).value).toEqual({ metadata: {}, rules: null });
+    for (const role of [{}, { rules: [] }]) {
+      expect(decode(schemaOf('rbac.v1.Role'), role).value).toEqual({ metadata: {}, rules: null });
+    }
   });
 
   it('brings quantities, times and bytes into their canonical form', () => {
@@ -175,7 +177,7 @@ describe('recorded behaviour', () => {
       ...new Set(beyond),
     ]);
     expect(all).toBeGreaterThan(100);
-    expect(same / all).toBeGreaterThan(0.85);
+    expect(same / all).toBeGreaterThan(0.88);
   });
 
   it('keeps every recorded object as it is, in the recorded order of fields', () => {

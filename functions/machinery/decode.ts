@@ -72,12 +72,19 @@ interface Slot {
   inherited: boolean;
 }
 
+/** Upstream stores built-in kinds as protobuf, where an empty list or map is none: it comes back as null. */
+const emptyIsUnset = (field: Field): boolean => {
+  if (field.dropEmpty) return true;
+  if (!field.zero || field.pointer) return false;
+  return field.default !== undefined || field.schema.type === 'list' || field.schema.type === 'map';
+};
+
 const compileObject = (schema: ObjectSchema, self: Compiled): void => {
   const slots: Slot[] = Object.entries(schema.fields).map(([name, field]) => ({
     name,
     field,
     inner: compile(field.schema),
-    emptyIsUnset: field.dropEmpty === true || (field.zero && !field.pointer && field.default !== undefined),
+    emptyIsUnset: emptyIsUnset(field),
     inherited: name in Object.prototype,
   }));
   const struct = shortName(schema.name);
