@@ -71,7 +71,9 @@ for (const [type, fields] of Object.entries(facts.types)) {
   const cut = type.lastIndexOf('.');
   const own = fieldsOf(type.slice(0, cut), type.slice(cut + 1));
   // An alpha type may be declared as the stable one of the same name.
-  const found = own.length ? own : fieldsOf(type.slice(0, cut).replace(/v1(alpha|beta)\d+$/, 'v1'), type.slice(cut + 1));
+  const found = own.length
+    ? own
+    : fieldsOf(type.slice(0, cut).replace(/v1(alpha|beta)\d+$/, 'v1'), type.slice(cut + 1));
   const names = new Set(found.map((f) => f.replace(/[*!~]+$/, '')));
   for (const field of Object.keys(fields)) if (field && !names.has(field)) missing.push(`${type}.${field}`);
   const known = found.filter((f) => f.replace(/[*!~]+$/, '') in fields);
