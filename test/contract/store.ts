@@ -1,0 +1,365 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type {
+  Change,
+  CommitFeed,
+  Domain,
+  Indexed,
+  Outcome,
+  Store,
+  Stored,
+  Write,
+} from '../../functions/store/store.ts';
+
+/** One place to keep data, opened as often as a test wants. */
+export interface StorePlace {
+  open(): Promise<Store & Partial<CommitFeed>>;
+  /** Removes what the place holds. */
+  remove(): Promise<void>;
+}
+
+/** Cases that an adapter cannot pass, each with its reason. */
+export type Skips = Partial<Record<'durability' | 'feed', string>>;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+export const noIndex: Indexed = { labels: {}, fields: {}, owners: [] };
+export const body = (text: string) => (revision: bigint) => encoder.encode(`${revision}:${text}`);
+export const textOf = (stored: Stored | undefined): string => decoder.decode(stored?.bytes);
+export const create = (key: string, text = key, index = noIndex): Write => ({
+  op: 'create',
+  key,
+  index,
+  bytes: body(text),
+});
+const update = (key: string, expected: bigint, text: string, index = noIndex): Write => ({
+  op: 'update',
+  key,
+  expected,
+  index,
+  bytes: body(text),
+});
+const remove = (key: string, expected: bigint): Write => ({ op: 'delete', key, expected });
+
+const pods: Domain = { cluster: 'one', group: '', resource: 'pods' };
+const deployments: Domain = { cluster: 'one', group: 'apps', resource: 'deployments' };
+const elsewhere: Domain = { cluster: 'one-more', group: '', resource: 'pods' };
+
+const stored = (outcome: Outcome | undefined): Stored => {
+  if (!outcome?.ok)
+    throw new Error(`not ok: ${JSON.stringify(outcome, (_, v) => (typeof v === 'bigint' ? `${v}` : v))}`);
+  return outcome.stored;
+};
+const lost = (outcome: Outcome | undefined) => {
+  if (!outcome || outcome.ok) throw new Error('unexpectedly ok');
+  return { reason: outcome.reason, current: 'current' in outcome ? outcome.current?.revision : undefined };
+};
+const keysOf = (items: readonly Stored[]) => items.map((item) => item.key);
+const told = (changes: readonly Change[] | 'compacted') =>
+  changes === 'compacted' ? changes : changes.map((c) => `${c.type} ${c.stored.key} ${textOf(c.stored)}`);
+
+/** What every adapter of the store port promises. */
+export const storeContract = (name: string, place: () => StorePlace, skips: Skips = {}): void => {
+  describe(`store contract: ${name}`, () => {
+    let at: StorePlace;
+    let store: Store & Partial<CommitFeed>;
+    beforeEach(async () => {
+      at = place();
+      store = await at.open();
+    });
+    afterEach(async () => {
+      await store.close();
+      await at.remove();
+    });
+    const commit = async (write: Write, domain = pods) => (await store.commit(domain, [write]))[0];
+    const context: Context = { store: () => store, commit };
+
+    writes(context);
+    batches(context);
+    logs(context);
+    clusters(context);
+
+    it.skipIf(skips.feed)('feeds every change to subscribers, in order, before the commit resolves', async () => {
+      const seen: string[] = [];
+      const stop = store.subscribe?.((domain, changes) => {
+        seen.push(
+          ...changes.map((c) => `${domain.resource} ${c.type} ${c.stored.revision} ${c.previous?.revision ?? ''}`),
+        );
+      });
+      const first = stored(await commit(create('a')));
+      expect(seen).toEqual(['pods put 1 ']);
+      await Promise.all([commit(update('a', first.revision, 'b')), commit(create('x'), deployments)]);
+      await commit(remove('a', 2n));
+      expect(seen.filter((line) => line.startsWith('pods'))).toEqual([
+        'pods put 1 ',
+        'pods put 2 1',
+        'pods delete 3 2',
+      ]);
+      expect(seen).toContain('deployments put 1 ');
+      stop?.();
+      await commit(create('b'));
+      expect(seen.length).toBe(4);
+    });
+
+    it.skipIf(skips.durability)('finds everything again after it was closed', async () => {
+      const index = { labels: { app: 'ü' }, fields: { 'spec.nodeName': 'n' }, owners: ['u1', 'u2'] };
+      await store.commit(pods, [create('a/x', 'x', index), create('a/y'), remove('a/y', 2n), create('a/z')]);
+      await commit(create('d'), deployments);
+      await store.close();
+      store = await at.open();
+      expect(await store.head(pods)).toBe(4n);
+      expect(await store.get(pods, 'a/x')).toMatchObject({ key: 'a/x', revision: 1n, index });
+      expect(textOf(await store.get(pods, 'a/x'))).toBe('1:x');
+      expect(await store.get(pods, 'a/y')).toBeUndefined();
+      const told0 = told(await store.changes(pods, 0n, 10));
+      expect(told0).toEqual(['put a/x 1:x', 'put a/y 2:a/y', 'delete a/y 2:a/y', 'put a/z 4:a/z']);
+      expect(stored(await commit(create('a/w'))).revision).toBe(5n);
+      await store.compact(pods, 0);
+      await store.close();
+      store = await at.open();
+      expect(await store.head(pods)).toBe(5n);
+      expect(await store.changes(pods, 4n, 10)).toBe('compacted');
+      expect(keysOf((await store.scan(pods, '', 10)).items)).toEqual(['a/w', 'a/x', 'a/z']);
+      await store.drop('one');
+      await store.close();
+      store = await at.open();
+      expect(await store.domains('one')).toEqual([]);
+      expect(await store.get(pods, 'a/x')).toBeUndefined();
+      expect(stored(await commit(create('a/x'))).revision).toBeGreaterThan(5n);
+    });
+  });
+};
+
+interface Context {
+  store: () => Store & Partial<CommitFeed>;
+  commit(write: Write, domain?: Domain): Promise<Outcome | undefined>;
+}
+
+const writes = ({ store, commit }: Context): void => {
+  it('creates, and refuses to create twice', async () => {
+    const made = await commit(create('ns/a', 'first'));
+    expect(made).toMatchObject({ ok: true, created: true, stored: { key: 'ns/a', revision: 1n } });
+    expect(textOf(stored(made))).toBe('1:first');
+    expect(textOf(await store().get(pods, 'ns/a'))).toBe('1:first');
+    expect(lost(await commit(create('ns/a', 'second')))).toEqual({ reason: 'exists', current: 1n });
+    expect(textOf(await store().get(pods, 'ns/a'))).toBe('1:first');
+    expect(await store().head(pods)).toBe(1n);
+  });
+
+  it('updates at the expected revision only', async () => {
+    await commit(create('a'));
+    expect(await commit(update('a', 1n, 'two'))).toMatchObject({ ok: true, created: false, stored: { revision: 2n } });
+    expect(lost(await commit(update('a', 1n, 'three')))).toEqual({ reason: 'changed', current: 2n });
+    expect(lost(await commit(update('b', 1n, 'three')))).toEqual({ reason: 'missing', current: undefined });
+    expect(textOf(await store().get(pods, 'a'))).toBe('2:two');
+  });
+
+  it('deletes at the expected revision only, and tells the last state with the revision of the delete', async () => {
+    const index = { labels: { a: 'b' }, fields: { f: 'v' }, owners: ['o'] };
+    await commit(create('a', 'kept', index));
+    expect(lost(await commit(remove('a', 9n)))).toEqual({ reason: 'changed', current: 1n });
+    expect(lost(await commit(remove('b', 9n)))).toEqual({ reason: 'missing', current: undefined });
+    const gone = await commit(remove('a', 1n));
+    expect(gone).toMatchObject({ ok: true, created: false, stored: { key: 'a', revision: 2n, index } });
+    expect(textOf(stored(gone))).toBe('1:kept');
+    expect(await store().get(pods, 'a')).toBeUndefined();
+    expect(lost(await commit(remove('a', 1n)))).toEqual({ reason: 'missing', current: undefined });
+    await commit(create('a'));
+    const rewritten = await commit({ op: 'delete', key: 'a', expected: 3n, bytes: body('last') });
+    expect(textOf(stored(rewritten))).toBe('4:last');
+  });
+
+  it('gives the revision to the bytes once', async () => {
+    const asked: bigint[] = [];
+    const bytes = (revision: bigint) => {
+      asked.push(revision);
+      return encoder.encode('x');
+    };
+    await commit({ op: 'create', key: 'a', index: noIndex, bytes });
+    expect(asked).toEqual([1n]);
+  });
+
+  it('takes objects of 1.5 MB and refuses larger ones', async () => {
+    const large = new Uint8Array(1_572_864).map((_, i) => (i * 7919) % 251);
+    const made = await commit({ op: 'create', key: 'large', index: noIndex, bytes: () => large });
+    expect(stored(made).bytes.byteLength).toBe(large.byteLength);
+    const found = await store().get(pods, 'large');
+    expect(Buffer.compare(found?.bytes ?? Buffer.alloc(0), large)).toBe(0);
+    const over = await commit({ op: 'create', key: 'over', index: noIndex, bytes: () => new Uint8Array(1_572_865) });
+    expect(lost(over).reason).toBe('too-large');
+    expect(await store().get(pods, 'over')).toBeUndefined();
+    expect(told((await store().changes(pods, 0n, 10)) as Change[]).length).toBe(1);
+  });
+
+  it('a write whose bytes cannot be made leaves nothing, and those before it stand', async () => {
+    const fails = () => {
+      throw new Error('cannot be written');
+    };
+    const writes: Write[] = [create('a'), { op: 'create', key: 'b', index: noIndex, bytes: fails }, create('c')];
+    await expect(store().commit(pods, writes)).rejects.toThrow('cannot be written');
+    await commit(create('d'));
+    expect(keysOf((await store().scan(pods, '', 10)).items)).toEqual(['a', 'd']);
+    expect(await store().head(pods)).toBe(2n);
+  });
+};
+
+const batches = ({ store, commit }: Context): void => {
+  it('gives every write of a batch its own outcome, each seeing those before it', async () => {
+    await commit(create('old'));
+    const outcomes = await store().commit(pods, [
+      create('a'),
+      create('a', 'again'),
+      update('old', 1n, 'new'),
+      update('old', 1n, 'newer'),
+      remove('a', 2n),
+      create('a', 'back'),
+      remove('nothing', 1n),
+    ]);
+    expect(outcomes.map((o) => (o.ok ? `${o.stored.revision}` : o.reason))).toEqual([
+      '2',
+      'exists',
+      '3',
+      'changed',
+      '4',
+      '5',
+      'missing',
+    ]);
+    expect(lost(outcomes[1]).current).toBe(2n);
+    expect(lost(outcomes[3]).current).toBe(3n);
+    expect(textOf(await store().get(pods, 'a'))).toBe('5:back');
+    expect(await store().commit(pods, [])).toEqual([]);
+  });
+
+  it('lets exactly one of many writers win', async () => {
+    await commit(create('a'));
+    const tries = Array.from({ length: 32 }, (_, i) => commit(update('a', 1n, `w${i}`)));
+    const outcomes = await Promise.all(tries);
+    const winners = outcomes.filter((o) => o?.ok);
+    expect(winners.length).toBe(1);
+    const winner = stored(winners[0]);
+    for (const outcome of outcomes) {
+      if (!outcome?.ok) expect(lost(outcome)).toEqual({ reason: 'changed', current: winner.revision });
+    }
+    const creates = await Promise.all(Array.from({ length: 16 }, (_, i) => commit(create('n', `${i}`))));
+    expect(creates.filter((o) => o?.ok).length).toBe(1);
+    expect(textOf(await store().get(pods, 'a'))).toBe(textOf(winner));
+  });
+
+  it('counts to a hundred with concurrent writers that retry', async () => {
+    await commit({ op: 'create', key: 'n', index: noIndex, bytes: () => encoder.encode('0') });
+    const add = async () => {
+      for (let done = 0; done < 10; ) {
+        const now = await store().get(pods, 'n');
+        const next = `${Number(textOf(now)) + 1}`;
+        const bytes = () => encoder.encode(next);
+        const outcome = await commit({ op: 'update', key: 'n', expected: now?.revision ?? 0n, index: noIndex, bytes });
+        if (outcome?.ok) done++;
+      }
+    };
+    await Promise.all(Array.from({ length: 10 }, add));
+    expect(textOf(await store().get(pods, 'n'))).toBe('100');
+  });
+};
+
+const logs = ({ store, commit }: Context): void => {
+  it('tells changes in revision order, none missing, with what each replaced', async () => {
+    await Promise.all(Array.from({ length: 50 }, (_, i) => commit(create(`k${i}`))));
+    const changes = await store().changes(pods, 0n, 100);
+    if (changes === 'compacted') throw new Error('compacted');
+    expect(changes.length).toBe(50);
+    const revisions = changes.map((c) => c.stored.revision);
+    expect(revisions).toEqual([...revisions].sort((a, b) => (a < b ? -1 : 1)));
+    expect(new Set(keysOf(changes.map((c) => c.stored))).size).toBe(50);
+    const middle = revisions[24] ?? 0n;
+    const rest = await store().changes(pods, middle, 10);
+    expect(rest !== 'compacted' && rest.map((c) => c.stored.revision)).toEqual(revisions.slice(25, 35));
+    const head = await store().head(pods);
+    expect(await store().changes(pods, head, 10)).toEqual([]);
+    const index = { labels: { a: '1' }, fields: {}, owners: [] };
+    const made = stored(await commit(create('p', 'p', index)));
+    await commit(update('p', made.revision, 'q'));
+    const [replaced] = (await store().changes(pods, made.revision, 10)) as Change[];
+    expect(replaced?.previousIndex).toEqual(index);
+    if (replaced?.previous) expect(textOf(replaced.previous)).toBe(textOf(made));
+  });
+
+  it('says compacted for what the log no longer reaches, and keeps the objects', async () => {
+    for (let i = 0; i < 10; i++) await commit(create(`k${i}`));
+    await store().compact(pods, 4);
+    expect(await store().changes(pods, 0n, 100)).toBe('compacted');
+    expect(await store().changes(pods, 5n, 100)).toBe('compacted');
+    const kept = await store().changes(pods, 6n, 100);
+    expect(kept !== 'compacted' && keysOf(kept.map((c) => c.stored))).toEqual(['k6', 'k7', 'k8', 'k9']);
+    expect((await store().scan(pods, '', 100)).items.length).toBe(10);
+    expect(await store().head(pods)).toBe(10n);
+  });
+
+  it('wakes up who waits for a change', async () => {
+    const { signal } = new AbortController();
+    await commit(create('a'));
+    await store().wake(pods, 0n, signal);
+    const waits = store().wake(pods, 1n, signal);
+    await commit(create('b'));
+    await waits;
+    expect(await store().head(pods)).toBe(2n);
+  });
+
+  it('stops waiting when aborted', async () => {
+    const controller = new AbortController();
+    const waits = store().wake(pods, 0n, controller.signal);
+    controller.abort();
+    await waits;
+    await store().wake(pods, 0n, controller.signal);
+    expect(await store().head(pods)).toBe(0n);
+  });
+
+  it('scans in byte order of the keys, page by page', async () => {
+    const keys = ['b', 'a/b', 'a-b/c', 'a/a', 'a', 'ab', '\u{1f600}', '\uff5e', 'Z', 'é'];
+    await store().commit(
+      pods,
+      keys.map((key) => create(key)),
+    );
+    const sorted = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    const seen: string[] = [];
+    for (let after: string | undefined = ''; after !== undefined; ) {
+      const page = await store().scan(pods, after, 3);
+      expect(page.items.length).toBeLessThanOrEqual(3);
+      seen.push(...keysOf(page.items));
+      after = page.next;
+    }
+    expect(seen).toEqual(sorted);
+    expect(await store().scan(deployments, '', 3)).toEqual({ items: [] });
+  });
+};
+
+const clusters = ({ store, commit }: Context): void => {
+  it('keeps domains and clusters apart', async () => {
+    await commit(create('a', 'mine'));
+    await commit(create('b', 'mine'));
+    await commit(create('a', 'other'), elsewhere);
+    await commit(create('a', 'deployment'), deployments);
+    expect(textOf(await store().get(elsewhere, 'a'))).toBe('1:other');
+    expect(await store().head(elsewhere)).toBe(1n);
+    expect(await store().head(pods)).toBe(2n);
+    const found = await store().domains('one');
+    expect(found.map((d) => `${d.cluster} ${d.group} ${d.resource}`).sort()).toEqual([
+      'one  pods',
+      'one apps deployments',
+    ]);
+    expect(await store().domains('on')).toEqual([]);
+  });
+
+  it('drops a cluster and nothing else; its domains go on above their old heads', async () => {
+    await store().commit(pods, [create('a'), create('b')]);
+    await commit(create('d'), deployments);
+    await commit(create('a', 'other'), elsewhere);
+    await store().drop('one');
+    expect(await store().domains('one')).toEqual([]);
+    expect(await store().get(pods, 'a')).toBeUndefined();
+    expect((await store().scan(pods, '', 10)).items).toEqual([]);
+    expect(await store().changes(pods, 2n, 10)).toBe('compacted');
+    expect(textOf(await store().get(elsewhere, 'a'))).toBe('1:other');
+    expect(stored(await commit(create('a'))).revision).toBeGreaterThan(2n);
+    await store().drop('never-was');
+    expect(keysOf((await store().scan(pods, '', 10)).items)).toEqual(['a']);
+  });
+};
