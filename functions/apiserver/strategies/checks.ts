@@ -86,7 +86,7 @@ export const nonNegativeQuantity = (out: Causes, path: string, value: string): v
   if (signOf(value) < 0) out.push(cause.invalid(path, value, 'must be greater than or equal to 0'));
 };
 
-const SELECTOR_VALUES = 'must be specified when `operator` is \'In\' or \'NotIn\'';
+const SELECTOR_VALUES = "must be specified when `operator` is 'In' or 'NotIn'";
 
 /** A LabelSelector (metav1). Absent is valid. */
 export const checkSelector = (out: Causes, path: string, selector: LabelSelector | undefined): void => {
@@ -99,7 +99,9 @@ export const checkSelector = (out: Causes, path: string, selector: LabelSelector
       if (count === 0) out.push(cause.required(`${where}.values`, SELECTOR_VALUES));
     } else if (e.operator === 'Exists' || e.operator === 'DoesNotExist') {
       if (count > 0) {
-        out.push(cause.forbidden(`${where}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
+        out.push(
+          cause.forbidden(`${where}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"),
+        );
       }
     } else out.push(cause.invalid(`${where}.operator`, e.operator ?? '', 'not a valid selector operator'));
     checkLabelName(out, `${where}.key`, e.key);

@@ -7,7 +7,9 @@ export const checkSignerName = (out: Causes, path: string, name: string): void =
   if (!required(out, path, name)) return;
   const parts = name.split('/');
   if (parts.length !== 2) {
-    out.push(cause.invalid(path, name, 'must be a fully qualified domain and path of the form "example.com/signer-name"'));
+    out.push(
+      cause.invalid(path, name, 'must be a fully qualified domain and path of the form "example.com/signer-name"'),
+    );
     return;
   }
   const [domain = '', rest = ''] = parts;

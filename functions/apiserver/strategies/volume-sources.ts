@@ -39,7 +39,8 @@ const checkIscsi = (out: Causes, path: string, iscsi: NonNullable<Volume['iscsi'
   if (iscsi.iqn) iscsiName(out, `${path}.iqn`, iscsi.iqn);
   const lun = iscsi.lun ?? 0;
   if (lun < 0 || lun > 255) out.push(cause.invalid(`${path}.lun`, lun, 'must be between 0 and 255, inclusive'));
-  if ((iscsi.chapAuthDiscovery || iscsi.chapAuthSession) && !iscsi.secretRef) out.push(cause.required(`${path}.secretRef`));
+  if ((iscsi.chapAuthDiscovery || iscsi.chapAuthSession) && !iscsi.secretRef)
+    out.push(cause.required(`${path}.secretRef`));
   if (iscsi.initiatorName !== undefined) iscsiName(out, `${path}.initiatorname`, iscsi.initiatorName);
 };
 
@@ -63,7 +64,8 @@ const checkAzureDisk = (out: Causes, path: string, disk: NonNullable<Volume['azu
   oneOf(out, `${path}.kind`, disk.kind, ['Dedicated', 'Managed', 'Shared']);
   const prefix = disk.kind === 'Managed' ? '/subscriptions/' : 'https://';
   const uri = disk.diskURI ?? '';
-  if (disk.kind !== undefined && !uri.startsWith(prefix)) out.push(cause.notSupported(`${path}.diskURI`, uri, [prefix]));
+  if (disk.kind !== undefined && !uri.startsWith(prefix))
+    out.push(cause.notSupported(`${path}.diskURI`, uri, [prefix]));
 };
 
 const checkFlex = (out: Causes, path: string, options: Record<string, string> | undefined): void => {

@@ -23,7 +23,13 @@ const ENV_FIELDS = [
   'status.podIP',
   'status.podIPs',
 ];
-const VOLUME_FIELDS = ['metadata.annotations', 'metadata.labels', 'metadata.name', 'metadata.namespace', 'metadata.uid'];
+const VOLUME_FIELDS = [
+  'metadata.annotations',
+  'metadata.labels',
+  'metadata.name',
+  'metadata.namespace',
+  'metadata.uid',
+];
 const KNOWN_FIELDS = new Set([...ENV_FIELDS, ...VOLUME_FIELDS]);
 const SUBSCRIPT = /^(.*)\['([^']*)'\]$/;
 
@@ -37,7 +43,13 @@ export const checkFieldRef = (out: Causes, path: string, ref: ObjectFieldSelecto
     if (base === 'metadata.annotations') invalidEach(out, path, key, qualifiedName(key.toLowerCase()));
     else if (base === 'metadata.labels') invalidEach(out, path, key, qualifiedName(key));
     else {
-      out.push(cause.invalid(`${path}.fieldPath`, ref.fieldPath, `error converting fieldPath: field label does not support subscript`));
+      out.push(
+        cause.invalid(
+          `${path}.fieldPath`,
+          ref.fieldPath,
+          `error converting fieldPath: field label does not support subscript`,
+        ),
+      );
     }
     return;
   }
@@ -51,7 +63,14 @@ export const checkFieldRef = (out: Causes, path: string, ref: ObjectFieldSelecto
   if (!allowed.includes(field)) out.push(cause.notSupported(`${path}.fieldPath`, field, allowed));
 };
 
-const RESOURCES = ['limits.cpu', 'limits.ephemeral-storage', 'limits.memory', 'requests.cpu', 'requests.ephemeral-storage', 'requests.memory'];
+const RESOURCES = [
+  'limits.cpu',
+  'limits.ephemeral-storage',
+  'limits.memory',
+  'requests.cpu',
+  'requests.ephemeral-storage',
+  'requests.memory',
+];
 const SIZES = /^1(|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)$/;
 
 const checkDivisor = (out: Causes, path: string, ref: ResourceFieldSelector): void => {
@@ -60,11 +79,17 @@ const checkDivisor = (out: Causes, path: string, ref: ResourceFieldSelector): vo
   const cpu = ref.resource.endsWith('.cpu');
   if (cpu ? divisor === '1' || divisor === '1m' : SIZES.test(divisor)) return;
   const known = RESOURCES.includes(ref.resource) || /^(limits|requests)\.hugepages-/.test(ref.resource);
-  if (known) out.push(cause.invalid(`${path}.divisor`, ref.resource, 'the divisor is not supported with this resource'));
+  if (known)
+    out.push(cause.invalid(`${path}.divisor`, ref.resource, 'the divisor is not supported with this resource'));
 };
 
 /** A resourceFieldRef; a volume must also say of which container. */
-export const checkResourceRef = (out: Causes, path: string, ref: ResourceFieldSelector, use: 'env' | 'volume'): void => {
+export const checkResourceRef = (
+  out: Causes,
+  path: string,
+  ref: ResourceFieldSelector,
+  use: 'env' | 'volume',
+): void => {
   if (use === 'volume' && !ref.containerName) out.push(cause.required(`${path}.containerName`));
   else if (!ref.resource) out.push(cause.required(`${path}.resource`));
   else if (!RESOURCES.includes(ref.resource) && !/^(limits|requests)\.hugepages-/.test(ref.resource)) {

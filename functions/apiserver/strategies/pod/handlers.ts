@@ -1,10 +1,10 @@
 // Probes and lifecycle hooks.
-import type { Container, Lifecycle, LifecycleHandler, PodOS, Probe, ProbeHandler } from '../../../machinery/kinds.d.ts';
+import type { Container, Lifecycle, LifecycleHandler, PodOS, Probe } from '../../../machinery/kinds.d.ts';
 import { cause } from '../../../machinery/status.ts';
 import { type Causes, checkPortOrName, invalidEach, nonNegative, oneOf, required } from '../checks.ts';
 import { httpHeader } from '../names.ts';
 
-type Handler = LifecycleHandler & ProbeHandler;
+type Handler = LifecycleHandler & Pick<Probe, 'grpc'>;
 const HANDLERS = ['exec', 'httpGet', 'tcpSocket', 'grpc', 'sleep'] as const;
 
 const checkOne = (out: Causes, path: string, handler: Handler, name: string, grace: number | undefined): void => {

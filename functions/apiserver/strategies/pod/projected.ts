@@ -37,7 +37,9 @@ const checkToken = (out: Causes, volume: string, path: string, token: ServiceAcc
     out.push(cause.invalid(`${path}.expirationSeconds`, seconds, 'may not specify a duration less than 10 minutes'));
   }
   if (seconds > 2 ** 32) {
-    out.push(cause.invalid(`${path}.expirationSeconds`, seconds, 'may not specify a duration larger than 2^32 seconds'));
+    out.push(
+      cause.invalid(`${path}.expirationSeconds`, seconds, 'may not specify a duration larger than 2^32 seconds'),
+    );
   }
   if (required(out, `${volume}.path`, token.path)) nonReservedPath(out, `${volume}.path`, token.path);
 };

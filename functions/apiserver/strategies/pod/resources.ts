@@ -32,7 +32,11 @@ const QUOTA = new Set([
 ]);
 const isHugePage = (name: string): boolean => name.startsWith('hugepages-');
 const isStandard = (name: string): boolean =>
-  QUOTA.has(name) || COUNTED.has(name) || name === 'storage' || isHugePage(name) || name.startsWith('requests.hugepages-');
+  QUOTA.has(name) ||
+  COUNTED.has(name) ||
+  name === 'storage' ||
+  isHugePage(name) ||
+  name.startsWith('requests.hugepages-');
 /** Quota names: what pods and objects may be counted by. */
 export const isQuotaResource = (name: string): boolean =>
   QUOTA.has(name) || COUNTED.has(name) || isHugePage(name) || name.startsWith('requests.hugepages-');
@@ -89,7 +93,8 @@ const indivisible = (name: string, value: string): boolean => {
 };
 
 const checkPages = (out: Causes, path: string, name: string, value: string): void => {
-  if (indivisible(name, value)) out.push(cause.invalid(path, value, `${value} is not positive integer multiple of ${name}`));
+  if (indivisible(name, value))
+    out.push(cause.invalid(path, value, `${value} is not positive integer multiple of ${name}`));
 };
 
 const checkRequest = (out: Causes, path: string, name: string, value: string, limit: string | undefined): void => {
@@ -165,7 +170,8 @@ export const checkPodResources = (out: Causes, path: string, spec: PodSpec): voi
     out.push(cause.forbidden(where, 'may not be set for a windows pod'));
     return;
   }
-  if (resources.claims) out.push(cause.forbidden(`${where}.claims`, 'claims may not be set for Resources at pod-level'));
+  if (resources.claims)
+    out.push(cause.forbidden(`${where}.claims`, 'claims may not be set for Resources at pod-level'));
   checkRequirements(out, where, resources, new Set(), 'pod');
   for (const [name, sum] of aggregateContainers(spec, 'requests')) {
     const given = resources.requests?.[name];

@@ -69,7 +69,12 @@ export const checkNodeSelector = (out: Causes, path: string, selector: NodeSelec
   });
 };
 
-const checkKeys = (out: Causes, path: string, keys: readonly string[] | undefined, s: LabelSelector | undefined): void => {
+const checkKeys = (
+  out: Causes,
+  path: string,
+  keys: readonly string[] | undefined,
+  s: LabelSelector | undefined,
+): void => {
   if (!keys?.length) return;
   if (!s) out.push(cause.forbidden(path, 'must not be specified when labelSelector is not set'));
   else {
@@ -98,7 +103,9 @@ const checkMatchKeys = (out: Causes, path: string, term: LabelKeys): void => {
   }
   match.forEach((key, i) => {
     if (!mismatch.includes(key)) return;
-    out.push(cause.invalid(at(`${path}.matchLabelKeys`, i), key, 'exists in both matchLabelKeys and mismatchLabelKeys'));
+    out.push(
+      cause.invalid(at(`${path}.matchLabelKeys`, i), key, 'exists in both matchLabelKeys and mismatchLabelKeys'),
+    );
   });
 };
 

@@ -65,8 +65,10 @@ const checkWindowsOptions = (out: Causes, path: string, o: WindowsSecurityContex
   const parts = name.split('\\');
   const user = parts.at(-1) ?? '';
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  if (name === '' || /[\u0000-\u001f\u007f]/.test(name)) out.push(cause.invalid(where, name, 'runAsUserName is not valid'));
-  else if (parts.length > 2) out.push(cause.invalid(where, name, 'runAsUserName cannot contain more than one backslash'));
+  if (name === '' || /[\u0000-\u001f\u007f]/.test(name))
+    out.push(cause.invalid(where, name, 'runAsUserName is not valid'));
+  else if (parts.length > 2)
+    out.push(cause.invalid(where, name, 'runAsUserName cannot contain more than one backslash'));
   else if (user === '' || user.length > 104 || /["/\\:;|=,+*?<>@[\]]/.test(user) || /^[. ]+$/.test(user)) {
     out.push(cause.invalid(where, name, 'runAsUserName has an invalid User'));
   }

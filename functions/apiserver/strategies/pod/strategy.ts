@@ -1,0 +1,92 @@
+import type { Container, Pod, PodSpec } from '../../../machinery/kinds.d.ts';
+import type { KubeObject } from '../../../machinery/object.ts';
+import { compareQuantity, signOf } from '../../../machinery/quantity.ts';
+import { cause } from '../../../machinery/status.ts';
+import type { Strategy } from '../../registry.ts';
+import type { Causes } from '../checks.ts';
+import { podDefaults } from './defaults.ts';
+import { checkOnlyPod, checkPodAnnotations, checkPodSpec } from './spec.ts';
+import { checkPodUpdate } from './update.ts';
+import { podWarnings } from './warnings.ts';
+
+const COMPUTE = ['cpu', 'memory'] as const;
+
+/**
+ * The quality-of-service class: Guaranteed where every container's cpu and memory limits equal its requests, BestEffort
+ * where nothing is asked for, else Burstable. Pod-level resources decide alone where given (KEP-2837).
+ */
+export const qosClass = (spec: PodSpec): 'Guaranteed' | 'Burstable' | 'BestEffort' => {
+  const parts = spec.resources ? [spec.resources] : containersOf(spec).map((c) => c.resources);
+  let any = false;
+  let guaranteed = parts.length > 0;
+  for (const resources of parts) {
+    for (const name of COMPUTE) {
+      const request = resources?.requests?.[name];
+      const limit = resources?.limits?.[name];
+      if ((request && signOf(request) > 0) || (limit && signOf(limit) > 0)) any = true;
+      if (!limit || signOf(limit) === 0 || (request && compareQuantity(request, limit) !== 0)) guaranteed = false;
+    }
+  }
+  if (!any) return 'BestEffort';
+  return guaranteed ? 'Guaranteed' : 'Burstable';
+};
+
+const containersOf = (spec: PodSpec): Container[] => [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
+
+const validate = (object: KubeObject): Causes => {
+  const pod = object as Pod;
+  const out: Causes = [];
+  const spec = pod.spec ?? ({} as PodSpec);
+  checkPodAnnotations(out, 'metadata.annotations', pod.metadata.annotations, spec);
+  checkPodSpec(out, 'spec', spec, pod.metadata);
+  checkOnlyPod(out, 'spec', spec);
+  return out;
+};
+
+/** What holds when a pod is made and not later; an object that is not stored yet has no resourceVersion. */
+const checkCreate = (out: Causes, spec: PodSpec | undefined): void => {
+  if (spec?.ephemeralContainers?.length) {
+    out.push(cause.forbidden('spec.ephemeralContainers', 'cannot be set on create'));
+  }
+  if (spec?.nodeName && spec.schedulingGates?.length) {
+    out.push(cause.forbidden('spec.nodeName', 'cannot be set until all schedulingGates have been cleared'));
+  }
+};
+
+/** Pods: the rules of their spec, and what an update may change. */
+export const podStrategy: Strategy = {
+  defaults: podDefaults,
+  prepareForCreate: (object) => {
+    const pod = object as Pod;
+    pod.status = { phase: 'Pending', qosClass: qosClass(pod.spec ?? ({} as PodSpec)) };
+    // A negative grace period is taken as the shortest one.
+    if ((pod.spec?.terminationGracePeriodSeconds ?? 0) < 0 && pod.spec) pod.spec.terminationGracePeriodSeconds = 1;
+  },
+  prepareForUpdate: (next, old, ctx) => {
+    const pod = next as Pod;
+    const before = old as Pod;
+    if (ctx.subresource === '' && before.status) pod.status = before.status;
+    if (ctx.subresource === 'status' && pod.status && before.status?.qosClass) {
+      pod.status.qosClass = before.status.qosClass;
+    }
+  },
+  validate: (object, ctx) => {
+    const out = validate(object);
+    if (!object.metadata.resourceVersion && ctx.subresource === '') checkCreate(out, (object as Pod).spec);
+    return out;
+  },
+  validateUpdate: (next, old) => {
+    const out: Causes = [];
+    checkPodUpdate(out, next as Pod, old as Pod);
+    return out;
+  },
+  warnings: (object) => podWarnings((object as Pod).spec ?? ({} as PodSpec)),
+  graceSeconds: (object, requested) => {
+    const { spec, status } = object as Pod;
+    let seconds = requested ?? spec?.terminationGracePeriodSeconds ?? 0;
+    if (!spec?.nodeName) seconds = 0;
+    if (status?.phase === 'Failed' || status?.phase === 'Succeeded') seconds = 0;
+    return seconds < 0 ? 1 : seconds;
+  },
+  unconditionalUpdate: true,
+};
