@@ -24,7 +24,7 @@ const dial = (target: TunnelTarget, path: string, signal: AbortSignal): Promise<
   return new Promise((resolve, reject) => {
     const secure = url.protocol === 'https:';
     const req = secure
-      ? requestHttps(url, { headers, agent: false, ALPNProtocols: ['http/1.1'], ...(target.ca && { ca: target.ca }) })
+      ? requestHttps(url, { headers, agent: false, ...(target.ca && { ca: target.ca }) })
       : requestHttp(url, { headers, agent: false });
     const abort = () => req.destroy(new Error('stopped'));
     signal.addEventListener('abort', abort, { once: true });

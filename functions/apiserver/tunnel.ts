@@ -78,8 +78,14 @@ export const createTunnel = (options: TunnelOptions = {}): Tunnel => {
 
   const takeConnection = (caller: TunnelCaller, id: string, socket: Duplex, head: Buffer): void => {
     const wanted = waiting.get(id);
-    if (!wanted || wanted.cluster !== caller.cluster) return refuse(socket, '404 Not Found');
-    if (!caller.mayServe(wanted.node)) return refuse(socket, '403 Forbidden');
+    if (!wanted || wanted.cluster !== caller.cluster) {
+      refuse(socket, '404 Not Found');
+      return;
+    }
+    if (!caller.mayServe(wanted.node)) {
+      refuse(socket, '403 Forbidden');
+      return;
+    }
     waiting.delete(id);
     socket.write(switching);
     if (head.length) socket.unshift(head);

@@ -1,0 +1,259 @@
+import { timestamp } from '../functions/clock/clock.ts';
+import type {
+  ContainerState,
+  ContainerStatus,
+  Pod,
+  PodCondition,
+  PodStatus,
+  Container as SpecContainer,
+} from '../functions/machinery/kinds.d.ts';
+import { podConditions } from './conditions.ts';
+import type { PodPlan } from './decide.ts';
+import {
+  type ContainerKind,
+  currentSandbox,
+  isRunning,
+  isTerminal,
+  type ObservedPod,
+  runsOf,
+  specContainers,
+} from './observed.ts';
+import { backoffText, mayRestartAt, wantsRestart } from './restart.ts';
+import type { Container } from './runtime/runtime.ts';
+
+const time = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : timestamp(ms));
+
+const terminated = (run: Container, message: string | undefined): ContainerState => {
+  const startedAt = time(run.startedAt ?? run.createdAt);
+  const finishedAt = time(run.finishedAt ?? run.createdAt);
+  const text = message || run.message;
+  const exitCode = run.exitCode ?? 137;
+  return {
+    terminated: {
+      exitCode,
+      reason:
+        run.state === 'unknown' ? 'ContainerStatusUnknown' : (run.reason ?? (exitCode === 0 ? 'Completed' : 'Error')),
+      ...(text && { message: text }),
+      ...(startedAt && { startedAt }),
+      ...(finishedAt && { finishedAt }),
+      containerID: run.id,
+    },
+  };
+};
+
+/** Where the pod stands before its containers: what a container that never ran waits for. */
+const waitingReason = (o: ObservedPod, kind: ContainerKind, initialized: boolean): string =>
+  kind !== 'ephemeral' && !initialized && specContainers(o.pod).some((s) => s.kind === 'init' || s.kind === 'sidecar')
+    ? 'PodInitializing'
+    : 'ContainerCreating';
+
+const waitingState = (o: ObservedPod, name: string, fallback: string): ContainerState => {
+  const setback = o.setbacks.get(name) ?? o.setbacks.get('');
+  if (setback && setback.reason !== 'FailedMount' && setback.reason !== 'FailedCreatePodSandBox') {
+    return { waiting: { reason: setback.reason, ...(setback.message && { message: setback.message }) } };
+  }
+  return { waiting: { reason: fallback } };
+};
+
+const mountsOf = (container: SpecContainer): Pick<ContainerStatus, 'volumeMounts'> =>
+  container.volumeMounts?.length
+    ? {
+        volumeMounts: container.volumeMounts.map((m) => ({
+          name: m.name,
+          mountPath: m.mountPath,
+          ...(m.readOnly && { readOnly: true, recursiveReadOnly: 'Disabled' }),
+        })),
+      }
+    : {};
+
+const resourcesOf = (container: SpecContainer): Pick<ContainerStatus, 'resources' | 'allocatedResources'> => ({
+  ...(container.resources?.requests && { allocatedResources: container.resources.requests }),
+  ...(container.resources && Object.keys(container.resources).length > 0 && { resources: container.resources }),
+});
+
+const crashLoop = (o: ObservedPod, run: Container, name: string): ContainerState => {
+  const { metadata } = o.pod;
+  const who = `${metadata.name}_${metadata.namespace}(${metadata.uid})`;
+  const message = `back-off ${backoffText(run)} restarting failed container=${name} pod=${who}`;
+  return { waiting: { reason: 'CrashLoopBackOff', message } };
+};
+
+/** Kubelet's convertStatusToAPIStatus for one container, from its runs, newest first. */
+const containerStatus = (
+  o: ObservedPod,
+  kind: ContainerKind,
+  container: SpecContainer,
+  initialized: boolean,
+  now: number,
+): ContainerStatus => {
+  const [run, previous] = runsOf(o.sandboxes, container.name);
+  const probe = run && o.probes.get(run.id);
+  const lastState: ContainerState = previous ? terminated(previous, o.messages.get(previous.id)) : {};
+  const fixed = { name: container.name, ...mountsOf(container), ...resourcesOf(container) };
+  if (!run) {
+    const state = waitingState(o, container.name, waitingReason(o, kind, initialized));
+    const image = container.image ?? '';
+    return { ...fixed, image, imageID: '', ready: false, started: false, restartCount: 0, state, lastState };
+  }
+  const known = { ...fixed, image: container.image ?? run.image, imageID: run.imageId, containerID: run.id };
+  const restartCount = run.attempt;
+  if (isRunning(run)) {
+    const isStarted = container.startupProbe ? (probe?.started ?? false) : true;
+    const passes = container.readinessProbe ? (probe?.ready ?? false) : true;
+    const startedAt = time(run.startedAt ?? run.createdAt);
+    const state: ContainerState = { running: { ...(startedAt && { startedAt }) } };
+    const ready = kind === 'init' || kind === 'ephemeral' ? false : isStarted && passes && !probe?.failed;
+    return { ...known, ready, started: isStarted, restartCount, state, lastState };
+  }
+  const ended = terminated(run, o.messages.get(run.id));
+  const done = { ...known, restartCount, started: false };
+  const willRestart =
+    !isTerminal(o.pod) &&
+    !o.pod.metadata.deletionTimestamp &&
+    !o.gone &&
+    !(kind === 'init' && run.exitCode === 0) &&
+    wantsRestart(o.pod, kind, container, run.exitCode ?? 137);
+  const setback = o.setbacks.get(container.name);
+  if (willRestart && setback) {
+    return { ...done, ready: false, state: waitingState(o, container.name, setback.reason), lastState: ended };
+  }
+  if (willRestart && mayRestartAt(run) > now) {
+    return { ...done, ready: false, state: crashLoop(o, run, container.name), lastState: ended };
+  }
+  return { ...done, ready: kind === 'init' && run.exitCode === 0, state: ended, lastState };
+};
+
+const initDone = (status: ContainerStatus, kind: ContainerKind): boolean =>
+  kind === 'sidecar' ? status.started === true : status.state?.terminated?.exitCode === 0;
+
+/** Kubelet's getPhase. A terminal phase stays. */
+const phaseOf = (pod: Pod, initialized: boolean, inits: ContainerStatus[], mains: ContainerStatus[]): string => {
+  const policy = pod.spec?.restartPolicy ?? 'Always';
+  if (!initialized) {
+    const sidecars = new Set(
+      (pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always').map((c) => c.name),
+    );
+    const broken = inits.some((s) => !sidecars.has(s.name) && (s.state?.terminated?.exitCode ?? 0) !== 0);
+    return broken && policy === 'Never' ? 'Failed' : 'Pending';
+  }
+  const ends = mains.map((s) => s.state?.terminated ?? (s.state?.waiting ? s.lastState?.terminated : undefined));
+  if (mains.some((s, i) => s.state?.waiting && !ends[i])) return 'Pending';
+  if (mains.some((s) => s.state?.running)) return 'Running';
+  const succeeded = ends.every((end) => end?.exitCode === 0);
+  if (pod.metadata.deletionTimestamp) return succeeded ? 'Succeeded' : 'Failed';
+  const waiting = mains.some((s) => s.state?.waiting);
+  if (policy === 'Always' || waiting) return 'Running';
+  if (succeeded) return 'Succeeded';
+  return policy === 'Never' ? 'Failed' : 'Running';
+};
+
+/** Whether the init containers (and sidecars) let the containers run: once one has run, for the sandbox's whole life. */
+const isInitialized = (o: ObservedPod, inits: { kind: ContainerKind; status: ContainerStatus }[]): boolean =>
+  inits.every((i) => initDone(i.status, i.kind)) ||
+  (currentSandbox(o.sandboxes)?.containers.some((c) => o.pod.spec?.containers.some((s) => s.name === c.name)) ?? false);
+
+const statusesOf = (o: ObservedPod, now: number) => {
+  const specs = specContainers(o.pod);
+  const isInit = (s: (typeof specs)[number]) => s.kind === 'init' || s.kind === 'sidecar';
+  const inits = specs
+    .filter(isInit)
+    .map((s) => ({ kind: s.kind, status: containerStatus(o, s.kind, s.container, false, now) }));
+  const initialized = isInitialized(o, inits);
+  const of = (kind: ContainerKind) =>
+    specs.filter((s) => s.kind === kind).map((s) => containerStatus(o, kind, s.container, initialized, now));
+  return { inits, initialized, mains: of('container'), ephemeral: of('ephemeral') };
+};
+
+/**
+ * The status that the API should hold for what was observed: phase, conditions, container statuses, addresses. Pure; all
+ * from the runtime and the previous status, so that an agent that restarts writes the same. API convention: "Spec and
+ * Status"; the pod lifecycle page for phases.
+ */
+export const podStatus = (o: ObservedPod, plan: Pick<PodPlan, 'fail'>, now: number): PodStatus => {
+  const { pod } = o;
+  const { inits, initialized, mains, ephemeral } = statusesOf(o, now);
+  const before = pod.status ?? {};
+  const sandbox = currentSandbox(o.sandboxes);
+  const ips = pod.spec?.hostNetwork ? (sandbox ? o.hostIPs : []) : (sandbox?.ips ?? []);
+  const addresses = ips.length > 0 ? ips : (before.podIPs ?? []).map((p) => p.ip);
+  const fail = plan.fail;
+  const phase = isTerminal(pod)
+    ? (before.phase ?? 'Failed')
+    : fail
+      ? 'Failed'
+      : phaseOf(
+          pod,
+          initialized,
+          inits.map((i) => i.status),
+          mains,
+        );
+  const generation = pod.metadata.generation;
+  const status: PodStatus = {
+    phase,
+    ...(fail ? { reason: fail.reason, message: fail.message } : {}),
+    startTime: before.startTime ?? timestamp(now),
+    ...(o.hostIPs[0] && { hostIP: o.hostIPs[0], hostIPs: o.hostIPs.map((ip) => ({ ip })) }),
+    ...(addresses[0] && { podIP: addresses[0], podIPs: addresses.map((ip) => ({ ip })) }),
+    ...(generation !== undefined && { observedGeneration: generation }),
+  };
+  if (!o.refused) {
+    if (inits.length > 0) status.initContainerStatuses = inits.map((i) => i.status);
+    status.containerStatuses = mains;
+    if (ephemeral.length > 0) status.ephemeralContainerStatuses = ephemeral;
+  }
+  const seen = { initialized, phase, inits: inits.map((i) => ({ ...i, done: initDone(i.status, i.kind) })), mains };
+  status.conditions = podConditions(o, seen, now);
+  return status;
+};
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
+const sorted = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, v]) => v !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([k, v]) => [k, sorted(v)]),
+  );
+};
+
+const owned: (keyof PodStatus)[] = [
+  'phase',
+  'reason',
+  'message',
+  'startTime',
+  'hostIP',
+  'hostIPs',
+  'podIP',
+  'podIPs',
+  'observedGeneration',
+  'initContainerStatuses',
+  'containerStatuses',
+  'ephemeralContainerStatuses',
+];
+
+/** The strategic merge patch that turns the old status into the new one, with the uid held; undefined when equal. */
+export const statusPatch = (pod: Pod, next: PodStatus): Record<string, unknown> | undefined => {
+  const old = pod.status ?? {};
+  const status: Record<string, unknown> = {};
+  for (const field of owned) {
+    if (next[field] !== undefined && !same(old[field], next[field])) status[field] = next[field];
+  }
+  const changed = (next.conditions ?? []).filter((c) => {
+    const was = old.conditions?.find((o: PodCondition) => o.type === c.type);
+    return !same(was, c);
+  });
+  // A strategic merge keeps what is left out: a reason that no longer holds is removed by null.
+  const cleared = (c: PodCondition) => {
+    const was = old.conditions?.find((o) => o.type === c.type);
+    return {
+      ...c,
+      ...(was?.reason !== undefined && c.reason === undefined && { reason: null }),
+      ...(was?.message !== undefined && c.message === undefined && { message: null }),
+    };
+  };
+  if (changed.length > 0) status.conditions = changed.map(cleared);
+  if (Object.keys(status).length === 0) return undefined;
+  return { metadata: { uid: pod.metadata.uid }, status };
+};
