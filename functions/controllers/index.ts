@@ -1,0 +1,44 @@
+import type { Controller } from './controller.ts';
+import { deploymentController } from './deployment/deployment.ts';
+import { endpointsController } from './endpoints/endpoints.ts';
+import { endpointSliceController } from './endpoints/slices.ts';
+import { createGarbageCollector } from './garbagecollector.ts';
+import { jobOrphanController, jobTtlController } from './job/cleanup.ts';
+import { jobController } from './job/job.ts';
+import { createNamespaceController } from './namespace.ts';
+import { createRootCaController, serviceAccountController } from './namespace-defaults.ts';
+import { createNodeIpamController, type NodeIpamOptions } from './node-ipam.ts';
+import { createNodeLifecycleController, type NodeLifecycleOptions } from './nodelifecycle.ts';
+import { createPodGcController, type PodGcOptions } from './podgc.ts';
+import { replicaSetController } from './replicaset.ts';
+import type { ResourceTypes } from './resource-types.ts';
+import { taintEvictionController } from './taint-eviction.ts';
+
+export interface ControllersOptions extends NodeLifecycleOptions, NodeIpamOptions, PodGcOptions {
+  /** Every resource type of a cluster that can be listed and deleted, custom ones included. */
+  resourceTypes: ResourceTypes;
+  /** PEM of the authority that signs the API server's certificate. */
+  rootCa: (cluster: string) => string | Promise<string>;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: each controller has its own Observed, which only it sees
+export type AnyController = Controller<any>;
+
+/** The one list of controllers. */
+export const createControllers = (options: ControllersOptions): AnyController[] => [
+  createNamespaceController(options.resourceTypes),
+  serviceAccountController,
+  createRootCaController(options.rootCa),
+  deploymentController,
+  replicaSetController,
+  endpointsController,
+  endpointSliceController,
+  jobController,
+  jobOrphanController,
+  jobTtlController,
+  createNodeLifecycleController(options),
+  createNodeIpamController(options),
+  taintEvictionController,
+  createPodGcController(options),
+  createGarbageCollector(options.resourceTypes),
+];
