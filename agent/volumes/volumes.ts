@@ -6,7 +6,11 @@ export interface Volumes {
   /** Makes every volume of the pod ready. Throws RuntimeError FailedMount, saying which and why. Idempotent. */
   prepare(pod: Pod): Promise<void>;
   /** What one container mounts; `environment` serves subPathExpr. */
-  mounts(pod: Pod, container: SpecContainer, environment: ReadonlyMap<string, string>): Promise<ContainerSpec['mounts']>;
+  mounts(
+    pod: Pod,
+    container: SpecContainer,
+    environment: ReadonlyMap<string, string>,
+  ): Promise<ContainerSpec['mounts']>;
   /** Writes again what changed in ConfigMaps, Secrets, labels and tokens; called about once a minute and on changes. */
   refresh(pod: Pod): Promise<void>;
   /** Unmounts and removes everything of a pod. Idempotent. */

@@ -1,0 +1,119 @@
+import { mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Client } from '../../functions/client/client.ts';
+import { createSystemClock } from '../../functions/clock/system.ts';
+import type { Pod } from '../../functions/machinery/kinds.d.ts';
+import { createNodeVolumes } from './node-volumes.ts';
+
+let directory = '';
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'skiff-volumes-'));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+const objects = new Map<string, unknown>();
+const asked: string[] = [];
+const client = {
+  get: async (_r: unknown, ns: string, name: string) => objects.get(`${ns}/${name}`),
+  raw: async (_method: string, path: string) => {
+    asked.push(path);
+    const expirationTimestamp = new Date(Date.now() + 3_600_000).toISOString();
+    return Response.json({ status: { token: 'the-token', expirationTimestamp } });
+  },
+} as unknown as Client;
+const volumesIn = () =>
+  createNodeVolumes({
+    client,
+    clock: createSystemClock(),
+    dataDir: directory,
+    facts: () => ({ podIPs: ['10.0.0.9'], hostIPs: ['192.168.0.1'], nodeName: 'n1', allocatable: { cpu: '2' } }),
+  });
+const podWith = (volumes: NonNullable<Pod['spec']>['volumes'], extra = {}): Pod => ({
+  metadata: { name: 'p', namespace: 'ns', uid: 'u1', labels: { app: 'x' } },
+  spec: { containers: [{ name: 'c', resources: { limits: { cpu: '250m' } } }], ...(volumes && { volumes }), ...extra },
+});
+const file = (...parts: string[]) => readFile(join(directory, 'pods/u1/volumes', ...parts), 'utf8');
+
+test('a ConfigMap is written with one swap and follows changes; files that go are removed', async () => {
+  objects.set('ns/conf', { data: { a: '1', b: '2' }, binaryData: { c: Buffer.from('3').toString('base64') } });
+  const volumes = volumesIn();
+  const pod = podWith([{ name: 'v', configMap: { name: 'conf', defaultMode: 0o640 } }]);
+  await volumes.prepare(pod);
+  expect([await file('v', 'a'), await file('v', 'c')]).toEqual(['1', '3']);
+  const data = await readlink(join(directory, 'pods/u1/volumes/v/..data'));
+  expect((await stat(join(directory, 'pods/u1/volumes/v/a'))).mode & 0o777).toBe(0o640);
+  await volumes.refresh(pod);
+  expect(await readlink(join(directory, 'pods/u1/volumes/v/..data'))).toBe(data);
+  objects.set('ns/conf', { data: { a: 'new' } });
+  await volumes.refresh(pod);
+  expect((await readdir(join(directory, 'pods/u1/volumes/v'))).filter((n) => !n.startsWith('..'))).toEqual(['a']);
+  expect(await file('v', 'a')).toBe('new');
+  objects.delete('ns/conf');
+  await volumes.refresh(pod);
+  expect(await file('v', 'a')).toBe('new');
+  await volumes.clean('u1');
+  expect(await readdir(join(directory, 'pods'))).toEqual([]);
+});
+
+test('projected: token, config, downward fields; the token is asked for once', async () => {
+  objects.set('ns/ca', { data: { 'ca.crt': 'PEM' } });
+  const volumes = volumesIn();
+  const pod = podWith([
+    {
+      name: 'api',
+      projected: {
+        sources: [
+          { serviceAccountToken: { path: 'token', expirationSeconds: 3607 } },
+          { configMap: { name: 'ca', items: [{ key: 'ca.crt', path: 'deep/ca.crt' }] } },
+          {
+            downwardAPI: {
+              items: [
+                { path: 'namespace', fieldRef: { fieldPath: 'metadata.namespace' } },
+                { path: 'cpu', resourceFieldRef: { containerName: 'c', resource: 'limits.cpu', divisor: '1m' } },
+              ],
+            },
+          },
+        ],
+      },
+    },
+  ]);
+  await volumes.prepare(pod);
+  await volumes.refresh(pod);
+  const all = await Promise.all(['token', 'deep/ca.crt', 'namespace', 'cpu'].map((name) => file('api', name)));
+  expect(all).toEqual(['the-token', 'PEM', 'ns', '250']);
+  expect(asked).toEqual(['/api/v1/namespaces/ns/serviceaccounts/default/token']);
+});
+
+test('what is missing says so, unless optional', async () => {
+  const volumes = volumesIn();
+  await expect(volumes.prepare(podWith([{ name: 's', secret: { secretName: 'none' } }]))).rejects.toMatchObject({
+    reason: 'FailedMount',
+    message: 'MountVolume.SetUp failed for volume "s" : secret "none" not found',
+  });
+  await volumes.prepare(podWith([{ name: 's', secret: { secretName: 'none', optional: true } }]));
+  const absent = join(directory, 'absent');
+  await expect(
+    volumes.prepare(podWith([{ name: 'h', hostPath: { path: absent, type: 'Directory' } }])),
+  ).rejects.toThrow(`hostPath type check failed: ${absent} is not a directory`);
+  await volumes.prepare(podWith([{ name: 'h', hostPath: { path: absent, type: 'DirectoryOrCreate' } }]));
+  expect((await stat(absent)).isDirectory()).toBe(true);
+});
+
+test('subPath stays inside its volume', async () => {
+  const volumes = volumesIn();
+  const pod = podWith([{ name: 'e', emptyDir: {} }]);
+  await volumes.prepare(pod);
+  const mount = (subPathExpr: string) =>
+    volumes.mounts(
+      pod,
+      { name: 'c', volumeMounts: [{ name: 'e', mountPath: '/x', subPathExpr }] },
+      new Map([['WHO', 'me']]),
+    );
+  expect((await mount('logs/$(WHO)'))[0]?.hostPath.endsWith('/volumes/e/logs/me')).toBe(true);
+  await writeFile(join(directory, 'outside'), '');
+  await symlink(directory, join(directory, 'pods/u1/volumes/e/link'));
+  await expect(mount('link')).rejects.toThrow('leads out of the volume');
+  await expect(mount('../x')).rejects.toThrow('invalid subPath');
+});
