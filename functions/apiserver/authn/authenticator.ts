@@ -1,0 +1,44 @@
+import type { ConnectionInfo } from '../context.ts';
+import type { UserInfo } from '../registry.ts';
+
+/** Who a bearer token or a connection belongs to; undefined when this authenticator does not know it. */
+export interface Authenticator {
+  /** `cluster` bounds whose tokens count. Throws only for a failure of its own. */
+  authenticate(cluster: string, token: string | undefined, connection: ConnectionInfo): Promise<UserInfo | undefined>;
+}
+
+export const user = (
+  username: string,
+  groups: readonly string[],
+  uid = '',
+  extra: Readonly<Record<string, readonly string[]>> = {},
+): UserInfo => ({ username, uid, groups: [...new Set([...groups, 'system:authenticated'])], extra });
+
+export const anonymous: UserInfo = {
+  username: 'system:anonymous',
+  uid: '',
+  groups: ['system:unauthenticated'],
+  extra: {},
+};
+
+/** One fixed token per user, for an administrator's kubeconfig. Compared by hash, so that timing tells nothing. */
+export const staticTokens = (tokens: ReadonlyMap<string, UserInfo>): Authenticator => ({
+  authenticate: async (_cluster, token) => (token === undefined ? undefined : tokens.get(token)),
+});
+
+/** User from the certificate's common name, groups from its organizations, as upstream's x509 authenticator. */
+export const clientCertificates = (): Authenticator => ({
+  authenticate: async (_cluster, _token, { clientCertificate: c }) =>
+    c?.commonName ? user(c.commonName, c.organizations, '', { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${c.fingerprint}`] }) : undefined,
+});
+
+/** The first authenticator that knows the caller decides. */
+export const firstOf = (...authenticators: Authenticator[]): Authenticator => ({
+  authenticate: async (cluster, token, connection) => {
+    for (const one of authenticators) {
+      const found = await one.authenticate(cluster, token, connection);
+      if (found) return found;
+    }
+    return undefined;
+  },
+});

@@ -1,0 +1,90 @@
+import type { Clock } from '../clock/clock.ts';
+import type { JsonObject, KubeObject } from '../machinery/object.ts';
+import type { Replicas } from '../store/replica-port.ts';
+import type { Domain, Store } from '../store/store.ts';
+import type { AdmissionPlugin } from './admission/admission.ts';
+import type { Authenticator } from './authn/authenticator.ts';
+import type { TokenSigner } from './authn/service-account-tokens.ts';
+import type { Authorizer } from './authz/authorizer.ts';
+import type { Negotiated } from './negotiate.ts';
+import type { ResourceInfo, StrategyContext, UserInfo } from './registry.ts';
+import type { Registry } from './registry-clusters.ts';
+import type { RequestInfo } from './request-info.ts';
+import type { NodeDialer } from './streams.ts';
+
+/** An API object of any kind with its fields open, as the generic engine handles it. */
+export type AnyObject = KubeObject & {
+  spec?: JsonObject;
+  status?: JsonObject;
+} & { [field: string]: unknown };
+
+/** What createApiServer is composed of. */
+export interface ApiServerOptions {
+  store: Store;
+  replicas: Replicas;
+  clock: Clock;
+  authenticator: Authenticator;
+  authorizer: Authorizer;
+  /** How log, exec, attach, portforward and proxy reach a node; without it they answer 503. */
+  dialer?: NodeDialer;
+  /** Signs TokenRequests; without it the token subresource answers 503. */
+  signer?: TokenSigner;
+  /** Admission plugins by upstream's name that are left out: `ServiceAccount`... */
+  disableAdmission?: readonly string[];
+  /** Plugins after the built-in ones. */
+  admission?: readonly AdmissionPlugin[];
+  /** `host:port` told to clients in discovery. */
+  address?: string;
+  /** Whether a cluster id exists; all do where absent. */
+  clusterExists?(cluster: string): boolean | Promise<boolean>;
+  /** A fault of ours, with the id that the client was told. */
+  onFault?(fault: unknown, requestId: string, info: RequestInfo | undefined): void;
+  /** A watch without timeoutSeconds ends after this long; the platform's own limit. */
+  watchMsMax?: number;
+}
+
+/** What every request of a server shares. */
+export interface Server extends ApiServerOptions {
+  registry: Registry;
+  plugins: readonly AdmissionPlugin[];
+}
+
+/** How a connection identified itself below HTTP. */
+export interface ConnectionInfo {
+  /** Of a client certificate that the listener has verified. */
+  clientCertificate?: { commonName: string; organizations: readonly string[]; fingerprint: string };
+  remoteAddress?: string;
+}
+
+/** One request on its way through the pipeline. */
+export interface Call {
+  server: Server;
+  info: RequestInfo;
+  request: Request;
+  requestId: string;
+  user: UserInfo;
+  resource: ResourceInfo;
+  accept: Negotiated;
+  warnings: string[];
+  dryRun: boolean;
+  fieldManager: string;
+}
+
+export const domainOf = (cluster: string, resource: ResourceInfo): Domain => ({
+  cluster,
+  group: resource.storage.group,
+  resource: resource.storage.resource,
+});
+
+export const strategyContext = (call: Call, subresource = call.info.subresource): StrategyContext => ({
+  cluster: call.info.cluster,
+  namespace: call.info.namespace,
+  now: call.server.clock.now(),
+  uuid: () => call.server.clock.uuid(),
+  subresource,
+  dryRun: call.dryRun,
+  warn: (text) => {
+    if (!call.warnings.includes(text)) call.warnings.push(text);
+  },
+  user: call.user,
+});
