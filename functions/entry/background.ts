@@ -1,0 +1,130 @@
+import type { Client } from '../client/client.ts';
+import { discover } from '../client/discovery.ts';
+import type { Reader } from '../client/reader.ts';
+import type { Clock } from '../clock/clock.ts';
+import { createEventRecorder } from '../controllers/events.ts';
+import { createControllers } from '../controllers/index.ts';
+import type { ResourceType } from '../controllers/resource-types.ts';
+import { createRunner, LostRaceError, ReaderBehindError } from '../controllers/run.ts';
+import { createDispatcher } from '../dispatcher/dispatch.ts';
+import { createMemoryQueue } from '../queue/memory.ts';
+import { SCHEDULER, schedulerConsumer } from '../scheduler/consumer.ts';
+import { createScheduler, type Scheduler } from '../scheduler/scheduler.ts';
+import type { Replicas } from '../store/replica-port.ts';
+import { createReplicaReader, decode } from '../store/replica-reader.ts';
+import type { CommitFeed } from '../store/store.ts';
+
+export interface BackgroundOptions {
+  feed: CommitFeed;
+  replicas: Replicas;
+  clock: Clock;
+  /** A client of a cluster as one of its components (system:masters in process). */
+  client(cluster: string): Client;
+  caCert: string;
+  /** Told of work that failed and is tried again. */
+  onFailure?(what: string, error: unknown): void;
+}
+
+export interface Background {
+  /** Looks at every object of a cluster: after a start, when nobody knows what was missed. */
+  resync(cluster: string): Promise<void>;
+  idle(): boolean;
+  stop(): Promise<void>;
+}
+
+const WORKERS = 32;
+const RESYNC_MS = 10 * 60_000;
+/** Discovery of a cluster's resource types is kept so long. */
+const TYPES_MS = 10_000;
+
+const remembered = <T>(make: (cluster: string) => T): ((cluster: string) => T) => {
+  const known = new Map<string, T>();
+  return (cluster) => {
+    const found = known.get(cluster) ?? make(cluster);
+    known.set(cluster, found);
+    return found;
+  };
+};
+
+const expected = (error: unknown): boolean => error instanceof LostRaceError || error instanceof ReaderBehindError;
+
+/**
+ * Controllers and scheduler of an embedded deployment: committed changes -> dispatcher -> memory queue -> runner. A
+ * cluster costs nothing here until one of its objects changes.
+ */
+export const startBackground = (options: BackgroundOptions): Background => {
+  const { clock, replicas, client } = options;
+  const fail = (what: string, error: unknown): void => {
+    if (!expected(error)) options.onFailure?.(what, error);
+  };
+  const reader = remembered((cluster): Reader => createReplicaReader(replicas, cluster));
+  const recorder = createEventRecorder(clock);
+  const queue = createMemoryQueue({
+    clock,
+    workers: WORKERS,
+    onFailure: (m, error) => fail(`${m.cluster} ${m.consumer} ${m.key}`, error),
+  });
+
+  const types = new Map<string, { at: number; found: Promise<readonly ResourceType[]> }>();
+  const resourceTypes = (cluster: string): Promise<readonly ResourceType[]> => {
+    const known = types.get(cluster);
+    if (known && clock.now() - known.at < TYPES_MS) return known.found;
+    const found = discover(client(cluster));
+    types.set(cluster, { at: clock.now(), found });
+    found.catch(() => types.delete(cluster));
+    return found;
+  };
+
+  const controllers = createControllers({ resourceTypes, rootCa: () => options.caCert });
+  const runner = createRunner({ controllers, reader, client, clock, queue, recorder });
+  const scheduler = remembered((cluster): Scheduler => {
+    const own = client(cluster);
+    return createScheduler({
+      reader: reader(cluster),
+      client: own,
+      clock,
+      record: (draft) => void recorder.record(cluster, own, 'default-scheduler', draft),
+    });
+  });
+
+  const dispatcher = createDispatcher({
+    consumers: [...controllers, schedulerConsumer],
+    queue,
+    decode,
+    reader,
+    onFailure: (domain, error) => fail(`dispatch of ${domain.cluster} ${domain.resource}`, error),
+  });
+  const unsubscribe = options.feed.subscribe((domain, changes) => {
+    dispatcher
+      .changed(domain, changes)
+      .catch((error) => fail(`dispatch of ${domain.cluster} ${domain.resource}`, error));
+  });
+
+  const aborted = new AbortController();
+  const active = new Set<string>();
+  const running = queue.run(async (message) => {
+    if (message.consumer !== SCHEDULER) return runner.handle(message);
+    const again = await scheduler(message.cluster).run();
+    if (again !== undefined) await queue.send([message], again);
+  }, aborted.signal);
+
+  const resync = async (cluster: string): Promise<void> => {
+    active.add(cluster);
+    await dispatcher.resync(cluster);
+  };
+  const timer = setInterval(() => {
+    for (const cluster of active) resync(cluster).catch((error) => fail(`resync of ${cluster}`, error));
+  }, RESYNC_MS);
+  timer.unref();
+
+  return {
+    resync,
+    idle: () => queue.idle(),
+    stop: async () => {
+      clearInterval(timer);
+      unsubscribe();
+      aborted.abort();
+      await running;
+    },
+  };
+};
