@@ -11,7 +11,12 @@ const [seed = 1] = seedsToRun(1);
 type Acknowledged = Map<string, { at: number; key: string; revision: bigint; gone: boolean }>;
 
 /** Starts the writer, kills it some milliseconds after it began to write; returns what it printed, whole lines only. */
-const writeUntilKilled = (path: string, round: number, afterMs: number, meanwhile: () => void): Promise<string[]> =>
+const writeUntilKilled = (
+  path: string,
+  round: number,
+  afterMs: number,
+  meanwhile: () => Promise<void>,
+): Promise<string[]> =>
   new Promise((resolve, reject) => {
     const args = ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'store-writer.ts')];
     const child = spawn(process.execPath, [...args, path, `${seed}`, `${round}`], {
@@ -23,8 +28,7 @@ const writeUntilKilled = (path: string, round: number, afterMs: number, meanwhil
       text += chunk.toString();
       if (started) return;
       started = true;
-      meanwhile();
-      setTimeout(() => child.kill('SIGKILL'), afterMs);
+      setTimeout(() => void meanwhile().finally(() => child.kill('SIGKILL')), afterMs);
     });
     child.on('error', reject);
     child.on('close', (code, signal) => {
@@ -79,20 +83,17 @@ it(`loses no acknowledged write to kill -9, seed ${seed}`, { timeout: 120_000 },
   const random = seeded(seed);
   const path = mkdtempSync(join(tmpdir(), 'skiff-kill-'));
   const acknowledged: Acknowledged = new Map();
-  let second: Promise<unknown> = Promise.resolve();
+  let second: unknown;
   try {
     for (let round = 0; round < rounds; round++) {
-      const lines = await writeUntilKilled(path, round, 50 + random() * 400, () => {
+      const lines = await writeUntilKilled(path, round, 50 + random() * 400, async () => {
         if (round > 0) return;
-        second = createSqliteStore({ path }).then(
-          () => 'opened',
-          (error: unknown) => error,
-        );
+        second = await createSqliteStore({ path }).catch((error: unknown) => error);
       });
       note(acknowledged, lines);
       await check(path, acknowledged);
     }
-    expect(await second).toBeInstanceOf(DirectoryInUse);
+    expect(second).toBeInstanceOf(DirectoryInUse);
     expect(acknowledged.size).toBeGreaterThan(200);
     console.log(`${acknowledged.size} keys acknowledged in ${rounds} rounds, all there`);
   } finally {
