@@ -1,9 +1,16 @@
 import type { Strategy } from '../registry.ts';
 import { dynamicDefaults } from './defaults.ts';
+import { jobStrategies } from './jobs.ts';
 import { podStrategy } from './pod/strategy.ts';
+import { serviceStrategy } from './service.ts';
 import { workloadStrategies } from './workloads.ts';
 
-const own: Readonly<Record<string, Strategy>> = { '/Pod': podStrategy, ...workloadStrategies };
+const own: Readonly<Record<string, Strategy>> = {
+  '/Pod': podStrategy,
+  '/Service': serviceStrategy,
+  ...workloadStrategies,
+  ...jobStrategies,
+};
 const strategies = new Map<string, Strategy>();
 
 /** The strategy of a built-in kind: its own, with the kind's dynamic defaults. Always the same object. */

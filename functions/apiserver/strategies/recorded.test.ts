@@ -119,7 +119,15 @@ const shown = (causes: readonly { reason?: string; field?: string }[]): string =
     .sort()
     .join(' ');
 
-const ADDED = ['tolerations', 'priority', 'preemptionPolicy', 'clusterIP', 'clusterIPs', 'nodePort', 'healthCheckNodePort'];
+const ADDED = [
+  'tolerations',
+  'priority',
+  'preemptionPolicy',
+  'clusterIP',
+  'clusterIPs',
+  'nodePort',
+  'healthCheckNodePort',
+];
 const bare = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(bare);
   if (typeof value !== 'object' || value === null) return value;
