@@ -27,6 +27,7 @@ import type {
   StatefulSet,
 } from '../../machinery/kinds.d.ts';
 import type { KubeObject } from '../../machinery/object.ts';
+import { secretDefaults } from './config.ts';
 import { containerLimitDefaults } from './limit-defaults.ts';
 import { podDefaults, podSpecDefaults } from './pod/defaults.ts';
 
@@ -267,6 +268,7 @@ export const dynamicDefaults: Readonly<Record<string, Defaults>> = {
   '/Pod': podDefaults,
   '/PodTemplate': podTemplate,
   '/ReplicationController': replicationController,
+  '/Secret': secretDefaults,
   '/Service': service,
   '/Namespace': namespace,
   '/Node': node,

@@ -1,7 +1,11 @@
 import type { Strategy } from '../registry.ts';
+import { configStrategies } from './config.ts';
 import { dynamicDefaults } from './defaults.ts';
 import { jobStrategies } from './jobs.ts';
+import { networkingStrategies } from './networking.ts';
+import { volumeStrategies } from './persistent-volumes.ts';
 import { podStrategy } from './pod/strategy.ts';
+import { quotaStrategies } from './quotas.ts';
 import { serviceStrategy } from './service.ts';
 import { workloadStrategies } from './workloads.ts';
 
@@ -10,6 +14,10 @@ const own: Readonly<Record<string, Strategy>> = {
   '/Service': serviceStrategy,
   ...workloadStrategies,
   ...jobStrategies,
+  ...configStrategies,
+  ...quotaStrategies,
+  ...networkingStrategies,
+  ...volumeStrategies,
 };
 const strategies = new Map<string, Strategy>();
 
