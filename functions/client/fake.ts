@@ -1,7 +1,7 @@
 import { type Clock, timestamp } from '../clock/clock.ts';
 import { type GroupResource, type GroupVersionResource, type KubeObject, keyOf } from '../machinery/object.ts';
 import { alreadyExists, conflict, notFound, type StatusError } from '../machinery/status.ts';
-import type { Client, WatchEvent, WriteOptions } from './client.ts';
+import type { Client, ListOptions, WatchEvent, WriteOptions } from './client.ts';
 import type { Reader } from './reader.ts';
 
 type Loose = KubeObject & { spec?: Record<string, unknown>; status?: Record<string, unknown> };
@@ -191,7 +191,7 @@ export const createFakeCluster = (options: FakeClusterOptions): FakeCluster => {
     async get<T extends KubeObject>(resource: GroupVersionResource, namespace: string, name: string) {
       return clone(of(resource).get(keyOf(namespace, name))) as T | undefined;
     },
-    async list<T extends KubeObject>(resource: GroupVersionResource, list = {}) {
+    async list<T extends KubeObject>(resource: GroupVersionResource, list: ListOptions = {}) {
       return { items: clone(listed(resource, list.namespace)) as unknown as T[], resourceVersion: String(revision) };
     },
     async *watch<T extends KubeObject>(resource: GroupVersionResource, _options: object, signal: AbortSignal) {

@@ -1,0 +1,40 @@
+// Plays the recorded scenarios of the controller manager against the controllers: `npm run replay:controllers -- [FOLDER]`.
+// `--id PATTERN` (a `*` stands for anything), `--verbose` prints every difference. Pure: no server, a simulated clock.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { play, type Scenario } from './controllers/play.ts';
+
+const { values, positionals } = parseArgs({
+  args: process.argv.slice(2),
+  options: { id: { type: 'string' }, verbose: { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
+const folder = positionals[0] ?? join(import.meta.dirname, '../behaviour/controllers');
+const pattern = values.id ? new RegExp(`^${values.id.split('*').join('.*')}$`) : /./;
+
+let passed = 0;
+let failed = 0;
+for (const file of readdirSync(folder)
+  .filter((name) => name.endsWith('.jsonl'))
+  .sort()) {
+  const scenarios = readFileSync(join(folder, file), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Scenario)
+    .filter((scenario) => pattern.test(scenario.id));
+  let good = 0;
+  const bad: string[] = [];
+  for (const scenario of scenarios) {
+    const { ok, differences } = await play(scenario);
+    if (ok) good++;
+    else bad.push(values.verbose ? `${scenario.id}: ${differences.join('\n    ')}` : scenario.id);
+  }
+  if (scenarios.length === 0) continue;
+  passed += good;
+  failed += bad.length;
+  console.log(
+    `${file.replace('.jsonl', '')}: ${good}/${scenarios.length}${bad.length > 0 ? ` (${bad.join(values.verbose ? '\n  ' : ', ')})` : ''}`,
+  );
+}
+console.log(`${passed} passed, ${failed} failed`);
