@@ -123,7 +123,7 @@ const replica = async (): Promise<void> => {
   const one = await replicas.of(pods);
   one.byField('spec.nodeName', 'node-1');
   const start = performance.now();
-  for (const [i, change] of changes.entries()) {
+  for (const [i, change] of [...changes].entries()) {
     await store.commit(pods, [
       { op: 'update', key: change.stored.key, expected: change.stored.revision, index: index(i), bytes },
     ]);
