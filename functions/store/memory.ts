@@ -41,8 +41,17 @@ const wakeAll = (table: Table): void => {
   for (const waiter of table.waiters) waiter();
 };
 
-/** Domains in memory, gone with the process: the model that the other adapters are compared with. */
-export const createMemoryStore = (): Store & CommitFeed => {
+/** Cuts the log to `keep` entries. */
+const trim = (table: Table, keep: number): void => {
+  const removed = table.log.splice(0, Math.max(0, table.log.length - keep));
+  table.compacted = removed.at(-1)?.stored.revision ?? table.compacted;
+};
+
+/**
+ * Domains in memory, gone with the process: the model that the other adapters are compared with. Keeps about `logKeep`
+ * log entries per domain.
+ */
+export const createMemoryStore = ({ logKeep = 10_000 } = {}): Store & CommitFeed => {
   const tables = new Map<string, Table>();
   const floors = new Map<string, Revision>();
   const listeners = new Set<{ changed: Parameters<CommitFeed['subscribe']>[0]; dropped?: (cluster: string) => void }>();
@@ -82,6 +91,7 @@ export const createMemoryStore = (): Store & CommitFeed => {
         if (changes.length > 0) {
           for (const { changed } of listeners) changed(domain, changes);
           wakeAll(table);
+          if (table.log.length > logKeep + (logKeep >>> 2) + 64) trim(table, logKeep);
         }
       }
       return outcomes;
@@ -107,9 +117,7 @@ export const createMemoryStore = (): Store & CommitFeed => {
     },
     compact: async (domain, keep) => {
       const table = peek(domain);
-      if (!table || table.log.length <= keep) return;
-      const removed = table.log.splice(0, table.log.length - keep);
-      table.compacted = removed.at(-1)?.stored.revision ?? table.compacted;
+      if (table) trim(table, keep);
     },
     domains: async (cluster) =>
       [...tables]

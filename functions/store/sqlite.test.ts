@@ -106,6 +106,8 @@ describe('sqlite store', () => {
     const store = await createSqliteStore({ path, bytesMax: 200_000 });
     const domain = (i: number): Domain => ({ cluster: `c${i}`, group: '', resource: 'pods' });
     for (let i = 0; i < 60; i++) await store.commit(domain(i), [create('a', 20_000)]);
+    const all = Array.from({ length: 60 }, (_, i) => store.commit(domain(i), [create('b', 20_000), create('c')]));
+    for (const outcomes of await Promise.all(all)) expect(outcomes.map((o) => o.ok)).toEqual([true, true]);
     for (let i = 0; i < 60; i++) expect((await store.get(domain(i), 'a'))?.bytes.byteLength).toBe(20_000);
     expect((await store.commit(domain(0), [update('a', 1n)]))[0]?.ok).toBe(true);
     await store.close();

@@ -96,6 +96,8 @@ export const createSqliteStore = async (options: SqliteOptions): Promise<Store &
     },
   );
 
+  /** Not now: whoever waits for a table that is loaded must have it before it may go. */
+  const evictSoon = (keep: Table) => setImmediate(evict, tables, bytesMax, keep);
   const load = async (domain: Domain, name: string): Promise<Table> => {
     await dropping.get(domain.cluster);
     if (dead) throw dead;
@@ -103,7 +105,7 @@ export const createSqliteStore = async (options: SqliteOptions): Promise<Store &
     await link.load(name, (part) => loadPart(table, part));
     tables.set(name, table);
     table.usedAt = ++uses;
-    evict(tables, bytesMax, table);
+    evictSoon(table);
     return table;
   };
   /** At once where the domain is in memory, so that the hot path does not wait. */
@@ -113,7 +115,7 @@ export const createSqliteStore = async (options: SqliteOptions): Promise<Store &
     const table = dropping.size > 0 && dropping.has(domain.cluster) ? undefined : tables.get(name);
     if (table) {
       table.usedAt = ++uses;
-      if (uses % sweepCommits === 0) evict(tables, bytesMax, table);
+      if (uses % sweepCommits === 0) evictSoon(table);
       return table;
     }
     let loads = loading.get(name);
