@@ -24,8 +24,8 @@ export interface FakeChange {
 export interface FakeClusterOptions {
   clock: Clock;
   cluster?: string;
-  /** Defaults and strategies for a new object; it may be changed in place. */
-  prepare?: (resource: GroupVersionResource, object: KubeObject) => void;
+  /** Defaults and strategies for a new object, or for one that replaces `previous`; it may be changed in place. */
+  prepare?: (resource: GroupVersionResource, object: KubeObject, previous?: KubeObject) => void;
   /** A refusal for this write, or nothing to let it pass. */
   refuse?: (write: RecordedWrite, object: KubeObject | undefined) => StatusError | undefined;
 }
@@ -150,6 +150,7 @@ export const createFakeCluster = (options: FakeClusterOptions): FakeCluster => {
     const { uid, creationTimestamp, generation, deletionTimestamp, deletionGracePeriodSeconds, resourceVersion } =
       previous.metadata;
     const kept = { uid, creationTimestamp, generation, deletionTimestamp, deletionGracePeriodSeconds, resourceVersion };
+    if (subresource === '') options.prepare?.(resource, next, previous);
     for (const [field, value] of Object.entries(kept)) {
       if (value !== undefined) Object.assign(next.metadata, { [field]: value });
     }

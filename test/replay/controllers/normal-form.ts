@@ -82,7 +82,7 @@ const parts: Record<string, (object: Loose, ipNames: Map<string, string>) => Loo
     specFinalizers: (spec as Loose).finalizers,
     status: { phase: (status as Loose).phase },
   }),
-  ConfigMap: ({ data }) => ({ dataKeys: data ? Object.keys(data).sort() : undefined }),
+  ConfigMap: ({ data }) => ({ dataKeys: Object.keys(data ?? {}).sort() }),
   Secret: ({ data, type }) => ({ dataKeys: data ? Object.keys(data).sort() : undefined, type }),
   ServiceAccount: () => ({}),
   Service: ({ spec }) => ({
@@ -93,7 +93,7 @@ const parts: Record<string, (object: Loose, ipNames: Map<string, string>) => Loo
   EndpointSlice: ({ addressType, ports, endpoints }, ips) => ({
     addressType,
     ports,
-    endpoints: (endpoints as Loose[]).map((endpoint) => ({
+    endpoints: ((endpoints ?? []) as Loose[]).map((endpoint) => ({
       ...endpoint,
       addresses: (endpoint.addresses as string[]).map((ip) => ips.get(ip) ?? ip),
       targetRef: target(endpoint.targetRef as never),
@@ -148,7 +148,7 @@ export const normalForm = (object: KubeObject, ipNames: Map<string, string>): No
     const s = form.spec as Loose;
     if (s.podCIDR) Object.assign(s, { podCIDR: '<podCIDR>', podCIDRs: ['<podCIDR>'] });
   }
-  const kept = new Set(['endpoints', 'status']);
+  const kept = new Set(['endpoints', 'status', 'dataKeys']);
   const full = Object.entries(form).filter(([key, value]) =>
     kept.has(key) ? value !== undefined : !isEmpty(value) && value !== '',
   );

@@ -55,7 +55,7 @@ export interface World {
 const leases = { group: 'coordination.k8s.io', version: 'v1', resource: 'leases' };
 const quietMs = 1_500;
 
-const prepare = (now: () => number, uuid: () => string) => (resource: GroupVersionResource, object: KubeObject) => {
+const prepare = (now: () => number, uuid: () => string) => (resource: GroupVersionResource, object: KubeObject, previous?: KubeObject) => {
   const schema = kindSchema(resource.group, resource.version, object.kind ?? '');
   if (!schema) return;
   const full = decode<KubeObject>(schema, object as unknown as Json, { defaults: true }).value;
@@ -64,6 +64,12 @@ const prepare = (now: () => number, uuid: () => string) => (resource: GroupVersi
   const strategy = strategyFor(resource.group, object.kind ?? '');
   const { status } = object as { status?: unknown };
   strategy.defaults?.(object);
+  if (previous) {
+    if (status !== undefined) Object.assign(object, { status });
+    return;
+  }
+  const labelled = object as { metadata: KubeObject['metadata']; spec?: { template?: { metadata?: { labels?: Record<string, string> } } } };
+  const same = JSON.stringify(labelled.metadata.labels) === JSON.stringify(labelled.spec?.template?.metadata?.labels);
   strategy.prepareForCreate?.(object, {
     cluster: 'default',
     namespace: object.metadata.namespace ?? '',
@@ -74,6 +80,8 @@ const prepare = (now: () => number, uuid: () => string) => (resource: GroupVersi
     warn: () => {},
     user: { username: 'replay', uid: '', groups: [], extra: {} },
   });
+  // Upstream's defaulting shares one map between a Job's labels and its template's; the strategy then adds to both.
+  if (object.kind === 'Job' && same) labelled.metadata.labels = { ...labelled.spec?.template?.metadata?.labels };
   if (status !== undefined) Object.assign(object, { status });
   // The admission plugin DefaultTolerationSeconds.
   const { spec } = object as {
