@@ -215,7 +215,11 @@ const exec: Step<DemoContext> = {
   name: 'exec a command in a pod, print its output',
   run: async (context, say) => {
     const pod = (await podsOf(context, 'web')).find(isPodReady)?.metadata.name ?? '';
-    const command = ['/usr/bin/node', '-p', '"node " + process.version + " as pid " + process.pid + " of " + os.hostname()'];
+    const command = [
+      '/usr/bin/node',
+      '-p',
+      '"node " + process.version + " as pid " + process.pid + " of " + os.hostname()',
+    ];
     const got = await execInPod(context.access, { namespace: NAMESPACE, pod, command });
     if (got.exitCode !== 0) throw new Error(`exit code ${got.exitCode}: ${got.stderr}`);
     say(got.stdout.trim());

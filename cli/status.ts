@@ -1,0 +1,35 @@
+import type { Node, Pod } from '../functions/machinery/kinds.d.ts';
+import { connectClient, readAccess } from './access.ts';
+import { dataDirectory, parse } from './command.ts';
+import { isNodeReady, NODES, PODS } from './demo/context.ts';
+import { isRunning, readState } from './directory.ts';
+import { kubeconfigPath } from './kubeconfig.ts';
+
+/** `skiff status [--data DIR]`: exit 0 when it is up and every node is Ready, 1 otherwise. */
+export const run = async (args: string[]): Promise<number> => {
+  const { values } = parse(args, { data: { type: 'string' } });
+  const directory = dataDirectory(values.data);
+  const state = readState(directory);
+  if (!state || !isRunning(state)) {
+    console.log(`not running (${directory}${state ? '' : ', never started'})`);
+    return 1;
+  }
+  const access = readAccess(directory);
+  const remote = connectClient(access);
+  try {
+    const nodes = (await remote.client.list<Node>(NODES)).items;
+    const pods = (await remote.client.list<Pod>(PODS)).items;
+    console.log(`running       process ${state.pid}, ${access.server}`);
+    console.log(`data          ${directory}`);
+    console.log(`kubeconfig    ${kubeconfigPath(directory)}`);
+    for (const node of nodes) {
+      const count = pods.filter((p) => p.spec?.nodeName === node.metadata.name).length;
+      console.log(
+        `node          ${node.metadata.name} ${isNodeReady(node) ? 'Ready' : 'NotReady'}, ${count} pod(s), ${state.runtime}`,
+      );
+    }
+    return nodes.every(isNodeReady) ? 0 : 1;
+  } finally {
+    remote.close();
+  }
+};
