@@ -179,7 +179,7 @@ export const createFakeCluster = (options: FakeClusterOptions): FakeCluster => {
       return found;
     if (finalizers.size > 0) next.metadata.finalizers = [...finalizers];
     next.metadata.deletionTimestamp ??= timestamp(clock.now() + grace * 1000);
-    next.metadata.deletionGracePeriodSeconds = grace;
+    if (resource.resource !== 'namespaces') next.metadata.deletionGracePeriodSeconds = grace;
     if (resource.resource === 'namespaces') next.status = { ...next.status, phase: 'Terminating' };
     if (!found.metadata.deletionTimestamp) next.metadata.generation = (found.metadata.generation ?? 1) + 1;
     return store(resource, key, next, found);

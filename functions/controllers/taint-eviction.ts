@@ -7,6 +7,7 @@ import { nodes, pods } from './resources.ts';
 import { statusWrite } from './status-patch.ts';
 
 export interface TaintObserved {
+  /** NoExecute taints of the node; none: evictions that waited are called off. */
   taints: readonly Taint[];
   pods: readonly Pod[];
 }
@@ -54,7 +55,22 @@ const evict = (pod: Pod, now: Instant): PlannedWrite[] => {
   ];
 };
 
+/** Pods that would have had to leave in time: upstream tells that they may stay. */
+const calledOff = (list: readonly Pod[]): EventDraft[] =>
+  list
+    .filter((pod) => !pod.metadata.deletionTimestamp)
+    .filter((pod) => !pod.spec?.tolerations?.some((t) => t.effect !== 'NoSchedule' && forever(t)))
+    .map((pod) => ({
+      regarding: pod,
+      type: 'Normal',
+      reason: 'TaintManagerEviction',
+      message: `Cancelling deletion of Pod ${pod.metadata.namespace}/${pod.metadata.name}`,
+    }));
+const forever = (toleration: Toleration): boolean =>
+  toleration.tolerationSeconds === undefined && (!toleration.key || toleration.key.startsWith('node.kubernetes.io/'));
+
 const decide = (observed: TaintObserved, now: Instant): Plan => {
+  if (observed.taints.length === 0) return { writes: [], events: calledOff(observed.pods) };
   const marks: PlannedWrite[] = [];
   const deletes: PlannedWrite[] = [];
   let next: number | undefined;
@@ -71,14 +87,26 @@ const decide = (observed: TaintObserved, now: Instant): Plan => {
   return { writes: [...marks, ...deletes], ...(next !== undefined && { again: { afterMs: next - now } }) };
 };
 
+/** Before the node's name in a key: its NoExecute taints went. */
+const calledOffPrefix = '~';
+
 const executing = (node: Node | undefined): Taint[] =>
   (node?.spec?.taints ?? []).filter((taint) => taint.effect === 'NoExecute');
 
-/** Deletes pods that do not tolerate a NoExecute taint of their node, or no longer do. The key is the node. */
+/** Deletes pods that do not tolerate a NoExecute taint of their node, or no longer do. Keys: NODE and ~NODE. */
 export const taintEvictionController: Controller<TaintObserved> = {
   name: 'taint-eviction',
   watches: [
-    { resource: nodes, keys: ({ object, deleted }) => (deleted ? [] : [object.metadata.name ?? '']) },
+    {
+      resource: nodes,
+      keys({ object, previous, deleted }) {
+        const name = object.metadata.name ?? '';
+        if (deleted) return [];
+        const now = executing(object as Node).length;
+        const before = executing(previous as Node | undefined).length;
+        return now > 0 ? [name] : before > 0 ? [`${calledOffPrefix}${name}`] : [];
+      },
+    },
     {
       resource: pods,
       async keys({ object, previous, deleted }, read) {
@@ -89,9 +117,11 @@ export const taintEvictionController: Controller<TaintObserved> = {
     },
   ],
   async observe(read, key) {
-    const taints = executing(await read.get<Node>(nodes, '', key.name));
-    if (taints.length === 0) return undefined;
-    return { taints, pods: await read.list<Pod>(pods, { field: { name: 'spec.nodeName', value: key.name } }) };
+    const off = key.name.startsWith(calledOffPrefix);
+    const name = off ? key.name.slice(calledOffPrefix.length) : key.name;
+    const taints = executing(await read.get<Node>(nodes, '', name));
+    if ((taints.length === 0) !== off) return undefined;
+    return { taints, pods: await read.list<Pod>(pods, { field: { name: 'spec.nodeName', value: name } }) };
   },
   decide,
 };

@@ -36,7 +36,10 @@ const observe = async (read: Reader, key: ObjectKey): Promise<DeploymentObserved
   if (!isRolling(deployment)) {
     for (const set of candidates) list.push(...(await read.ownedBy<Pod>(pods, set.metadata.uid ?? '')));
   }
-  return { deployment, candidates, pods: list };
+  const hash = templateHash(deployment.spec?.template, deployment.status?.collisionCount);
+  const name = `${key.name}-${hash}`;
+  const namesake = sets.find((set) => set.metadata.name === name && controllerOf(set)?.uid !== uid);
+  return { deployment, candidates, pods: list, namesake };
 };
 
 const decide = (observed: DeploymentObserved, now: Instant): Plan => {
@@ -48,6 +51,7 @@ const decide = (observed: DeploymentObserved, now: Instant): Plan => {
     deployment,
     ...family(deployment, claimed.mine),
     pods: observed.pods,
+    namesake: observed.namesake,
     now,
     writes: claimed.writes,
     events: [],
@@ -56,6 +60,9 @@ const decide = (observed: DeploymentObserved, now: Instant): Plan => {
   };
   const rollout = deployment.metadata.deletionTimestamp ? false : step(work);
   const status = rollout ? rolloutStatus(work) : statusOf(work);
+  // Another object has the name: the next round hashes with the new count.
+  const collides = observed.namesake !== undefined && !work.newest && !deployment.metadata.deletionTimestamp;
+  if (collides) status.collisionCount = (deployment.status?.collisionCount ?? 0) + 1;
   const late = rollout ? lateInMs(deployment, status, now) : undefined;
   return {
     writes: [...work.writes, ...ownWrites(work, status)],
@@ -122,6 +129,7 @@ const syncNewest = (work: Work): boolean => {
 
 const createNewest = (work: Work): void => {
   const { deployment, now } = work;
+  if (work.namesake) return;
   const { namespace = '', name: base = '' } = deployment.metadata;
   const template = deployment.spec?.template;
   const hash = templateHash(template, deployment.status?.collisionCount);

@@ -10,6 +10,8 @@ export interface DeploymentObserved {
   candidates: readonly ReplicaSet[];
   /** Pods of those sets, also those being deleted; only for Recreate. */
   pods: readonly Pod[];
+  /** The replica set, not this deployment's, that already has the name the next one would get. */
+  namesake: ReplicaSet | undefined;
 }
 
 /** One decision under way: the sets as they will be, and what is to be written. */
@@ -20,6 +22,7 @@ export interface Work {
   /** The revision that a new set gets. */
   revision: number;
   pods: readonly Pod[];
+  namesake: ReplicaSet | undefined;
   now: Instant;
   writes: PlannedWrite[];
   events: EventDraft[];

@@ -104,8 +104,10 @@ const changedSince = (service: Service, list: readonly Pod[], current: Endpoints
     for (const a of subset.notReadyAddresses ?? []) known.set(a.targetRef?.uid ?? '', 'not');
   }
   const times = list
-    .filter((pod) => isBackend(pod) && !isTerminating(pod))
-    .filter((pod) => known.get(pod.metadata.uid ?? '') !== (isReady(pod) ? 'ready' : 'not'))
+    .filter((pod) => {
+      const state = isBackend(pod) && !isTerminating(pod) ? (isReady(pod) ? 'ready' : 'not') : undefined;
+      return known.get(pod.metadata.uid ?? '') !== state;
+    })
     .flatMap((pod) => triggerOf(pod) ?? []);
   return times.sort()[0];
 };

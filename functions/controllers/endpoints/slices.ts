@@ -153,7 +153,7 @@ const triggerTime = ({ service, pods: list }: SlicesObserved, draft: Draft): str
     const uid = pod.metadata.uid ?? '';
     const next = after.get(uid);
     const time = triggerOf(pod);
-    if (next && time && !sameJson(before.get(uid)?.conditions, next.conditions)) times.push(time);
+    if (time && !sameJson(before.get(uid)?.conditions, next?.conditions)) times.push(time);
   }
   if (!draft.from && service.metadata.creationTimestamp) times.push(service.metadata.creationTimestamp);
   return times.sort()[0];

@@ -1,10 +1,10 @@
 import type { Container, Job, Pod } from '../../machinery/kinds.d.ts';
 import type { PlannedWrite } from '../controller.ts';
 import { ownerReference } from '../owners.ts';
-import { createPod, deletePod, isTerminating, podFromTemplate } from '../pods.ts';
+import { createPod, deletePod, podFromTemplate } from '../pods.ts';
 import { victims } from '../victims.ts';
 import { failureCountOf, failuresAnnotation, indexAnnotation, indexOf, isIndexed } from './indexes.ts';
-import { hasFailed, replaceInMs, replacesOnlyFailed, type Tally, trackingFinalizer } from './tally.ts';
+import { hasFailed, releases, replaceInMs, replacesOnlyFailed, type Tally, trackingFinalizer } from './tally.ts';
 
 const burst = 500;
 const indexVariable = 'JOB_COMPLETION_INDEX';
@@ -109,20 +109,20 @@ const wantActive = (job: Job, counts: Tally): number => {
 export const scaleJob = (job: Job, pods: readonly Pod[], counts: Tally, now: number): Scaling => {
   const none = { writes: [], removed: 0, added: 0, againMs: undefined };
   if (job.spec?.suspend) {
-    const writes = counts.active.map((pod) => deletePod(job, pod));
-    return { ...none, writes, removed: writes.length };
+    return { ...none, writes: dismiss(job, counts.active), removed: counts.active.length };
   }
   const wanted = wantActive(job, counts);
   const excess = Math.max(counts.active.length - wanted, invalidCount(job, counts.active));
   if (excess > 0) {
-    const writes = surplus(job, counts.active, Math.min(excess, burst), now).map((pod) => deletePod(job, pod));
-    return { ...none, writes, removed: writes.length };
+    const extra = surplus(job, counts.active, Math.min(excess, burst), now);
+    return { ...none, writes: dismiss(job, extra), removed: extra.length };
   }
   const busy = counts.active.length + (replacesOnlyFailed(job) ? counts.terminating.length : 0);
   const missing = Math.min(wanted - busy, burst);
   if (missing <= 0) return none;
   const wait = replaceInMs(
-    pods.filter((pod) => !isTerminating(pod) || hasFailed(job, pod)),
+    pods.filter((pod) => pod.status?.phase === 'Succeeded' || hasFailed(job, pod)),
+    counts.failed,
     now,
   );
   if (wait > 0) return { ...none, againMs: wait };
@@ -131,6 +131,12 @@ export const scaleJob = (job: Job, pods: readonly Pod[], counts: Tally, now: num
     : Array.from({ length: missing }, () => podOf(job));
   return { ...none, writes: created.map((pod) => createPod(job, pod)), added: created.length };
 };
+
+/** Pods that are not wanted any more: without their finalizer first, so that they do not count as failures. */
+const dismiss = (job: Job, list: readonly Pod[]): PlannedWrite[] => [
+  ...releases(list),
+  ...list.map((pod) => deletePod(job, pod)),
+];
 
 const invalidCount = (job: Job, active: Pod[]): number => {
   if (!isIndexed(job)) return 0;

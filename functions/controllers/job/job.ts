@@ -3,15 +3,15 @@ import { timestamp } from '../../clock/clock.ts';
 import type { Job, JobCondition, JobStatus, Pod } from '../../machinery/kinds.d.ts';
 import { keyOf } from '../../machinery/object.ts';
 import { conditionOf, isTrue, withCondition } from '../conditions.ts';
-import type { Controller, EventDraft, Instant, Plan, PlannedWrite, WatchedChange } from '../controller.ts';
-import { claim, controllerOf, expectsOf, ownerKeys, ownerReference, ownKey, targetOf } from '../owners.ts';
+import type { Controller, EventDraft, Instant, Plan, WatchedChange } from '../controller.ts';
+import { claim, controllerOf, ownerKeys, ownerReference, ownKey } from '../owners.ts';
 import { deletePod } from '../pods.ts';
 import { jobs, pods } from '../resources.ts';
 import { selects } from '../selector.ts';
 import { statusWrite } from '../status-patch.ts';
 import { scaleJob } from './create.ts';
 import { formatIndexes, isIndexed, parseIndexes } from './indexes.ts';
-import { type Tally, tally, trackingFinalizer } from './tally.ts';
+import { releases, type Tally, tally, trackingFinalizer } from './tally.ts';
 
 export interface JobObserved {
   job: Job;
@@ -143,16 +143,6 @@ const statusOf = (job: Job, counts: Tally, active: number, terminating: number):
     uncountedTerminatedPods: waiting,
   };
 };
-
-/** The finalizer goes only after the status has the pod's uid: the status write stands before these. */
-const releases = (list: readonly Pod[]): PlannedWrite[] =>
-  list.map((pod) => ({
-    op: 'patch',
-    resource: pods,
-    target: targetOf(pod),
-    merge: { metadata: { finalizers: (pod.metadata.finalizers ?? []).filter((f) => f !== trackingFinalizer) } },
-    expects: expectsOf(pod),
-  }));
 
 const ended = (job: Job, verdict: Verdict, now: Instant): { condition: JobCondition; event: EventDraft } =>
   verdict.type === 'FailureTarget'

@@ -1,5 +1,9 @@
 import type { Job, JobStatus, Pod } from '../../machinery/kinds.d.ts';
+import { isTrue } from '../conditions.ts';
+import type { PlannedWrite } from '../controller.ts';
+import { expectsOf, targetOf } from '../owners.ts';
 import { isActive, isReady, isTerminating } from '../pods.ts';
+import { pods as podResource } from '../resources.ts';
 import { failureAction } from './failure-policy.ts';
 import { failureCountOf, indexOf, isIndexed, parseIndexes } from './indexes.ts';
 
@@ -29,10 +33,13 @@ const hasFinalizer = (pod: Pod): boolean => pod.metadata.finalizers?.includes(tr
 
 export const replacesOnlyFailed = (job: Job): boolean => job.spec?.podReplacementPolicy === 'Failed';
 
+/** The job's end is decided: pods that are deleted now will not be replaced, so they count at once. */
+const isEnding = (job: Job): boolean => isTrue(job.status?.conditions, 'FailureTarget');
+
 /** Finished badly; a pod that is being deleted counts too, unless it must reach a terminal phase first. */
 export const hasFailed = (job: Job, pod: Pod): boolean =>
   pod.status?.phase === 'Failed' ||
-  (isTerminating(pod) && pod.status?.phase !== 'Succeeded' && !replacesOnlyFailed(job));
+  (isTerminating(pod) && pod.status?.phase !== 'Succeeded' && (!replacesOnlyFailed(job) || isEnding(job)));
 
 const settle = (uids: string[] | undefined, pods: ReadonlyMap<string, Pod>) => {
   const waiting = (uids ?? []).filter((uid) => {
@@ -102,8 +109,10 @@ const count = (job: Job, pod: Pod, known: Set<string>, into: Tally): void => {
 /** When a pod finished, in milliseconds since the epoch. */
 const finishedAt = (pod: Pod): number => {
   const times = (pod.status?.containerStatuses ?? []).flatMap((s) => s.state?.terminated?.finishedAt ?? []);
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0, creationTimestamp } = pod.metadata;
+  if (times.length === 0 && deletionTimestamp) return Date.parse(deletionTimestamp) - deletionGracePeriodSeconds * 1000;
   const ready = pod.status?.conditions?.find((c) => c.type === 'Ready')?.lastTransitionTime;
-  const text = times.sort().at(-1) ?? ready ?? pod.metadata.deletionTimestamp ?? pod.metadata.creationTimestamp;
+  const text = times.sort().at(-1) ?? ready ?? creationTimestamp;
   return Date.parse(text ?? '') || 0;
 };
 
@@ -111,15 +120,27 @@ const backoffMs = 10_000;
 const backoffMaxMs = 600_000;
 
 /** Milliseconds before failed pods may be replaced: 10 s, doubled for each failure since the last success. */
-export const replaceInMs = (pods: readonly Pod[], now: number): number => {
+export const replaceInMs = (pods: readonly Pod[], failed: number, now: number): number => {
   const lastSuccess = pods
     .filter((pod) => pod.status?.phase === 'Succeeded')
     .reduce((last, pod) => Math.max(last, finishedAt(pod)), 0);
   const failures = pods
-    .filter((pod) => pod.status?.phase === 'Failed')
+    .filter((pod) => pod.status?.phase !== 'Succeeded')
     .map(finishedAt)
-    .filter((time) => time > lastSuccess);
+    .filter((time) => time > lastSuccess)
+    .sort((a, b) => b - a)
+    .slice(0, failed);
   if (failures.length === 0) return 0;
   const delay = Math.min(backoffMaxMs, backoffMs * 2 ** (failures.length - 1));
   return Math.max(0, Math.max(...failures) + delay - now);
 };
+
+/** The finalizer goes only after the status has the pod's uid: the status write stands before these. */
+export const releases = (list: readonly Pod[]): PlannedWrite[] =>
+  list.map((pod) => ({
+    op: 'patch',
+    resource: podResource,
+    target: targetOf(pod),
+    merge: { metadata: { finalizers: (pod.metadata.finalizers ?? []).filter((f) => f !== trackingFinalizer) } },
+    expects: expectsOf(pod),
+  }));

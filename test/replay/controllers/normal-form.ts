@@ -63,6 +63,14 @@ const conditions = (list: { type: string; status: string; reason?: string }[] | 
 
 const target = (ref: { kind?: string; name?: string } | undefined) => (ref ? `${ref.kind}/${ref.name}` : undefined);
 
+/** An empty `resources` is how the engine writes Go's struct; the recordings leave it out. */
+const podSpec = (spec: Loose): Loose => ({
+  ...spec,
+  containers: (spec.containers as Loose[]).map(({ resources, ...rest }) =>
+    isEmpty(resources) ? rest : { ...rest, resources },
+  ),
+});
+
 const parts: Record<string, (object: Loose, ipNames: Map<string, string>) => Loose> = {
   Pod: ({ spec, status }) => {
     const s = spec as Loose;
@@ -73,7 +81,7 @@ const parts: Record<string, (object: Loose, ipNames: Map<string, string>) => Loo
       reason: st.reason,
       hostname: s.hostname,
       subdomain: s.subdomain,
-      spec: s,
+      spec: podSpec(s),
       conditions: conditions(st.conditions as never),
     };
   },
@@ -124,7 +132,7 @@ export const normalForm = (object: KubeObject, ipNames: Map<string, string>): No
     annotations: metadata.annotations,
     finalizers: metadata.finalizers,
     ...(!noGeneration.has(kind) && statusKinds.has(kind) && { generation: metadata.generation }),
-    deleting: metadata.deletionTimestamp ? metadata.deletionGracePeriodSeconds || true : undefined,
+    deleting: metadata.deletionTimestamp ? (metadata.deletionGracePeriodSeconds ?? true) : undefined,
     owners: metadata.ownerReferences?.map(
       (o) => `${o.kind}/${o.name}${o.controller ? ' controller' : ''}${o.blockOwnerDeletion ? ' block' : ''}`,
     ),
@@ -150,7 +158,7 @@ export const normalForm = (object: KubeObject, ipNames: Map<string, string>): No
   }
   const kept = new Set(['endpoints', 'status', 'dataKeys']);
   const full = Object.entries(form).filter(([key, value]) =>
-    kept.has(key) ? value !== undefined : !isEmpty(value) && value !== '',
+    kept.has(key) && (key !== 'status' || kind === 'Service') ? value !== undefined : !isEmpty(value) && value !== '',
   );
   return clean(Object.fromEntries(full)) as Normal;
 };

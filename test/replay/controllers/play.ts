@@ -48,17 +48,19 @@ const playIn = async (world: World, scenario: Scenario): Promise<Played> => {
   await client.create(namespaceType, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
   for (const name of sharedNodes) await addNode(world, { name });
   await world.quiet();
-  const matcher = createMatcher(scenario.id.startsWith('rs-del-'));
+  const matcher = createMatcher(false);
   const events = eventCounter(world);
   events.delta();
+  const uids = new Map<string, string>();
   for (const [i, step] of scenario.steps.entries()) {
     if (step.expect) {
       await world.quiet();
-      const actual = visible(world, scenario);
+      const actual = visible(world, scenario, uids);
       const differences = matcher.compare(step.expect, actual, events.delta());
       if (world.failures.length > 0) differences.push(...world.failures);
       if (differences.length > 0) return { ok: false, differences: [`step ${i}`, ...differences] };
     } else if (step.do) await perform(world, namespace, step, (name) => matcher.actual(name));
+    await world.pass(0);
   }
   return { ok: true, differences: [] };
 };
@@ -71,14 +73,13 @@ const ipNames = (world: World): Map<string, string> => {
   return names;
 };
 
-const visible = (world: World, scenario: Scenario): Normal[] => {
+const visible = (world: World, scenario: Scenario, uids: Map<string, string>): Normal[] => {
   const ips = ipNames(world);
   const list: Normal[] = [];
-  const uids: [string, string][] = [];
   for (const resource of world.api.resources()) {
     for (const object of world.api.all(resource)) {
       const { kind = '', metadata } = object;
-      uids.push([metadata.uid ?? '-', `<uid:${kind}/${metadata.name}>`]);
+      uids.set(metadata.uid ?? '-', `<uid:${kind}/${metadata.name}>`);
       if (hidden.has(kind)) continue;
       if (kind === 'Node' && sharedNodes.includes(metadata.name ?? '')) continue;
       if (kind === 'Namespace' && scenario.controller !== 'namespace') continue;

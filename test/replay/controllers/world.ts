@@ -55,48 +55,55 @@ export interface World {
 const leases = { group: 'coordination.k8s.io', version: 'v1', resource: 'leases' };
 const quietMs = 1_500;
 
-const prepare = (now: () => number, uuid: () => string) => (resource: GroupVersionResource, object: KubeObject, previous?: KubeObject) => {
-  const schema = kindSchema(resource.group, resource.version, object.kind ?? '');
-  if (!schema) return;
-  const full = decode<KubeObject>(schema, object as unknown as Json, { defaults: true }).value;
-  for (const key of Object.keys(object)) delete (object as unknown as Record<string, unknown>)[key];
-  Object.assign(object, full);
-  const strategy = strategyFor(resource.group, object.kind ?? '');
-  const { status } = object as { status?: unknown };
-  strategy.defaults?.(object);
-  if (previous) {
-    if (status !== undefined) Object.assign(object, { status });
-    return;
-  }
-  const labelled = object as { metadata: KubeObject['metadata']; spec?: { template?: { metadata?: { labels?: Record<string, string> } } } };
-  const same = JSON.stringify(labelled.metadata.labels) === JSON.stringify(labelled.spec?.template?.metadata?.labels);
-  strategy.prepareForCreate?.(object, {
-    cluster: 'default',
-    namespace: object.metadata.namespace ?? '',
-    now: now(),
-    uuid,
-    subresource: '',
-    dryRun: false,
-    warn: () => {},
-    user: { username: 'replay', uid: '', groups: [], extra: {} },
-  });
-  // Upstream's defaulting shares one map between a Job's labels and its template's; the strategy then adds to both.
-  if (object.kind === 'Job' && same) labelled.metadata.labels = { ...labelled.spec?.template?.metadata?.labels };
-  if (status !== undefined) Object.assign(object, { status });
-  // The admission plugin DefaultTolerationSeconds.
-  const { spec } = object as {
-    spec?: { tolerations?: { key?: string; operator: string; effect: string; tolerationSeconds: number }[] };
-  };
-  if (object.kind === 'Pod' && spec) {
-    for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
-      if (spec.tolerations?.some((t) => (!t.key || t.key === key) && (!t.effect || t.effect === 'NoExecute'))) continue;
-      spec.tolerations = [
-        ...(spec.tolerations ?? []),
-        { key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 },
-      ];
+const prepare =
+  (now: () => number, uuid: () => string) =>
+  (resource: GroupVersionResource, object: KubeObject, previous?: KubeObject) => {
+    const schema = kindSchema(resource.group, resource.version, object.kind ?? '');
+    if (!schema) return;
+    const full = decode<KubeObject>(schema, object as unknown as Json, { defaults: true }).value;
+    for (const key of Object.keys(object)) delete (object as unknown as Record<string, unknown>)[key];
+    Object.assign(object, full);
+    const strategy = strategyFor(resource.group, object.kind ?? '');
+    const { status } = object as { status?: unknown };
+    strategy.defaults?.(object);
+    if (previous) {
+      if (status !== undefined) Object.assign(object, { status });
+      return;
     }
-  }
-};
+    const labelled = object as {
+      metadata: KubeObject['metadata'];
+      spec?: { template?: { metadata?: { labels?: Record<string, string> } } };
+    };
+    const same = JSON.stringify(labelled.metadata.labels) === JSON.stringify(labelled.spec?.template?.metadata?.labels);
+    strategy.prepareForCreate?.(object, {
+      cluster: 'default',
+      namespace: object.metadata.namespace ?? '',
+      now: now(),
+      uuid,
+      subresource: '',
+      dryRun: false,
+      warn: () => {},
+      user: { username: 'replay', uid: '', groups: [], extra: {} },
+    });
+    // Upstream's defaulting shares one map between a Job's labels and its template's; the strategy then adds to both.
+    if (object.kind === 'Job' && same) labelled.metadata.labels = { ...labelled.spec?.template?.metadata?.labels };
+    if (status !== undefined) Object.assign(object, { status });
+    // The admission plugin DefaultTolerationSeconds.
+    const { spec } = object as {
+      spec?: { tolerations?: { key?: string; operator: string; effect: string; tolerationSeconds: number }[] };
+    };
+    if (object.kind === 'Pod' && spec) {
+      Object.assign(spec, { priority: 0, preemptionPolicy: 'PreemptLowerPriority', ...spec });
+      for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
+        if (spec.tolerations?.some((t) => (!t.key || t.key === key) && (!t.effect || t.effect === 'NoExecute')))
+          continue;
+        spec.tolerations = [
+          ...(spec.tolerations ?? []),
+          { key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 },
+        ];
+      }
+    }
+  };
 
 /** A cluster with every controller, a model API and a clock that stands still between steps. */
 export const createWorld = async (): Promise<World> => {
