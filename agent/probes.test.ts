@@ -94,6 +94,7 @@ test('liveness waits for startup; a startup that keeps failing ends the containe
   expect(t.state()?.failed).toBe('liveness');
   t.probes.stop();
   const dead = setup({ startupProbe: exec('start', { failureThreshold: 3 }) }, () => false);
+  await dead.clock.advance(0);
   await dead.clock.advance(5000);
   expect(dead.state()).toMatchObject({ started: false, failed: 'startup' });
   dead.probes.stop();
