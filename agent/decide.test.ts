@@ -125,7 +125,7 @@ test.each<[string, ObservedPod, string[]]>([
 ])('%s', (_name, observed, expected) => {
   expect(keys(observed)).toEqual(expected);
   // What is under way is not planned again.
-  const busy = new Set(decide(observed, now).actions.map((a) => a.key));
+  const busy = new Set([...observed.busy, ...decide(observed, now).actions.map((a) => a.key)]);
   expect(decide({ ...observed, busy }, now).actions).toEqual([]);
 });
 

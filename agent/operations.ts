@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Client } from '../functions/client/client.ts';
 import type { Clock } from '../functions/clock/clock.ts';
 import type { Pod, Secret, Service, Container as SpecContainer } from '../functions/machinery/kinds.d.ts';
+import { removePodCgroups } from './cgroups.ts';
 import type { Action } from './decide.ts';
 import { containerEnvironment, expand } from './environment.ts';
 import type { EventRecorder } from './events.ts';
@@ -283,8 +284,11 @@ export const createOperations = (tools: NodeTools): Operations => {
         return;
       case 'clean':
         await tools.volumes.clean(uid);
-        if (tools.dataDir)
-          await rm(join(podDirectory(tools.dataDir, uid), 'containers'), { recursive: true, force: true });
+        if (tools.dataDir) {
+          await rm(podDirectory(tools.dataDir, uid), { recursive: true, force: true });
+          await rm(podLogDirectory(tools.logDir, pod), { recursive: true, force: true });
+          await removePodCgroups(tools.cgroupPrefix, uid);
+        }
         return;
       case 'delete':
         await tools.client.delete(resources.pods, pod.metadata.namespace ?? '', pod.metadata.name ?? '', {

@@ -1,0 +1,101 @@
+import { expect, test } from 'vitest';
+import type { Client } from '../functions/client/client.ts';
+import { createSimulatedClock } from '../functions/clock/simulated.ts';
+import type { Lease, Node, Pod } from '../functions/machinery/kinds.d.ts';
+import type { GroupVersionResource, KubeObject } from '../functions/machinery/object.ts';
+import { admitPod } from './admit.ts';
+import { createNodeKeeper, nodeConditions } from './node.ts';
+import { createScriptedRuntime } from './test-node.ts';
+
+const createObjects = () => {
+  const held = new Map<string, KubeObject>();
+  const writes: string[] = [];
+  const key = (r: GroupVersionResource, name: string) => `${r.resource}/${name}`;
+  const client = {
+    get: async (r: GroupVersionResource, _ns: string, name: string) => held.get(key(r, name)),
+    create: async (r: GroupVersionResource, object: KubeObject) => {
+      writes.push(`create ${key(r, object.metadata.name ?? '')}`);
+      const stored = { ...object, metadata: { ...object.metadata, uid: 'uid-1' } };
+      held.set(key(r, object.metadata.name ?? ''), stored);
+      return stored;
+    },
+    update: async (r: GroupVersionResource, object: KubeObject) => {
+      writes.push(`update ${key(r, object.metadata.name ?? '')}`);
+      held.set(key(r, object.metadata.name ?? ''), object);
+      return object;
+    },
+    patch: async (r: GroupVersionResource, _ns: string, name: string, patch: { body: object }) => {
+      writes.push(`patch ${key(r, name)}`);
+      const next = { ...held.get(key(r, name)), ...patch.body } as KubeObject;
+      held.set(key(r, name), next);
+      return next;
+    },
+  } as unknown as Client;
+  return { client, held, writes };
+};
+
+test('a node registers once, renews its lease every 10 s, and writes its status only when it changes', async () => {
+  const clock = createSimulatedClock();
+  const { runtime } = createScriptedRuntime(clock);
+  const objects = createObjects();
+  let problem: string | undefined;
+  const facts = { name: 'n1', addresses: [{ type: 'InternalIP', address: '192.168.0.1' }], podCIDR: '10.244.0.0/24' };
+  const keep = () => createNodeKeeper({ facts, client: objects.client, clock, runtime, health: async () => problem });
+  const stop = new AbortController();
+  let registered = 0;
+  void keep().run(stop.signal, () => {
+    registered += 1;
+  });
+  await clock.advance(0);
+  await clock.advance(35_000);
+  expect(registered).toBe(1);
+  expect(objects.writes.filter((w) => w.startsWith('create'))).toEqual(['create nodes/n1', 'create leases/n1']);
+  expect(objects.writes.filter((w) => w === 'patch nodes/n1')).toHaveLength(1);
+  expect(objects.writes.filter((w) => w === 'update leases/n1')).toHaveLength(3);
+  const lease = objects.held.get('leases/n1') as Lease;
+  expect(lease.spec).toMatchObject({ holderIdentity: 'n1', leaseDurationSeconds: 40 });
+  expect(lease.metadata.ownerReferences?.[0]).toMatchObject({ kind: 'Node', uid: 'uid-1' });
+  problem = 'the pod network is not ready';
+  await clock.advance(10_000);
+  const ready = (objects.held.get('nodes/n1') as Node).status?.conditions?.find((c) => c.type === 'Ready');
+  expect(ready).toMatchObject({ status: 'False', reason: 'KubeletNotReady', message: problem });
+  stop.abort();
+  // The next agent adopts the Node and its Lease.
+  const again = new AbortController();
+  void keep().run(again.signal, () => {});
+  await clock.advance(0);
+  await clock.advance(15_000);
+  expect(objects.writes.filter((w) => w.startsWith('create'))).toHaveLength(2);
+  again.abort();
+});
+
+test('a transition time moves only with the status', () => {
+  const first = nodeConditions(undefined, undefined, 0);
+  const second = nodeConditions(first, undefined, 60_000);
+  const third = nodeConditions(second, 'down', 120_000);
+  const at = (list: typeof first) => list.find((c) => c.type === 'Ready')?.lastTransitionTime;
+  expect([at(first), at(second), at(third)]).toEqual([
+    '1970-01-01T00:00:00Z',
+    '1970-01-01T00:00:00Z',
+    '1970-01-01T00:02:00Z',
+  ]);
+  expect(second.find((c) => c.type === 'Ready')?.lastHeartbeatTime).toBe('1970-01-01T00:01:00Z');
+});
+
+test('a pod that the node cannot take is refused, with what it asked and what there is', () => {
+  const pod = (cpu: string, spec = {}): Pod => ({
+    metadata: { name: 'p' },
+    spec: { containers: [{ name: 'c', resources: { requests: { cpu, memory: '64Mi' } } }], ...spec },
+  });
+  const node = { metadata: { name: 'n1', labels: { disk: 'ssd' } } };
+  const has = { cpu: '2', memory: '1Gi', pods: '3' };
+  expect(admitPod(pod('1500m'), [pod('500m')], node, has)).toBeUndefined();
+  expect(admitPod(pod('1600m'), [pod('500m')], node, has)).toEqual({
+    reason: 'OutOfcpu',
+    message: "Pod was rejected: Node didn't have enough resource: cpu, requested: 1600, used: 500, capacity: 2000",
+  });
+  expect(admitPod(pod('1m'), [pod('1m'), pod('1m'), pod('1m')], node, has)?.reason).toBe('OutOfpods');
+  const done = { ...pod('2'), status: { phase: 'Succeeded' } };
+  expect(admitPod(pod('2'), [done], node, has)).toBeUndefined();
+  expect(admitPod(pod('1m', { nodeSelector: { disk: 'hdd' } }), [], node, has)?.reason).toBe('NodeAffinity');
+});
