@@ -2,8 +2,8 @@
 import type { LabelSelector } from '../../machinery/kinds.d.ts';
 import { signOf } from '../../machinery/quantity.ts';
 import { type Cause, cause } from '../../machinery/status.ts';
-import { dnsLabel, dnsSubdomain, labelValue, portName, qualifiedName } from './names.ts';
 import { familyOf, parseCidr } from './ip.ts';
+import { dnsLabel, dnsSubdomain, labelValue, portName, qualifiedName } from './names.ts';
 
 /** Causes collected so far. */
 export type Causes = Cause[];

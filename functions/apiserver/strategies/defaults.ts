@@ -36,10 +36,12 @@ type Defaults = (object: KubeObject) => void;
 const deployment: Defaults = (object) => {
   const { spec } = object as Deployment;
   if (!spec) return;
-  const strategy = (spec.strategy ??= {});
+  spec.strategy ??= {};
+  const { strategy } = spec;
   strategy.type ||= 'RollingUpdate';
   if (strategy.type === 'RollingUpdate') {
-    const rolling = (strategy.rollingUpdate ??= {});
+    strategy.rollingUpdate ??= {};
+    const rolling = strategy.rollingUpdate;
     rolling.maxUnavailable ??= '25%';
     rolling.maxSurge ??= '25%';
   }
@@ -49,10 +51,12 @@ const deployment: Defaults = (object) => {
 const daemonSet: Defaults = (object) => {
   const { spec } = object as DaemonSet;
   if (!spec) return;
-  const strategy = (spec.updateStrategy ??= {});
+  spec.updateStrategy ??= {};
+  const strategy = spec.updateStrategy;
   strategy.type ||= 'RollingUpdate';
   if (strategy.type === 'RollingUpdate') {
-    const rolling = (strategy.rollingUpdate ??= {});
+    strategy.rollingUpdate ??= {};
+    const rolling = strategy.rollingUpdate;
     rolling.maxUnavailable ??= 1;
     rolling.maxSurge ??= 0;
   }
@@ -63,7 +67,8 @@ const statefulSet: Defaults = (object) => {
   const { spec } = object as StatefulSet;
   if (!spec) return;
   spec.podManagementPolicy ||= 'OrderedReady';
-  const strategy = (spec.updateStrategy ??= {});
+  spec.updateStrategy ??= {};
+  const strategy = spec.updateStrategy;
   // The static table gives the type first, so an absent type and a bare RollingUpdate look alike here; both get partition 0
   // only where rollingUpdate is written or the strategy was empty.
   if (!strategy.type) strategy.type = 'RollingUpdate';
@@ -125,7 +130,8 @@ const cronJob: Defaults = (object) => {
 
 const service: Defaults = (object) => {
   const svc = object as Service;
-  const spec = (svc.spec ??= {});
+  svc.spec ??= {};
+  const { spec } = svc;
   spec.sessionAffinity ||= 'None';
   if (spec.sessionAffinity === 'None') delete spec.sessionAffinityConfig;
   if (spec.sessionAffinity === 'ClientIP' && spec.sessionAffinityConfig?.clientIP?.timeoutSeconds === undefined) {
@@ -150,7 +156,9 @@ const service: Defaults = (object) => {
 
 const namespace: Defaults = (object) => {
   const { metadata } = object as Namespace;
-  if (metadata.name) (metadata.labels ??= {})['kubernetes.io/metadata.name'] = metadata.name;
+  if (!metadata.name) return;
+  metadata.labels ??= {};
+  metadata.labels['kubernetes.io/metadata.name'] = metadata.name;
 };
 
 const node: Defaults = (object) => {
@@ -160,7 +168,8 @@ const node: Defaults = (object) => {
 
 const persistentVolume: Defaults = (object) => {
   const pv = object as PersistentVolume;
-  (pv.status ??= {}).phase ||= 'Pending';
+  pv.status ??= {};
+  pv.status.phase ||= 'Pending';
   const { spec } = pv;
   if (!spec) return;
   spec.persistentVolumeReclaimPolicy ||= 'Retain';
@@ -253,6 +262,8 @@ const customResourceDefinition: Defaults = (object) => {
     spec.names.singular ||= (spec.names.kind ?? '').toLowerCase();
     if (!spec.names.listKind && spec.names.kind) spec.names.listKind = `${spec.names.kind}List`;
   }
+  const storage = spec.versions?.find((version) => version.storage)?.name;
+  if (crd.status && !crd.status.storedVersions?.length && storage) crd.status.storedVersions = [storage];
   spec.conversion ??= { strategy: 'None' };
   const client = spec.conversion.webhook?.clientConfig?.service;
   if (client) client.port ??= 443;

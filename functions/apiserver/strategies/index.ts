@@ -1,12 +1,22 @@
+import { kindSchema } from '../../machinery/facts.ts';
+import { type Json, type KubeObject, parseGroupVersion } from '../../machinery/object.ts';
+import { validateRequired } from '../../machinery/required.ts';
+import type { Cause } from '../../machinery/status.ts';
 import type { Strategy } from '../registry.ts';
+import { scalingStrategies } from './autoscaling.ts';
+import { clusterStrategies } from './cluster.ts';
 import { configStrategies } from './config.ts';
 import { dynamicDefaults } from './defaults.ts';
+import { deviceStrategies } from './devices.ts';
 import { jobStrategies } from './jobs.ts';
 import { networkingStrategies } from './networking.ts';
 import { volumeStrategies } from './persistent-volumes.ts';
 import { podStrategy } from './pod/strategy.ts';
 import { quotaStrategies } from './quotas.ts';
+import { rbacStrategies } from './rbac.ts';
+import { registrationStrategies } from './registration.ts';
 import { serviceStrategy } from './service.ts';
+import { storageStrategies } from './storage.ts';
 import { workloadStrategies } from './workloads.ts';
 
 const own: Readonly<Record<string, Strategy>> = {
@@ -18,8 +28,22 @@ const own: Readonly<Record<string, Strategy>> = {
   ...quotaStrategies,
   ...networkingStrategies,
   ...volumeStrategies,
+  ...clusterStrategies,
+  ...rbacStrategies,
+  ...scalingStrategies,
+  ...storageStrategies,
+  ...registrationStrategies,
+  ...deviceStrategies,
 };
 const strategies = new Map<string, Strategy>();
+
+/** Kinds without rules of their own: what their schema requires of the spec. */
+const requiredOfSpec = (object: KubeObject): Cause[] => {
+  const { group, version } = parseGroupVersion(object.apiVersion ?? '');
+  const spec = kindSchema(group, version, object.kind ?? '')?.fields.spec;
+  const value = (object as { spec?: Json }).spec;
+  return spec && value !== undefined ? validateRequired(spec.schema, value, 'spec') : [];
+};
 
 /** The strategy of a built-in kind: its own, with the kind's dynamic defaults. Always the same object. */
 export const strategyFor = (group: string, kind: string): Strategy => {
@@ -27,7 +51,8 @@ export const strategyFor = (group: string, kind: string): Strategy => {
   const known = strategies.get(key);
   if (known) return known;
   const defaults = dynamicDefaults[key];
-  const strategy: Strategy = { ...own[key], ...(defaults && { defaults }) };
+  const rules: Strategy = own[key] ?? { validate: requiredOfSpec, unconditionalUpdate: true };
+  const strategy: Strategy = { ...rules, ...(defaults && { defaults }) };
   strategies.set(key, strategy);
   return strategy;
 };

@@ -17,8 +17,8 @@ import {
   selectorMatches,
 } from './checks.ts';
 import { cronFault, timeZoneFault } from './cron-schedule.ts';
-import { checkSuccessPolicy } from './job-success-policy.ts';
 import { checkJobStatus } from './job-status.ts';
+import { checkSuccessPolicy } from './job-success-policy.ts';
 import { dnsLabel, domainPrefixedPath } from './names.ts';
 import { checkTemplate } from './pod/spec.ts';
 import { podWarnings } from './pod/warnings.ts';

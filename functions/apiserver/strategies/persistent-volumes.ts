@@ -158,8 +158,8 @@ const alignSources = (claim: PersistentVolumeClaim): void => {
   const known = (source: { apiGroup?: string; kind: string }) =>
     (!source.apiGroup && source.kind === 'PersistentVolumeClaim') ||
     (source.apiGroup === 'snapshot.storage.k8s.io' && source.kind === 'VolumeSnapshot');
+  if (spec.dataSource && !known(spec.dataSource)) delete spec.dataSource;
   const { dataSource, dataSourceRef } = spec;
-  if (dataSource && !known(dataSource)) delete spec.dataSource;
   if (dataSource && !dataSourceRef) spec.dataSourceRef = { ...dataSource };
   else if (dataSourceRef && !dataSource && !dataSourceRef.namespace && known(dataSourceRef)) {
     spec.dataSource = { ...dataSourceRef };

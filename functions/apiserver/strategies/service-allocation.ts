@@ -146,6 +146,8 @@ const assignAddress = async (hold: Hold, spec: ServiceSpec, ranges: ServiceRange
   if (!cidr) throw new Error(`not a CIDR: ${ranges.ipv4}`);
   const size = 2 ** (cidr.bits - cidr.prefix);
   const wanted = spec.clusterIPs?.[0];
+  // Another family than the cluster's is for the validation to refuse.
+  if (spec.ipFamilies?.some((family) => family !== 'IPv4')) return [];
   if (wanted === undefined) {
     const keyAt = (i: number) => addressAt(cidr.network, i + 1);
     const ip = await pick(hold, { pool: 'serviceips', size: size - 2, keyAt }, random);

@@ -78,7 +78,8 @@ export const podSpecDefaults = (spec: PodSpec | undefined): void => {
 /** Limits stand for the requests that are not given. Pods only: templates keep what was written. */
 const requestsFromLimits = (resources: ResourceRequirements | undefined): void => {
   if (!resources?.limits) return;
-  const requests = (resources.requests ??= {});
+  resources.requests ??= {};
+  const { requests } = resources;
   for (const name in resources.limits) requests[name] ??= resources.limits[name] as string;
 };
 

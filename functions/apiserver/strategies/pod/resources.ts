@@ -1,5 +1,5 @@
 // Resource names, quantities and requirements.
-import type { ResourceClaim, PodSpec, ResourceRequirements } from '../../../machinery/kinds.d.ts';
+import type { PodSpec, ResourceClaim, ResourceRequirements } from '../../../machinery/kinds.d.ts';
 import { compareQuantity, formatQuantity, parseQuantity, signOf } from '../../../machinery/quantity.ts';
 import { cause } from '../../../machinery/status.ts';
 import { at, type Causes, checkDnsLabel, invalidEach, nonNegativeQuantity } from '../checks.ts';

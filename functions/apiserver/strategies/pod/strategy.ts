@@ -9,6 +9,13 @@ import { checkOnlyPod, checkPodAnnotations, checkPodSpec } from './spec.ts';
 import { checkPodUpdate } from './update.ts';
 import { podWarnings } from './warnings.ts';
 
+const GATED = {
+  lastProbeTime: null as unknown as string,
+  type: 'PodScheduled',
+  status: 'False',
+  reason: 'SchedulingGated',
+  message: 'Scheduling is blocked due to non-empty scheduling gates',
+};
 const COMPUTE = ['cpu', 'memory'] as const;
 
 /**
@@ -56,9 +63,13 @@ const checkCreate = (out: Causes, spec: PodSpec | undefined): void => {
 /** Pods: the rules of their spec, and what an update may change. */
 export const podStrategy: Strategy = {
   defaults: podDefaults,
-  prepareForCreate: (object) => {
+  prepareForCreate: (object, ctx) => {
     const pod = object as Pod;
     pod.status = { phase: 'Pending', qosClass: qosClass(pod.spec ?? ({} as PodSpec)) };
+    if (pod.spec?.schedulingGates?.length) {
+      const lastTransitionTime = `${new Date(ctx.now).toISOString().slice(0, 19)}Z`;
+      pod.status.conditions = [{ ...GATED, lastTransitionTime }];
+    }
     // A negative grace period is taken as the shortest one.
     if ((pod.spec?.terminationGracePeriodSeconds ?? 0) < 0 && pod.spec) pod.spec.terminationGracePeriodSeconds = 1;
   },

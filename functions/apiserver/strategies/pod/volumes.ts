@@ -5,7 +5,7 @@ import { at, type Causes, checkDnsLabel, invalidEach, oneOf, required } from '..
 import { checkClaimTemplate } from '../claim-spec.ts';
 import { dnsSubdomain } from '../names.ts';
 import { checkNetworkSource } from '../volume-sources.ts';
-import { checkMode, descendingPath, nonReservedPath, noBacksteps } from './paths.ts';
+import { checkMode, descendingPath, noBacksteps, nonReservedPath } from './paths.ts';
 import { checkDownwardFile, checkProjected } from './projected.ts';
 import { isNegative } from './resources.ts';
 

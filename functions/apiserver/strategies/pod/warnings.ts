@@ -40,7 +40,7 @@ const checkPorts = (warn: (text: string) => void, path: string, spec: PodSpec): 
       const number = `${port.containerPort}/${port.protocol}`;
       const twin = numbers.get(number);
       const hosted = port.hostPort ? `/${port.hostPort}${port.hostIP ?? ''}` : '';
-      if (twin !== undefined && twin.startsWith(`${i}|`) && twin.endsWith(`|${hosted}`)) {
+      if (twin?.startsWith(`${i}|`) && twin.endsWith(`|${hosted}`)) {
         warn(`${where}: duplicate port definition with ${twin.split('|')[1]}`);
       }
       numbers.set(number, `${i}|${where}|${hosted}`);

@@ -1,0 +1,356 @@
+// Nodes, namespaces, endpoints, events, leases, priority and runtime classes.
+import type {
+  EndpointSlice,
+  Endpoints,
+  Event,
+  EventsEvent,
+  Lease,
+  Namespace,
+  Node,
+  PriorityClass,
+  RuntimeClass,
+} from '../../machinery/kinds.d.ts';
+import { cause } from '../../machinery/status.ts';
+import type { Strategy } from '../registry.ts';
+import {
+  at,
+  type Causes,
+  checkCidr,
+  checkDnsLabel,
+  checkIP,
+  checkLabelName,
+  checkLabels,
+  checkPort,
+  checkSubdomain,
+  immutable,
+  invalidEach,
+  oneOf,
+  positive,
+  required,
+  requiredOneOf,
+  same,
+} from './checks.ts';
+import { familyOf, nonSpecialIP, parseCidr } from './ip.ts';
+import { dnsLabel, labelValue, qualifiedName } from './names.ts';
+import { checkResourceQuantity } from './pod/resources.ts';
+import { checkTolerations, TAINT_EFFECTS } from './pod/scheduling.ts';
+
+const checkTaints = (out: Causes, node: Node): void => {
+  const seen = new Set<string>();
+  node.spec?.taints?.forEach((taint, i) => {
+    const where = at('metadata.taints', i);
+    checkLabelName(out, `${where}.key`, taint.key);
+    const messages = labelValue(taint.value ?? '');
+    if (messages.length) out.push(cause.invalid(`${where}.value`, taint.value, messages.join(';')));
+    requiredOneOf(out, `${where}.effect`, taint.effect, TAINT_EFFECTS);
+    const key = `${taint.effect}/${taint.key}`;
+    if (seen.has(key)) out.push(cause.duplicate(where, taint));
+    seen.add(key);
+  });
+};
+
+const checkNode = (node: Node): Causes => {
+  const out: Causes = [];
+  checkTaints(out, node);
+  for (const side of ['capacity', 'allocatable'] as const) {
+    const list = node.status?.[side];
+    for (const name in list) checkResourceQuantity(out, at(`status.${side}`, name), name, list[name] as string);
+  }
+  const cidrs = node.spec?.podCIDRs ?? [];
+  cidrs.forEach((cidr, i) => {
+    checkCidr(out, at('spec.podCIDRs', i), cidr);
+  });
+  const families = new Set(cidrs.map((cidr) => parseCidr(cidr)?.family));
+  if (cidrs.length > 1 && (families.size < 2 || cidrs.length > 2)) {
+    out.push(cause.invalid('spec.podCIDRs', cidrs, 'may specify no more than one CIDR for each IP family'));
+  }
+  return out;
+};
+
+/** podCIDR is the first of podCIDRs; whichever is given makes the other. */
+const alignPodCidrs = (node: Node): void => {
+  const { spec } = node;
+  if (!spec) return;
+  if (spec.podCIDR && spec.podCIDRs?.[0] !== spec.podCIDR) spec.podCIDRs = [spec.podCIDR];
+  else if (!spec.podCIDR && spec.podCIDRs?.[0]) spec.podCIDR = spec.podCIDRs[0];
+};
+
+const checkNodeUpdate = (next: Node, old: Node): Causes => {
+  const out: Causes = [];
+  const seen = new Set<string>();
+  next.status?.addresses?.forEach((address, i) => {
+    const key = `${address.type}/${address.address}`;
+    if (seen.has(key)) out.push(cause.duplicate(at('status.addresses', i), address));
+    seen.add(key);
+  });
+  if (old.spec?.podCIDRs?.length && !same(next.spec?.podCIDRs, old.spec.podCIDRs)) {
+    out.push(cause.forbidden('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid'));
+  }
+  if (old.spec?.providerID && old.spec.providerID !== next.spec?.providerID) {
+    out.push(cause.forbidden('spec.providerID', 'node updates may not change providerID except from "" to valid'));
+  }
+  return out;
+};
+
+const checkEndpoints: NonNullable<Strategy['validate']> = (object) => {
+  const out: Causes = [];
+  (object as Endpoints).subsets?.forEach((subset, i) => {
+    const path = at('subsets', i);
+    if (!subset.addresses?.length && !subset.notReadyAddresses?.length) {
+      out.push(cause.required(path, 'must specify `addresses` or `notReadyAddresses`'));
+    }
+    for (const list of ['addresses', 'notReadyAddresses'] as const) {
+      subset[list]?.forEach((address, n) => {
+        const where = at(`${path}.${list}`, n);
+        checkIP(out, `${where}.ip`, address.ip ?? '');
+        if (address.hostname) checkDnsLabel(out, `${where}.hostname`, address.hostname);
+        if (address.nodeName !== undefined) checkSubdomain(out, `${where}.nodeName`, address.nodeName);
+        invalidEach(out, `${where}.ip`, address.ip, nonSpecialIP(address.ip ?? ''));
+      });
+    }
+    subset.ports?.forEach((port, n) => {
+      const where = at(`${path}.ports`, n);
+      if (port.name) checkDnsLabel(out, `${where}.name`, port.name);
+      else if ((subset.ports?.length ?? 0) > 1) out.push(cause.required(`${where}.name`));
+      checkPort(out, `${where}.port`, port.port ?? 0);
+      requiredOneOf(out, `${where}.protocol`, port.protocol, ['SCTP', 'TCP', 'UDP']);
+      if (port.appProtocol !== undefined) checkLabelName(out, `${where}.appProtocol`, port.appProtocol);
+    });
+  });
+  return out;
+};
+
+const checkAddress = (out: Causes, slice: EndpointSlice, path: string, address: string): void => {
+  if (slice.addressType === 'FQDN') {
+    checkSubdomain(out, path, address.replace(/\.$/, ''));
+    return;
+  }
+  if (slice.addressType !== 'IPv4' && slice.addressType !== 'IPv6') return;
+  const family = familyOf(address);
+  if (family !== slice.addressType) {
+    if (family)
+      out.push(cause.invalid(path.replace(/\[\d+\]$/, ''), address, `must be an ${slice.addressType} address`));
+    else out.push(cause.invalid(path, address, 'must be a valid IP address'));
+  }
+  if (family) invalidEach(out, path, address, nonSpecialIP(address));
+};
+
+const checkSlice: NonNullable<Strategy['validate']> = (object) => {
+  const out: Causes = [];
+  const slice = object as EndpointSlice;
+  requiredOneOf(out, 'addressType', slice.addressType, ['FQDN', 'IPv4', 'IPv6']);
+  if ((slice.endpoints ?? []).length > 1000) out.push(cause.tooMany('endpoints', slice.endpoints?.length ?? 0, 1000));
+  slice.endpoints?.forEach((endpoint, i) => {
+    const path = at('endpoints', i);
+    const addresses = endpoint.addresses ?? [];
+    if (addresses.length === 0) out.push(cause.required(`${path}.addresses`, 'must contain at least 1 address'));
+    else if (addresses.length > 100) out.push(cause.tooMany(`${path}.addresses`, addresses.length, 100));
+    addresses.forEach((address, n) => {
+      checkAddress(out, slice, at(`${path}.addresses`, n), address);
+    });
+    if (endpoint.nodeName !== undefined) checkSubdomain(out, `${path}.nodeName`, endpoint.nodeName);
+    checkLabels(out, `${path}.deprecatedTopology`, endpoint.deprecatedTopology);
+    if (endpoint.hostname !== undefined) checkDnsLabel(out, `${path}.hostname`, endpoint.hostname);
+  });
+  const names = new Set<string>();
+  if ((slice.ports ?? []).length > 20000) out.push(cause.tooMany('ports', slice.ports?.length ?? 0, 20000));
+  slice.ports?.forEach((port, i) => {
+    const path = at('ports', i);
+    const name = port.name ?? '';
+    if (name) invalidEach(out, `${path}.name`, name, dnsLabel(name));
+    if (names.has(name)) out.push(cause.duplicate(`${path}.name`, name));
+    names.add(name);
+    requiredOneOf(out, `${path}.protocol`, port.protocol, ['SCTP', 'TCP', 'UDP']);
+    if (port.port !== undefined) checkPort(out, `${path}.port`, port.port);
+    if (port.appProtocol !== undefined) checkLabelName(out, `${path}.appProtocol`, port.appProtocol);
+  });
+  return out;
+};
+
+type AnyEvent = Partial<Omit<Event, 'series'>> & Partial<Omit<EventsEvent, 'series'>> & { metadata: Event['metadata'] };
+const EVENT_TEXTS = [
+  ['action', 128],
+  ['reason', 128],
+] as const;
+
+/** Both groups serve the same objects: involvedObject and message are regarding and note in events.k8s.io. */
+const checkEvent = (event: AnyEvent): Causes => {
+  const out: Causes = [];
+  const modern = event.apiVersion === 'events.k8s.io/v1';
+  const created = !event.metadata.resourceVersion;
+  const namespace = event.metadata.namespace ?? '';
+  const about = (event.involvedObject ?? event.regarding)?.namespace ?? '';
+  const mismatch = cause.invalid('involvedObject.namespace', about, 'does not match event.namespace');
+  if (modern && created) {
+    if (!event.eventTime) out.push(cause.required('eventTime'));
+    if (event.type !== 'Normal' && event.type !== 'Warning') {
+      out.push(cause.invalid('type', '', `has invalid value: ${event.type ?? ''}`));
+    }
+  }
+  if (!event.eventTime) {
+    if (about === '' ? namespace !== '' && namespace !== 'default' : namespace !== about) out.push(mismatch);
+    return out;
+  }
+  if (about === '' && namespace !== 'default' && namespace !== 'kube-system') out.push(mismatch);
+  const controller = event.reportingController ?? event.reportingComponent;
+  const field = modern ? 'reportingController' : 'reportingComponent';
+  required(out, field, controller);
+  invalidEach(out, field, controller, qualifiedName(controller ?? ''));
+  const instance = event.reportingInstance ?? '';
+  required(out, 'reportingInstance', instance);
+  if (instance.length > 128) out.push(cause.invalid('reportingInstance', '', 'can have at most 128 characters'));
+  for (const [name, most] of EVENT_TEXTS) {
+    required(out, name, event[name]);
+    if ((event[name] ?? '').length > most) out.push(cause.invalid(name, '', `can have at most ${most} characters`));
+  }
+  if ((event.note ?? event.message ?? '').length > 1024) {
+    out.push(cause.invalid('message', '', 'can have at most 1024 characters'));
+  }
+  return out;
+};
+
+const EVENT_FIXED = [
+  'regarding',
+  'reason',
+  'note',
+  'type',
+  'action',
+  'related',
+  'reportingController',
+  'reportingInstance',
+];
+const event: Strategy = {
+  createOnUpdate: true,
+  unconditionalUpdate: true,
+  validate: (object) => checkEvent(object as AnyEvent),
+  validateUpdate: (next, old) => {
+    const out: Causes = [];
+    if (next.apiVersion !== 'events.k8s.io/v1') return out;
+    const [a, b] = [next, old] as unknown as [Record<string, unknown>, Record<string, unknown>];
+    for (const field of EVENT_FIXED) immutable(out, field, a[field], b[field]);
+    return out;
+  },
+};
+
+const SYSTEM_CLASSES: Record<string, number> = {
+  'system-node-critical': 2000001000,
+  'system-cluster-critical': 2000000000,
+};
+const checkPriority: NonNullable<Strategy['validate']> = (object) => {
+  const out: Causes = [];
+  const priority = object as PriorityClass;
+  const name = priority.metadata.name ?? '';
+  if (name.startsWith('system-')) {
+    if (SYSTEM_CLASSES[name] !== priority.value || priority.globalDefault) {
+      out.push(
+        cause.forbidden('metadata.name', 'priority class names with system- prefix are reserved for system use only'),
+      );
+    }
+  } else if ((priority.value ?? 0) > 1000000000) {
+    out.push(cause.forbidden('value', 'maximum allowed value of a user defined priority is 1000000000'));
+  }
+  oneOf(out, 'preemptionPolicy', priority.preemptionPolicy, ['PreemptLowerPriority', 'Never']);
+  return out;
+};
+
+const checkRuntime: NonNullable<Strategy['validate']> = (object) => {
+  const out: Causes = [];
+  const runtime = object as RuntimeClass;
+  if (required(out, 'handler', runtime.handler)) checkDnsLabel(out, 'handler', runtime.handler);
+  const { podFixed } = runtime.overhead ?? {};
+  for (const name in podFixed)
+    checkResourceQuantity(out, at('overhead.podFixed.limits', name), name, podFixed[name] as string);
+  checkLabels(out, 'scheduling.nodeSelector', runtime.scheduling?.nodeSelector);
+  checkTolerations(out, 'scheduling.tolerations', runtime.scheduling?.tolerations);
+  return out;
+};
+
+const checkLease: NonNullable<Strategy['validate']> = (object) => {
+  const out: Causes = [];
+  const { spec } = object as Lease;
+  if (spec?.leaseDurationSeconds !== undefined) positive(out, 'spec.leaseDurationSeconds', spec.leaseDurationSeconds);
+  if ((spec?.leaseTransitions ?? 0) < 0) {
+    out.push(cause.invalid('spec.leaseTransitions', spec?.leaseTransitions, 'must be greater than or equal to 0'));
+  }
+  if (spec?.strategy !== undefined) checkLabelName(out, 'spec.strategy', spec.strategy);
+  if (spec?.preferredHolder && !spec.strategy) {
+    out.push(cause.forbidden('spec.preferredHolder', 'may only be specified when `strategy` is defined'));
+  }
+  return out;
+};
+
+/** Strategies by `group/Kind`. */
+export const clusterStrategies: Readonly<Record<string, Strategy>> = {
+  '/Node': {
+    prepareForCreate: (object) => alignPodCidrs(object as Node),
+    prepareForUpdate: (next) => alignPodCidrs(next as Node),
+    validate: (object) => checkNode(object as Node),
+    validateUpdate: (next, old) => checkNodeUpdate(next as Node, old as Node),
+    validateStatusUpdate: (next, old) => [...checkNode(next as Node), ...checkNodeUpdate(next as Node, old as Node)],
+    unconditionalUpdate: true,
+  },
+  '/Namespace': {
+    validateName: dnsLabel,
+    prepareForCreate: (object) => {
+      const namespace = object as Namespace;
+      namespace.status = { phase: 'Active' };
+      namespace.spec ??= {};
+      const { spec } = namespace;
+      const finalizers = spec.finalizers ?? [];
+      spec.finalizers = finalizers.includes('kubernetes') ? finalizers : [...finalizers, 'kubernetes'];
+    },
+    prepareForUpdate: (next, old, ctx) => {
+      if (ctx.subresource === 'finalize') return;
+      const { spec } = old as Namespace;
+      if (spec) (next as Namespace).spec = spec;
+      else delete (next as Namespace).spec;
+    },
+    validateStatusUpdate: (next) => {
+      const { metadata, status } = next as Namespace;
+      const deleting = metadata.deletionTimestamp !== undefined;
+      const detail = deleting
+        ? "may only be 'Terminating' if `deletionTimestamp` is not empty"
+        : "may only be 'Active' if `deletionTimestamp` is empty";
+      const right = (status?.phase ?? 'Active') === (deleting ? 'Terminating' : 'Active');
+      return right ? [] : [cause.invalid('status.Phase', status?.phase, detail)];
+    },
+    unconditionalUpdate: true,
+  },
+  '/Endpoints': {
+    validate: checkEndpoints,
+    createOnUpdate: true,
+    unconditionalUpdate: true,
+    warnings: () => ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
+  },
+  'discovery.k8s.io/EndpointSlice': {
+    validate: checkSlice,
+    validateUpdate: (next, old) => {
+      const out: Causes = [];
+      immutable(out, 'addressType', (next as EndpointSlice).addressType, (old as EndpointSlice).addressType);
+      return out;
+    },
+    unconditionalUpdate: true,
+  },
+  '/Event': event,
+  'events.k8s.io/Event': event,
+  'coordination.k8s.io/Lease': { validate: checkLease, createOnUpdate: true },
+  'scheduling.k8s.io/PriorityClass': {
+    validate: checkPriority,
+    validateUpdate: (next, old) => {
+      const out: Causes = [];
+      const [a, b] = [next as PriorityClass, old as PriorityClass];
+      if ((a.value ?? 0) !== (b.value ?? 0)) out.push(cause.forbidden('value', 'may not be changed in an update.'));
+      immutable(out, 'preemptionPolicy', a.preemptionPolicy, b.preemptionPolicy);
+      return out;
+    },
+    unconditionalUpdate: true,
+  },
+  'node.k8s.io/RuntimeClass': {
+    validate: checkRuntime,
+    validateUpdate: (next, old) => {
+      const out: Causes = [];
+      immutable(out, 'handler', (next as RuntimeClass).handler, (old as RuntimeClass).handler);
+      return out;
+    },
+  },
+};

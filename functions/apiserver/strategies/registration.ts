@@ -1,0 +1,310 @@
+// Kinds that change the API itself: webhooks, certificate requests, aggregated services.
+import type {
+  APIService,
+  CertificateSigningRequest,
+  MutatingWebhook,
+  RuleWithOperations,
+  ValidatingWebhook,
+  ValidatingWebhookConfiguration,
+} from '../../machinery/kinds.d.ts';
+import { cause } from '../../machinery/status.ts';
+import type { Strategy } from '../registry.ts';
+import {
+  at,
+  type Causes,
+  checkDnsLabel,
+  checkPort,
+  checkSelector,
+  checkSubdomain,
+  immutable,
+  invalidEach,
+  oneOf,
+  required,
+} from './checks.ts';
+import { dns1035Label, pathSegment, qualifiedDomain } from './names.ts';
+import { checkSignerName } from './signer-name.ts';
+
+type Webhook = ValidatingWebhook & MutatingWebhook;
+
+const checkUrl = (out: Causes, path: string, text: string): void => {
+  if (!URL.canParse(text)) {
+    out.push(cause.invalid(path, text, 'url must be a valid URL'));
+    return;
+  }
+  const url = new URL(text);
+  const refuse = (bad: boolean, detail: string) => {
+    if (bad) out.push(cause.invalid(path, text, detail));
+  };
+  refuse(url.protocol !== 'https:', "'https' is the only allowed URL scheme");
+  refuse(url.host === '', 'host must be specified');
+  refuse(url.username !== '' || url.password !== '', 'user information is not permitted in the URL');
+  refuse(url.hash !== '', 'fragments are not permitted in the URL');
+  refuse(url.search !== '', 'query parameters are not permitted in the URL');
+};
+
+const checkClient = (out: Causes, path: string, client: Webhook['clientConfig'] | undefined): void => {
+  const { url, service } = client ?? {};
+  if ((url === undefined) === (service === undefined)) {
+    out.push(cause.required(path, 'exactly one of url or service is required'));
+  } else if (url !== undefined) checkUrl(out, `${path}.url`, url);
+  else if (service) {
+    required(out, `${path}.service.name`, service.name);
+    required(out, `${path}.service.namespace`, service.namespace);
+    if (service.port !== undefined) checkPort(out, `${path}.service.port`, service.port);
+    if (service.path !== undefined && !service.path.startsWith('/')) {
+      out.push(cause.invalid(`${path}.service.path`, service.path, "must start with a '/'"));
+    }
+  }
+};
+
+const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
+const checkStar = (out: Causes, path: string, values: readonly string[]): void => {
+  if (values.length > 1 && values.includes('*')) {
+    out.push(cause.invalid(path, values, "if '*' is present, must not specify other values"));
+  }
+};
+
+/** One rule of a webhook or admission policy: operations and what they are done to. */
+const checkRule = (out: Causes, path: string, rule: RuleWithOperations): void => {
+  for (const field of ['operations', 'apiGroups', 'apiVersions', 'resources'] as const) {
+    const values = rule[field] ?? [];
+    if (values.length === 0) out.push(cause.required(`${path}.${field}`));
+    if (field === 'resources') continue;
+    checkStar(out, `${path}.${field}`, values);
+    values.forEach((value, i) => {
+      if (field === 'operations') oneOf(out, at(`${path}.${field}`, i), value, OPERATIONS);
+      else if (field === 'apiVersions' && value === '') out.push(cause.required(at(`${path}.${field}`, i)));
+    });
+  }
+  rule.resources?.forEach((resource, i) => {
+    if (resource === '') out.push(cause.required(at(`${path}.resources`, i)));
+  });
+  if (rule.scope !== undefined) oneOf(out, `${path}.scope`, rule.scope, ['*', 'Cluster', 'Namespaced']);
+};
+
+const checkWebhook = (out: Causes, path: string, hook: Webhook): void => {
+  invalidEach(out, `${path}.name`, hook.name ?? '', qualifiedDomain(hook.name ?? '', 3));
+  hook.rules?.forEach((rule, i) => {
+    checkRule(out, at(`${path}.rules`, i), rule);
+  });
+  oneOf(out, `${path}.failurePolicy`, hook.failurePolicy, ['Fail', 'Ignore']);
+  oneOf(out, `${path}.matchPolicy`, hook.matchPolicy, ['Equivalent', 'Exact']);
+  if (hook.sideEffects === undefined)
+    out.push(cause.required(`${path}.sideEffects`, 'must specify one of None, NoneOnDryRun'));
+  else oneOf(out, `${path}.sideEffects`, hook.sideEffects, ['None', 'NoneOnDryRun']);
+  const seconds = hook.timeoutSeconds;
+  if (seconds !== undefined && (seconds < 1 || seconds > 30)) {
+    out.push(cause.invalid(`${path}.timeoutSeconds`, seconds, 'the timeout value must be between 1 and 30 seconds'));
+  }
+  checkSelector(out, `${path}.namespaceSelector`, hook.namespaceSelector);
+  checkSelector(out, `${path}.objectSelector`, hook.objectSelector);
+  checkClient(out, `${path}.clientConfig`, hook.clientConfig);
+  const versions = hook.admissionReviewVersions ?? [];
+  const where = `${path}.admissionReviewVersions`;
+  if (versions.length === 0) out.push(cause.required(where, 'must specify one of v1, v1beta1'));
+  else if (!versions.some((version) => version === 'v1' || version === 'v1beta1')) {
+    out.push(cause.invalid(where, versions, 'must include at least one of v1, v1beta1'));
+  }
+  versions.forEach((version, i) => {
+    invalidEach(out, at(where, i), version, dns1035Label(version));
+    if (versions.indexOf(version) < i) out.push(cause.invalid(at(where, i), version, 'duplicate version'));
+  });
+  oneOf(out, `${path}.reinvocationPolicy`, hook.reinvocationPolicy, ['IfNeeded', 'Never']);
+  const names = new Set<string>();
+  hook.matchConditions?.forEach((condition, i) => {
+    const entry = at(`${path}.matchConditions`, i);
+    if (required(out, `${entry}.name`, condition.name) && names.has(condition.name)) {
+      out.push(cause.duplicate(`${entry}.name`, condition.name));
+    }
+    names.add(condition.name);
+    required(out, `${entry}.expression`, condition.expression?.trim());
+  });
+};
+
+const webhooks: Strategy = {
+  validate: (object) => {
+    const out: Causes = [];
+    const names = new Set<string>();
+    (object as ValidatingWebhookConfiguration).webhooks?.forEach((hook, i) => {
+      const path = at('webhooks', i);
+      checkWebhook(out, path, hook as Webhook);
+      if (hook.name && names.has(hook.name)) out.push(cause.duplicate(`${path}.name`, hook.name));
+      names.add(hook.name);
+    });
+    return out;
+  },
+};
+
+const USAGES = [
+  'any',
+  'cert sign',
+  'client auth',
+  'code signing',
+  'content commitment',
+  'crl sign',
+  'data encipherment',
+  'decipher only',
+  'digital signature',
+  'email protection',
+  'encipher only',
+  'ipsec end system',
+  'ipsec tunnel',
+  'ipsec user',
+  'key agreement',
+  'key encipherment',
+  'microsoft sgc',
+  'netscape sgc',
+  'ocsp signing',
+  's/mime',
+  'server auth',
+  'signing',
+  'timestamping',
+];
+
+/** Whether base64 text holds a PEM certificate request. */
+const isRequest = (base64: string): boolean => {
+  const text = Buffer.from(base64, 'base64').toString('utf8');
+  const m = /-----BEGIN CERTIFICATE REQUEST-----\s*([A-Za-z0-9+/=\s]+)-----END CERTIFICATE REQUEST-----/.exec(text);
+  const der = Buffer.from((m?.[1] ?? '').replace(/\s/g, ''), 'base64');
+  return der.length > 8 && der[0] === 0x30;
+};
+
+const checkRequest: NonNullable<Strategy['validate']> = (object) => {
+  const out: Causes = [];
+  const { spec, status } = object as CertificateSigningRequest;
+  if (!isRequest(spec?.request ?? '')) {
+    out.push(cause.invalid('spec.request', spec?.request ?? '', 'PEM block type must be CERTIFICATE REQUEST'));
+  }
+  const usages = spec?.usages ?? [];
+  if (usages.length === 0) out.push(cause.required('spec.usages'));
+  usages.forEach((usage, i) => {
+    const where = at('spec.usages', i);
+    oneOf(out, where, usage, USAGES);
+    if (usages.indexOf(usage) < i) out.push(cause.duplicate(where, usage));
+  });
+  if (spec?.signerName === 'kubernetes.io/legacy-unknown') {
+    out.push(
+      cause.invalid('spec.signerName', spec.signerName, 'the legacy signerName is not allowed via this API version'),
+    );
+  } else checkSignerName(out, 'spec.signerName', spec?.signerName ?? '');
+  const seconds = spec?.expirationSeconds;
+  if (seconds !== undefined && seconds < 600) {
+    out.push(
+      cause.invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 600 seconds (10 minutes)'),
+    );
+  }
+  const seen = new Set((status?.conditions ?? []).map((c) => c.type));
+  if (seen.has('Approved') && seen.has('Denied')) {
+    out.push(cause.invalid('status.conditions', 'Denied', 'Approved and Denied conditions are mutually exclusive'));
+  }
+  return out;
+};
+
+const requests: Strategy = {
+  prepareForCreate: (object, ctx) => {
+    const csr = object as CertificateSigningRequest;
+    csr.status = {};
+    if (!csr.spec) return;
+    csr.spec.username = ctx.user.username;
+    if (ctx.user.uid) csr.spec.uid = ctx.user.uid;
+    else delete csr.spec.uid;
+    csr.spec.groups = [...ctx.user.groups];
+    const extra = Object.entries(ctx.user.extra).map(([key, values]) => [key, [...values]] as [string, string[]]);
+    if (extra.length > 0) csr.spec.extra = Object.fromEntries(extra);
+    else delete csr.spec.extra;
+  },
+  prepareForUpdate: (next, old) => {
+    // Nothing in the spec may change, and only the approval subresource writes Approved and Denied.
+    (next as CertificateSigningRequest).spec = (old as CertificateSigningRequest).spec;
+  },
+  validate: checkRequest,
+  validateStatusUpdate: (next, old) => {
+    const out: Causes = [];
+    const before = (old as CertificateSigningRequest).status?.certificate;
+    const after = (next as CertificateSigningRequest).status?.certificate;
+    if (before) immutable(out, 'status.certificate', after, before);
+    return out;
+  },
+  unconditionalUpdate: true,
+};
+
+const apiService: Strategy = {
+  validateName: pathSegment,
+  validate: (object) => {
+    const out: Causes = [];
+    const { spec, metadata } = object as APIService;
+    const expected = `${spec?.version ?? ''}.${spec?.group ?? ''}`;
+    if (metadata.name !== expected) {
+      out.push(cause.invalid('metadata.name', metadata.name, 'must be `spec.version+"."+spec.group`'));
+    }
+    if (spec?.group) checkSubdomain(out, 'spec.group', spec.group);
+    else if (spec?.version !== 'v1')
+      out.push(cause.required('spec.group', 'only v1 may have an empty group and it better be legacy kube'));
+    invalidEach(out, 'spec.version', spec?.version ?? '', dns1035Label(spec?.version ?? ''));
+    const priorities = [
+      ['groupPriorityMinimum', 20000],
+      ['versionPriority', 1000],
+    ] as const;
+    for (const [field, most] of priorities) {
+      const value = spec?.[field] ?? 0;
+      if (value <= 0 || value > most) {
+        out.push(cause.invalid(`spec.${field}`, value, `must be positive and less than ${most}`));
+      }
+    }
+    if (!spec?.service) return out;
+    const path = 'spec.service';
+    if (required(out, `${path}.namespace`, spec.service.namespace)) {
+      checkDnsLabel(out, `${path}.namespace`, spec.service.namespace ?? '');
+    }
+    required(out, `${path}.name`, spec.service.name);
+    if (spec.service.port !== undefined) checkPort(out, `${path}.port`, spec.service.port);
+    const insecure = spec.insecureSkipTLSVerify;
+    if (insecure && spec.caBundle) {
+      out.push(cause.invalid('spec.insecureSkipTLSVerify', insecure, 'may not be true if caBundle is present'));
+    }
+    return out;
+  },
+  unconditionalUpdate: true,
+};
+
+const VAP = ['paramKind', 'matchConstraints', 'validations', 'failurePolicy'] as const;
+/** An admission policy must say what it matches and what it demands. */
+const admissionPolicy: Strategy = {
+  validate: (object) => {
+    const out: Causes = [];
+    const spec = (object as { spec?: Record<(typeof VAP)[number], unknown> & { auditAnnotations?: unknown[] } }).spec;
+    const constraints = spec?.matchConstraints as { resourceRules?: RuleWithOperations[] } | undefined;
+    oneOf(out, 'spec.failurePolicy', spec?.failurePolicy as string | undefined, ['Fail', 'Ignore']);
+    if (!constraints) out.push(cause.required('spec.matchConstraints'));
+    else {
+      if (!constraints.resourceRules?.length) out.push(cause.required('spec.matchConstraints.resourceRules'));
+      constraints.resourceRules?.forEach((rule, i) => {
+        checkRule(out, at('spec.matchConstraints.resourceRules', i), rule);
+      });
+    }
+    const validations = (spec?.validations ?? []) as { expression?: string }[];
+    if (validations.length === 0 && !spec?.auditAnnotations?.length) {
+      const detail = 'validations or auditAnnotations must contain at least one item';
+      out.push(cause.required('spec.validations', detail), cause.required('spec.auditAnnotations', detail));
+    }
+    validations.forEach((validation, i) => {
+      required(
+        out,
+        `${at('spec.validations', i)}.expression`,
+        validation.expression?.trim(),
+        'expression is not specified',
+      );
+    });
+    return out;
+  },
+};
+
+const ADMISSION = 'admissionregistration.k8s.io';
+/** Strategies by `group/Kind`. */
+export const registrationStrategies: Readonly<Record<string, Strategy>> = {
+  [`${ADMISSION}/ValidatingWebhookConfiguration`]: webhooks,
+  [`${ADMISSION}/MutatingWebhookConfiguration`]: webhooks,
+  [`${ADMISSION}/ValidatingAdmissionPolicy`]: admissionPolicy,
+  'certificates.k8s.io/CertificateSigningRequest': requests,
+  'apiregistration.k8s.io/APIService': apiService,
+};
