@@ -71,6 +71,7 @@ export const createSimulatedClock = (options: SimulatedClockOptions = {}): Simul
     random,
     next: () => earliest()?.due,
     async advance(ms) {
+      await settle();
       const until = now + ms;
       for (let timer = earliest(); timer && timer.due <= until; timer = earliest()) {
         timers.delete(timer);

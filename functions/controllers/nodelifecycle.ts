@@ -142,8 +142,8 @@ const decideWith =
       const uid = { uid: node.metadata.uid ?? '' };
       writes.push(...statusWrite(node, nodes, { ...node.status, conditions }, uid));
     }
-    // Also after a restart, and for pods that report late: a pod on a node that is not ready is not ready.
-    if (ready !== undefined && ready !== 'True') {
+    // Only a node that says nothing: one that reports itself not ready also reports its pods.
+    if (lost) {
       for (const pod of observed.pods) if (isReady(pod)) writes.push(...markNotReady(pod, now));
     }
     return { writes, events, ...(!lost && { again: { afterMs: graceMs - silentMs + 100 } }) };

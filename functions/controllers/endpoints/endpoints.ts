@@ -105,7 +105,8 @@ const changedSince = (service: Service, list: readonly Pod[], current: Endpoints
   }
   const times = list
     .filter((pod) => {
-      const state = isBackend(pod) && !isTerminating(pod) ? (isReady(pod) ? 'ready' : 'not') : undefined;
+      if (isTerminating(pod)) return false;
+      const state = isBackend(pod) ? (isReady(pod) ? 'ready' : 'not') : undefined;
       return known.get(pod.metadata.uid ?? '') !== state;
     })
     .flatMap((pod) => triggerOf(pod) ?? []);

@@ -158,7 +158,9 @@ export const normalForm = (object: KubeObject, ipNames: Map<string, string>): No
   }
   const kept = new Set(['endpoints', 'status', 'dataKeys']);
   const full = Object.entries(form).filter(([key, value]) =>
-    kept.has(key) && (key !== 'status' || kind === 'Service') ? value !== undefined : !isEmpty(value) && value !== '',
+    kept.has(key) && (key !== 'status' || kind === 'Service' || kind === 'CronJob')
+      ? value !== undefined
+      : !isEmpty(value) && value !== '',
   );
   return clean(Object.fromEntries(full)) as Normal;
 };

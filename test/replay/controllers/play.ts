@@ -59,7 +59,8 @@ const playIn = async (world: World, scenario: Scenario): Promise<Played> => {
       const differences = matcher.compare(step.expect, actual, events.delta());
       if (world.failures.length > 0) differences.push(...world.failures);
       if (differences.length > 0) return { ok: false, differences: [`step ${i}`, ...differences] };
-    } else if (step.do) await perform(world, namespace, step, (name) => matcher.actual(name));
+    } else if (step.do)
+      await perform(world, namespace, step, (name) => nthCreated(world, namespace, matcher.actual(name)));
     await world.pass(0);
   }
   return { ok: true, differences: [] };
@@ -94,6 +95,15 @@ const visible = (world: World, scenario: Scenario, uids: Map<string, string>): N
   let text = JSON.stringify(list);
   for (const [uid, name] of uids) text = text.replaceAll(uid, name);
   return JSON.parse(text) as Normal[];
+};
+
+/** A generated name that no expectation has shown yet: the n-th pod of that prefix in order of creation. */
+const nthCreated = (world: World, namespace: string, name: string): string => {
+  const [, prefix, n] = /^(.*)<(\d+)>$/.exec(name) ?? [];
+  if (prefix === undefined) return name;
+  const list = world.api.all(typeOfKind('Pod')).filter((pod) => pod.metadata.namespace === namespace);
+  const mine = list.filter((pod) => pod.metadata.generateName === prefix);
+  return mine[Number(n) - 1]?.metadata.name ?? name;
 };
 
 const eventCounter = (world: World) => {

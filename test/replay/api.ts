@@ -1,0 +1,80 @@
+// Starts an embedded server and replays the recorded API cases against it; arguments go on to the replayer.
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { createApiServer } from '../../functions/apiserver/app.ts';
+import { staticTokens, user } from '../../functions/apiserver/authn/authenticator.ts';
+import { mastersAuthorizer } from '../../functions/apiserver/authz/authorizer.ts';
+import { createSystemClock } from '../../functions/clock/system.ts';
+import { createMemoryStore } from '../../functions/store/memory.ts';
+import { createReplicas } from '../../functions/store/replica.ts';
+
+const clock = createSystemClock();
+const store = createMemoryStore();
+const token = randomBytes(16).toString('hex');
+const app = createApiServer({
+  store,
+  clock,
+  replicas: createReplicas(store, { clock, bytesMax: 256 << 20, windowChanges: 100_000, windowMs: 600_000 }),
+  authenticator: staticTokens(new Map([[token, user('admin', ['system:masters'])]])),
+  authorizer: mastersAuthorizer(),
+  disableAdmission: ['ServiceAccount'],
+  onFault: (fault, id, info) => console.error(`fault ${id} ${info?.method} ${info?.path}`, fault),
+});
+
+const server = createServer((req, res) => {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(req.headers)) headers.set(name, String(value));
+  const abort = new AbortController();
+  res.on('close', () => abort.abort());
+  const hasBody = req.method !== 'GET' && req.method !== 'HEAD';
+  const init = {
+    method: req.method ?? 'GET',
+    headers,
+    signal: abort.signal,
+    ...(hasBody && { body: Readable.toWeb(req), duplex: 'half' }),
+  };
+  void app.fetch(new Request(`http://server${req.url}`, init as RequestInit)).then(async (response) => {
+    res.writeHead(response.status, Object.fromEntries(response.headers));
+    for await (const chunk of response.body ?? []) res.write(chunk);
+    res.end();
+  });
+});
+await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+const address = server.address();
+const port = typeof address === 'object' && address ? address.port : 0;
+
+const send = (path: string, body: object) =>
+  app.fetch(
+    new Request(`http://server${path}`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    }),
+  );
+for (const name of ['default', 'kube-system', 'kube-public', 'kube-node-lease'])
+  await send('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+for (const [name, value] of [
+  ['system-cluster-critical', 2_000_000_000],
+  ['system-node-critical', 2_000_001_000],
+] as const)
+  await send('/apis/scheduling.k8s.io/v1/priorityclasses', {
+    apiVersion: 'scheduling.k8s.io/v1',
+    kind: 'PriorityClass',
+    metadata: { name },
+    value,
+  });
+
+const replayer = join(import.meta.dirname, '../behaviour/replay.mjs');
+const child = spawn(
+  process.execPath,
+  [replayer, ...process.argv.slice(2), '--server', `http://127.0.0.1:${port}`, '--token', token],
+  { stdio: 'inherit' },
+);
+child.on('exit', (code) => {
+  server.close();
+  server.closeAllConnections();
+  process.exit(code ?? 1);
+});
