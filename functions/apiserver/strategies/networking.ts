@@ -235,7 +235,8 @@ export const networkingStrategies: Readonly<Record<string, Strategy>> = {
       return out;
     },
     warnings: (object) =>
-      object.metadata.annotations?.['kubernetes.io/ingress.class'] === undefined
+      object.metadata.annotations?.['kubernetes.io/ingress.class'] === undefined ||
+      (object as Ingress).spec?.ingressClassName !== undefined
         ? []
         : ['annotation "kubernetes.io/ingress.class" is deprecated, please use \'spec.ingressClassName\' instead'],
     unconditionalUpdate: true,

@@ -301,6 +301,9 @@ export const serviceStrategy: Strategy = {
       if (/(^|\.)0\d/.test(ip))
         out.push(`${at('spec.externalIPs', i)}: non-standard IP address "${ip}" will be considered invalid`);
     });
+    if (spec?.trafficDistribution === 'PreferClose') {
+      out.push('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"');
+    }
     if (spec?.type === 'ExternalName' && isHeadless(spec)) {
       out.push('spec.clusterIP: None has no meaning for a service of type ExternalName');
     }
