@@ -39,7 +39,9 @@ const up: Step<DemoState> = {
     const main = join(import.meta.dirname, '../main.ts');
     const args = ['up', '--detach', '--data', options.directory, '--port', String(options.port), '--nodes', '1'];
     args.push('--runtime', state.runtime, '--yes');
-    const { status, stdout, stderr } = spawnSync(process.execPath, [...process.execArgv, main, ...args], { encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync(process.execPath, [...process.execArgv, main, ...args], {
+      encoding: 'utf8',
+    });
     for (const line of stdout.trim().split('\n').filter(Boolean)) say(line);
     if (status !== 0) throw new Error(stderr.trim() || `up ended with ${status}`);
     state.access = readAccess(options.directory);
@@ -72,7 +74,9 @@ const tidyUp = async (state: DemoState, keep: boolean): Promise<void> => {
   state.remote?.close();
   if (keep) {
     const { directory } = state.options;
-    console.log(`kept: export KUBECONFIG=${directory}/kubeconfig; take it down with ./skiff down --purge --data ${directory}`);
+    console.log(
+      `kept: export KUBECONFIG=${directory}/kubeconfig; take it down with ./skiff down --purge --data ${directory}`,
+    );
     return;
   }
   await takeDown(state.options.directory, { purge: true, say: () => {} });
@@ -85,7 +89,9 @@ export const run = async (args: string[]): Promise<number> => {
   const options = readUpOptions({ port: String(DEFAULT_PORT), ...values, data: directory });
   const runtime = await runtimeFor(options.runtime);
   if (runtime === 'hollow') {
-    throw new CommandError('the demo shows real containers: --runtime hollow runs none; try ./skiff up --runtime hollow');
+    throw new CommandError(
+      'the demo shows real containers: --runtime hollow runs none; try ./skiff up --runtime hollow',
+    );
   }
   const url = `http://127.0.0.1:${NODE_PORT}`;
   const nowhere = { server: '', caCert: '', token: '' };

@@ -26,9 +26,20 @@ const unpackRedis = (folder: string): string => {
   const archives = join(folder, 'archives');
   mkdirSync(join(archives, 'partial'), { recursive: true });
   const apt = (args: string[]): void => {
-    execFileSync('apt-get', args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+    execFileSync('apt-get', args, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    });
   };
-  const download = ['install', '-y', '--download-only', '--no-install-recommends', '-o', `Dir::Cache::archives=${archives}`, 'redis-server'];
+  const download = [
+    'install',
+    '-y',
+    '--download-only',
+    '--no-install-recommends',
+    '-o',
+    `Dir::Cache::archives=${archives}`,
+    'redis-server',
+  ];
   try {
     apt(download);
   } catch {

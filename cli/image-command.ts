@@ -1,0 +1,65 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { CommandError, dataDirectory, parse } from './command.ts';
+import { readState } from './directory.ts';
+import type { ImageFile, ImageSpec } from './image/build.ts';
+import { baseFiles, binaryWithLibraries } from './image/libraries.ts';
+import { loadImages } from './image/load.ts';
+
+const USAGE = 'usage: skiff image build DIR --name NAME[:TAG] [--data DIR]';
+
+/** What `image.yaml` in the folder may say. */
+const schema = z.strictObject({
+  entrypoint: z.array(z.string()).optional(),
+  command: z.array(z.string()).optional(),
+  env: z.record(z.string(), z.string()).optional(),
+  workingDir: z.string().optional(),
+  user: z.string().optional(),
+  /** Where the folder's files go; `/app` where absent. */
+  target: z.string().default('/app'),
+  /** Programs of this machine that go in with their libraries, by their path; `node` is the running one. */
+  binaries: z.array(z.string()).default([]),
+});
+
+const binaryFiles = (name: string): ImageFile[] => {
+  if (name === 'node') return binaryWithLibraries(process.execPath, '/usr/bin/node');
+  if (!name.startsWith('/') || !existsSync(name)) throw new CommandError(`image.yaml: binaries: no file ${name}`);
+  return binaryWithLibraries(name, name);
+};
+
+/** The image that a folder describes: its files, and what its image.yaml adds. */
+export const specOf = (folder: string, name: string): ImageSpec => {
+  if (!existsSync(folder) || !statSync(folder).isDirectory()) throw new CommandError(`no folder ${folder}`);
+  const path = join(folder, 'image.yaml');
+  const result = schema.safeParse(existsSync(path) ? (parseYaml(readFileSync(path, 'utf8')) ?? {}) : {});
+  if (!result.success) {
+    const [issue] = result.error.issues;
+    throw new CommandError(`image.yaml: ${issue?.path.join('.')}: ${issue?.message}`);
+  }
+  const { target, binaries, entrypoint, command, env, workingDir, user } = result.data;
+  return {
+    name,
+    files: [...baseFiles(), ...binaries.flatMap(binaryFiles), { path: target, source: resolve(folder) }],
+    workingDir: workingDir ?? target,
+    ...(entrypoint && { entrypoint }),
+    ...(command && { command }),
+    ...(env && { env }),
+    ...(user && { user }),
+  };
+};
+
+/** `skiff image build DIR --name NAME[:TAG] [--data DIR]` */
+export const run = async (args: string[]): Promise<number> => {
+  const [verb, ...rest] = args;
+  if (verb !== 'build') throw new CommandError(USAGE);
+  const { values, positionals } = parse(rest, { name: { type: 'string' }, data: { type: 'string' } }, 1);
+  const [folder] = positionals;
+  if (!folder || !values.name) throw new CommandError(USAGE);
+  const directory = dataDirectory(values.data);
+  const state = readState(directory);
+  if (!state) throw new CommandError(`no cluster in ${directory}: start one with ./skiff up`);
+  await loadImages(directory, state.runtime, [specOf(folder, values.name)], console.log);
+  return 0;
+};

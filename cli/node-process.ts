@@ -1,0 +1,85 @@
+// One local node, as a process inside its network namespace (started with nsenter by nodes.ts). Its options are the first
+// argument, as JSON. It ends with its parent; containers go on running.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { createAgent } from '../agent/main.ts';
+import { CLUSTER_DOMAIN, DNS_IP, KUBERNETES_IP } from '../agent/network/addresses.ts';
+import { dialUnix, forwardTo, serveDialer } from '../agent/network/relay.ts';
+import { createNodeNetwork } from '../agent/node-network.ts';
+import { createClient } from '../functions/client/fetch-client.ts';
+import { createHttp2Fetch } from '../functions/client/http2-fetch.ts';
+import { createSystemClock } from '../functions/clock/system.ts';
+import { openRuntime } from './node-runtime.ts';
+
+export const nodeProcessSchema = z.object({
+  name: z.string(),
+  ip: z.string(),
+  podCidr: z.string(),
+  /** Folder of this node. */
+  directory: z.string(),
+  runtime: z.enum(['cri', 'nerdctl']),
+  /** Unix socket that leads to the apiserver. */
+  serverSocket: z.string(),
+  ca: z.string(),
+  token: z.string(),
+  cgroupPrefix: z.string(),
+});
+export type NodeProcessOptions = z.infer<typeof nodeProcessSchema>;
+
+const SERVER_PORT = 443;
+
+const resolvers = (): string[] => {
+  const text = readFileSync('/etc/resolv.conf', 'utf8');
+  return [...text.matchAll(/^nameserver\s+(\S+)/gm)].map((m) => m[1] ?? '').filter((ip) => !ip.startsWith('127.'));
+};
+
+const main = async (): Promise<void> => {
+  const options = nodeProcessSchema.parse(JSON.parse(process.argv[2] ?? '{}'));
+  const stopping = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopping.abort());
+  process.on('disconnect', () => stopping.abort());
+  const clock = createSystemClock();
+  const relays = [
+    await forwardTo({ host: KUBERNETES_IP, port: SERVER_PORT }, () => dialUnix(options.serverSocket)),
+    await serveDialer(join(options.directory, 'dial.sock')),
+  ];
+  const server = `https://${KUBERNETES_IP}:${SERVER_PORT}`;
+  const http = createHttp2Fetch({ ca: options.ca });
+  const client = createClient({ fetch: http, baseUrl: server, token: options.token, userAgent: 'skiff-agent' });
+  const runtime = await openRuntime(options.runtime, options.directory);
+  const agent = createAgent({
+    node: {
+      name: options.name,
+      addresses: [
+        { type: 'InternalIP', address: options.ip },
+        { type: 'Hostname', address: options.name },
+      ],
+      podCIDR: options.podCidr,
+    },
+    client,
+    clock,
+    runtime,
+    names: {
+      clusterDns: [DNS_IP],
+      clusterDomain: CLUSTER_DOMAIN,
+      host: { servers: resolvers(), searches: [], options: [] },
+    },
+    files: { dataDir: join(options.directory, 'agent'), cgroupPrefix: options.cgroupPrefix },
+    network: createNodeNetwork({
+      node: options.name,
+      podCidr: options.podCidr,
+      own: new Set([KUBERNETES_IP, DNS_IP]),
+      dns: { ip: DNS_IP, port: 53, domain: CLUSTER_DOMAIN, upstreams: resolvers() },
+    }),
+    tunnel: { server, ca: options.ca, token: options.token },
+    onError: (message, error) => console.error(`${message}:`, error instanceof Error ? error.message : error),
+  });
+  await agent.run(stopping.signal);
+  for (const relay of relays) relay.close();
+  http.close();
+  await runtime.close();
+};
+
+await main();
+process.exit(0);
