@@ -186,7 +186,6 @@ export const scalingStrategies: Readonly<Record<string, Strategy>> = {
       nonNegative(out, 'status.desiredReplicas', status?.desiredReplicas);
       return out;
     },
-    unconditionalUpdate: true,
   },
   'policy/PodDisruptionBudget': {
     validate: checkBudget,
@@ -198,6 +197,5 @@ export const scalingStrategies: Readonly<Record<string, Strategy>> = {
       }
       return out;
     },
-    unconditionalUpdate: true,
   },
 };

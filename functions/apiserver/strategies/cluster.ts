@@ -92,6 +92,7 @@ const checkNodeUpdate = (next: Node, old: Node): Causes => {
   return out;
 };
 
+const ENDPOINTS_DEPRECATED = 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice';
 const checkEndpoints: NonNullable<Strategy['validate']> = (object) => {
   const out: Causes = [];
   (object as Endpoints).subsets?.forEach((subset, i) => {
@@ -221,7 +222,6 @@ const EVENT_FIXED = [
 ];
 const event: Strategy = {
   createOnUpdate: true,
-  unconditionalUpdate: true,
   validate: (object) => checkEvent(object as AnyEvent),
   validateUpdate: (next, old) => {
     const out: Causes = [];
@@ -287,7 +287,6 @@ export const clusterStrategies: Readonly<Record<string, Strategy>> = {
     validate: (object) => checkNode(object as Node),
     validateUpdate: (next, old) => checkNodeUpdate(next as Node, old as Node),
     validateStatusUpdate: (next, old) => [...checkNode(next as Node), ...checkNodeUpdate(next as Node, old as Node)],
-    unconditionalUpdate: true,
   },
   '/Namespace': {
     validateName: dnsLabel,
@@ -314,13 +313,13 @@ export const clusterStrategies: Readonly<Record<string, Strategy>> = {
       const right = (status?.phase ?? 'Active') === (deleting ? 'Terminating' : 'Active');
       return right ? [] : [cause.invalid('status.Phase', status?.phase, detail)];
     },
-    unconditionalUpdate: true,
   },
   '/Endpoints': {
     validate: checkEndpoints,
     createOnUpdate: true,
-    unconditionalUpdate: true,
-    warnings: () => ['v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice'],
+    // The version itself is deprecated, so the warning comes whether or not the object is valid.
+    prepareForCreate: (_, ctx) => ctx.warn(ENDPOINTS_DEPRECATED),
+    prepareForUpdate: (_, __, ctx) => ctx.warn(ENDPOINTS_DEPRECATED),
   },
   'discovery.k8s.io/EndpointSlice': {
     validate: checkSlice,
@@ -329,7 +328,6 @@ export const clusterStrategies: Readonly<Record<string, Strategy>> = {
       immutable(out, 'addressType', (next as EndpointSlice).addressType, (old as EndpointSlice).addressType);
       return out;
     },
-    unconditionalUpdate: true,
   },
   '/Event': event,
   'events.k8s.io/Event': event,
@@ -343,9 +341,9 @@ export const clusterStrategies: Readonly<Record<string, Strategy>> = {
       immutable(out, 'preemptionPolicy', a.preemptionPolicy, b.preemptionPolicy);
       return out;
     },
-    unconditionalUpdate: true,
   },
   'node.k8s.io/RuntimeClass': {
+    createOnUpdate: true,
     validate: checkRuntime,
     validateUpdate: (next, old) => {
       const out: Causes = [];

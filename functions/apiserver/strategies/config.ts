@@ -109,7 +109,6 @@ export const configStrategies: Readonly<Record<string, Strategy>> = {
       checkFrozen(out, next as ConfigMap, old as ConfigMap, ['data', 'binaryData']);
       return out;
     },
-    unconditionalUpdate: true,
   },
   '/Secret': {
     prepareForUpdate: (next, old) => {
@@ -126,10 +125,8 @@ export const configStrategies: Readonly<Record<string, Strategy>> = {
       checkFrozen(out, next, old, ['data']);
       return out;
     },
-    unconditionalUpdate: true,
   },
   '/ServiceAccount': {
-    unconditionalUpdate: true,
     warnings: (object) =>
       object.metadata.annotations?.['kubernetes.io/enforce-mountable-secrets'] === 'true'
         ? [

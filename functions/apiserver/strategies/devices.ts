@@ -73,7 +73,6 @@ export const deviceStrategies: Readonly<Record<string, Strategy>> = {
       return out;
     },
     validateUpdate: specStays,
-    unconditionalUpdate: true,
   },
   'resource.k8s.io/ResourceClaimTemplate': {
     validate: (object) => {
@@ -82,6 +81,5 @@ export const deviceStrategies: Readonly<Record<string, Strategy>> = {
       return out;
     },
     validateUpdate: specStays,
-    unconditionalUpdate: true,
   },
 };

@@ -35,6 +35,24 @@ const own: Readonly<Record<string, Strategy>> = {
   ...registrationStrategies,
   ...deviceStrategies,
 };
+/** Kinds whose updates must name the resourceVersion that they replace. */
+const CONDITIONAL = new Set([
+  'node.k8s.io/RuntimeClass',
+  'policy/PodDisruptionBudget',
+  'storage.k8s.io/CSIDriver',
+  'storage.k8s.io/CSINode',
+  'storage.k8s.io/CSIStorageCapacity',
+  'storage.k8s.io/VolumeAttachment',
+  'coordination.k8s.io/Lease',
+  'admissionregistration.k8s.io/ValidatingAdmissionPolicy',
+  'admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding',
+  'admissionregistration.k8s.io/MutatingAdmissionPolicy',
+  'admissionregistration.k8s.io/MutatingAdmissionPolicyBinding',
+  'admissionregistration.k8s.io/ValidatingWebhookConfiguration',
+  'admissionregistration.k8s.io/MutatingWebhookConfiguration',
+  'apiextensions.k8s.io/CustomResourceDefinition',
+  'apiregistration.k8s.io/APIService',
+]);
 const strategies = new Map<string, Strategy>();
 
 /** Kinds without rules of their own: what their schema requires of the spec. */
@@ -51,8 +69,9 @@ export const strategyFor = (group: string, kind: string): Strategy => {
   const known = strategies.get(key);
   if (known) return known;
   const defaults = dynamicDefaults[key];
-  const rules: Strategy = own[key] ?? { validate: requiredOfSpec, unconditionalUpdate: true };
-  const strategy: Strategy = { ...rules, ...(defaults && { defaults }) };
+  const rules: Strategy = own[key] ?? { validate: requiredOfSpec };
+  const unconditionalUpdate = !CONDITIONAL.has(key);
+  const strategy: Strategy = { ...rules, unconditionalUpdate, ...(defaults && { defaults }) };
   strategies.set(key, strategy);
   return strategy;
 };

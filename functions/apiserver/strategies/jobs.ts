@@ -296,7 +296,6 @@ export const jobStrategies: Readonly<Record<string, Strategy>> = {
       return spec ? podWarnings(spec, 'spec.template.spec') : [];
     },
     defaultPropagation: 'Background',
-    unconditionalUpdate: true,
   },
   'batch/CronJob': {
     validate: validateCronJob,
@@ -309,6 +308,5 @@ export const jobStrategies: Readonly<Record<string, Strategy>> = {
       }
       return out;
     },
-    unconditionalUpdate: true,
   },
 };

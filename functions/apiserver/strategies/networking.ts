@@ -239,7 +239,6 @@ export const networkingStrategies: Readonly<Record<string, Strategy>> = {
       (object as Ingress).spec?.ingressClassName !== undefined
         ? []
         : ['annotation "kubernetes.io/ingress.class" is deprecated, please use \'spec.ingressClassName\' instead'],
-    unconditionalUpdate: true,
   },
   'networking.k8s.io/IngressClass': {
     validate: validateClass,
@@ -253,9 +252,8 @@ export const networkingStrategies: Readonly<Record<string, Strategy>> = {
       );
       return out;
     },
-    unconditionalUpdate: true,
   },
-  'networking.k8s.io/NetworkPolicy': { validate: validatePolicy, unconditionalUpdate: true },
+  'networking.k8s.io/NetworkPolicy': { validate: validatePolicy },
   'networking.k8s.io/IPAddress': {
     validateName: (name) => {
       if (!familyOf(name)) return ['must be a valid IP address'];
@@ -277,7 +275,6 @@ export const networkingStrategies: Readonly<Record<string, Strategy>> = {
       immutable(out, 'spec.parentRef', (next as IPAddress).spec?.parentRef, (old as IPAddress).spec?.parentRef);
       return out;
     },
-    unconditionalUpdate: true,
   },
   'networking.k8s.io/ServiceCIDR': {
     validate: (object) => {
@@ -298,6 +295,5 @@ export const networkingStrategies: Readonly<Record<string, Strategy>> = {
       immutable(out, 'spec.cidrs', (next as ServiceCIDR).spec?.cidrs, (old as ServiceCIDR).spec?.cidrs);
       return out;
     },
-    unconditionalUpdate: true,
   },
 };

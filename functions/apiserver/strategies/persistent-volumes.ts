@@ -217,7 +217,6 @@ export const volumeStrategies: Readonly<Record<string, Strategy>> = {
     },
     validate: checkVolume,
     validateUpdate: checkVolumeUpdate,
-    unconditionalUpdate: true,
   },
   '/PersistentVolumeClaim': {
     prepareForCreate: (object) => {
@@ -237,6 +236,5 @@ export const volumeStrategies: Readonly<Record<string, Strategy>> = {
       return out;
     },
     validateUpdate: checkClaimUpdate,
-    unconditionalUpdate: true,
   },
 };

@@ -186,11 +186,9 @@ export const quotaStrategies: Readonly<Record<string, Strategy>> = {
       checkQuantities(out, 'status.used', status?.used);
       return out;
     },
-    unconditionalUpdate: true,
   },
   '/LimitRange': {
     createOnUpdate: true,
-    unconditionalUpdate: true,
     validate: (object) => {
       const out: Causes = [];
       const seen = new Set<string>();

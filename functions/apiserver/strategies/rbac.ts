@@ -82,7 +82,7 @@ const roleRefStays: NonNullable<Strategy['validateUpdate']> = (nextObject, oldOb
   return [cause.invalid('roleRef', next.roleRef, 'cannot change roleRef')];
 };
 
-const shared = { validateName: pathSegment, createOnUpdate: true, unconditionalUpdate: true } satisfies Strategy;
+const shared = { validateName: pathSegment, createOnUpdate: true } satisfies Strategy;
 
 /** Strategies by `group/Kind`. */
 export const rbacStrategies: Readonly<Record<string, Strategy>> = {

@@ -46,6 +46,7 @@ const casesOf = (area: string): Case[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as Case);
 
+const warned: string[] = [];
 const ctx: StrategyContext = {
   cluster: 'test',
   namespace: 'ns',
@@ -53,7 +54,7 @@ const ctx: StrategyContext = {
   uuid: () => 'b7b6ac3e-6d5b-4a53-9a0f-0d4c42f6e6a1',
   subresource: '',
   dryRun: false,
-  warn: () => undefined,
+  warn: (text) => void warned.push(text),
   user: { username: 'admin', uid: '', groups: ['system:masters'], extra: {} },
 };
 
@@ -173,9 +174,10 @@ const run = async (c: Case): Promise<string | undefined | null> => {
     const want = shown(details?.causes ?? []);
     const got = shown(result.causes);
     if (want !== got) return `${step.method} wants [${want}] got [${got}]`;
-    const warned = step.expect.headers?.warnings ?? 0;
+    const wantWarnings = step.expect.headers?.warnings ?? 0;
     const warnings = strategyFor(r.group, r.kind).warnings?.(result.object, undefined, ctx) ?? [];
-    if (warned !== warnings.length) return `wants ${warned} warnings, got ${JSON.stringify(warnings)}`;
+    warnings.push(...warned.splice(0));
+    if (wantWarnings !== warnings.length) return `wants ${wantWarnings} warnings, got ${JSON.stringify(warnings)}`;
     if (wanted === 422) continue;
     stored.set(`${r.plural}/${result.object.metadata.name}`, result.object);
     if (!c.id.startsWith('defaults/') || !step.expect.body) continue;

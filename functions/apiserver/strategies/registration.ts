@@ -225,7 +225,6 @@ const requests: Strategy = {
     if (before) immutable(out, 'status.certificate', after, before);
     return out;
   },
-  unconditionalUpdate: true,
 };
 
 const apiService: Strategy = {
@@ -264,7 +263,6 @@ const apiService: Strategy = {
     }
     return out;
   },
-  unconditionalUpdate: true,
 };
 
 const VAP = ['paramKind', 'matchConstraints', 'validations', 'failurePolicy'] as const;

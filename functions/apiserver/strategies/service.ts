@@ -275,7 +275,6 @@ const validateUpdate: NonNullable<Strategy['validateUpdate']> = (nextObject, old
 export const serviceStrategy: Strategy = {
   validateName: dnsLabel,
   createOnUpdate: true,
-  unconditionalUpdate: true,
   prepareForCreate: (object) => {
     const service = object as Service;
     service.status = { loadBalancer: {} };

@@ -163,7 +163,7 @@ const classStays: NonNullable<Strategy['validateUpdate']> = (next, old) => {
 
 /** Strategies by `group/Kind`. */
 export const storageStrategies: Readonly<Record<string, Strategy>> = {
-  'storage.k8s.io/StorageClass': { validate: checkClass, validateUpdate: classStays, unconditionalUpdate: true },
+  'storage.k8s.io/StorageClass': { validate: checkClass, validateUpdate: classStays },
   'storage.k8s.io/CSIDriver': {
     validate: checkDriver,
     validateUpdate: fixed(
@@ -190,6 +190,5 @@ export const storageStrategies: Readonly<Record<string, Strategy>> = {
       return out;
     },
     validateUpdate: fixed('driverName', 'parameters'),
-    unconditionalUpdate: true,
   },
 };

@@ -287,7 +287,7 @@ const templateWarnings: NonNullable<Strategy['warnings']> = (object) => {
   const spec = (object as Deployment).spec?.template?.spec;
   return spec ? podWarnings(spec, 'spec.template.spec') : [];
 };
-const orphaning = { unconditionalUpdate: true, warnings: templateWarnings } satisfies Strategy;
+const orphaning = { warnings: templateWarnings } satisfies Strategy;
 const REPLICAS = 'updatedReplicas readyReplicas availableReplicas';
 
 /** Strategies by `group/Kind`. */
@@ -356,7 +356,6 @@ export const workloadStrategies: Readonly<Record<string, Strategy>> = {
       immutable(out, 'data', (next as ControllerRevision).data, (old as ControllerRevision).data);
       return out;
     },
-    unconditionalUpdate: true,
   },
   '/PodTemplate': {
     validate: (object) => {
@@ -364,6 +363,5 @@ export const workloadStrategies: Readonly<Record<string, Strategy>> = {
       checkTemplate(out, 'template', (object as PodTemplate).template);
       return out;
     },
-    unconditionalUpdate: true,
   },
 };

@@ -99,5 +99,4 @@ export const podStrategy: Strategy = {
     if (status?.phase === 'Failed' || status?.phase === 'Succeeded') seconds = 0;
     return seconds < 0 ? 1 : seconds;
   },
-  unconditionalUpdate: true,
 };
