@@ -60,29 +60,29 @@ export const createHttp2Fetch = (options: Http2FetchOptions = {}): Http2Fetch =>
     return session && !session.closed && !session.destroyed ? session : connect(origin);
   };
 
-  const send = async (request: Request): Promise<Response> => {
-    const url = new URL(request.url);
-    const body = request.body ? Buffer.from(await request.arrayBuffer()) : undefined;
-    const headers: http2.OutgoingHttpHeaders = {
-      ':method': request.method,
-      ':path': `${url.pathname}${url.search}`,
-    };
+  const headersOf = (request: Request, url: URL, body: Buffer | undefined): http2.OutgoingHttpHeaders => {
+    const headers: http2.OutgoingHttpHeaders = { ':method': request.method, ':path': `${url.pathname}${url.search}` };
     request.headers.forEach((value, name) => {
       if (name !== 'host' && name !== 'connection') headers[name] = value;
     });
     if (options.token && headers.authorization === undefined) headers.authorization = `Bearer ${options.token}`;
     if (body) headers['content-length'] = body.length;
-    return exchange(sessionOf(url.origin), headers, body, request.signal);
+    return headers;
   };
 
   const fetch = async (request: Request): Promise<Response> => {
-    if (request.method !== 'GET') return send(request);
-    // A GET on a connection that turned out to be dead is asked again on a new one, once.
+    const url = new URL(request.url);
+    const body = request.body ? Buffer.from(await request.arrayBuffer()) : undefined;
+    const headers = headersOf(request, url, body);
+    const session = sessionOf(url.origin);
     try {
-      return await send(request);
+      return await exchange(session, headers, body, request.signal);
     } catch (error) {
-      if (request.signal.aborted || !isLostConnection(error)) throw error;
-      return send(request);
+      // A refused stream was never looked at; a GET may be asked twice. Both go once more, on a new connection.
+      const again = isRefused(error) || (request.method === 'GET' && isLostConnection(error));
+      if (!again || request.signal.aborted) throw error;
+      if (sessions.get(url.origin) === session) sessions.delete(url.origin);
+      return exchange(sessionOf(url.origin), headers, body, request.signal);
     }
   };
   return Object.assign(fetch, {
@@ -102,6 +102,9 @@ const lostCodes = new Set([
 ]);
 const isLostConnection = (error: unknown): boolean =>
   error instanceof Error && lostCodes.has((error as NodeJS.ErrnoException).code ?? '');
+
+const isRefused = (error: unknown): boolean =>
+  error instanceof Error && error.message.includes('NGHTTP2_REFUSED_STREAM');
 
 const exchange = (
   session: http2.ClientHttp2Session,

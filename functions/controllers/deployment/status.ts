@@ -75,7 +75,10 @@ const isComplete = (deployment: Deployment, status: DeploymentStatus): boolean =
   );
 };
 
-export const isDone = (work: Work): boolean => isComplete(work.deployment, work.deployment.status ?? {});
+/** The last status written, of this generation, says that the rollout is complete. */
+export const isDone = ({ deployment }: Work): boolean =>
+  (deployment.status?.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0) &&
+  isComplete(deployment, deployment.status ?? {});
 
 const progressed = (old: DeploymentStatus, next: DeploymentStatus): boolean => {
   const stale = (s: DeploymentStatus) => (s.replicas ?? 0) - (s.updatedReplicas ?? 0);
