@@ -57,7 +57,12 @@ const shapeOf = (clause: Clause, isList: boolean): Negotiated | undefined => {
  * clause that cannot be met is passed over. `isList` says whether a list is asked for (a watch is of single objects).
  * Throws a 406 Status.
  */
-export const negotiate = (accept: string | null, query: URLSearchParams, userAgent: string | null, isList: boolean): Negotiated => {
+export const negotiate = (
+  accept: string | null,
+  query: URLSearchParams,
+  userAgent: string | null,
+  isList: boolean,
+): Negotiated => {
   const prettyParameter = query.get('pretty');
   const pretty = prettyParameter === null ? false : prettyParameter !== 'false' && prettyParameter !== '0';
   const browser = prettyParameter === null && userAgent !== null && /^(curl|Wget|Mozilla)\//.test(userAgent);

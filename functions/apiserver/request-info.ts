@@ -81,7 +81,7 @@ const fillResource = (info: RequestInfo, parts: string[], from: number): void =>
 /** Parses method and URL. Throws a 400 Status for a malformed escape. */
 export const requestInfo = (method: string, url: string): RequestInfo => {
   const start = url.startsWith('/') ? 0 : url.indexOf('/', url.indexOf('://') + 3);
-  const mark = url.indexOf('?', start < 0 ? 0 : start);
+  const mark = url.indexOf('?', Math.max(start, 0));
   const pathname = start < 0 ? '/' : mark < 0 ? url.slice(start) : url.slice(start, mark);
   const { cluster, path } = splitCluster(pathname);
   const info: RequestInfo = {

@@ -29,7 +29,11 @@ export const staticTokens = (tokens: ReadonlyMap<string, UserInfo>): Authenticat
 /** User from the certificate's common name, groups from its organizations, as upstream's x509 authenticator. */
 export const clientCertificates = (): Authenticator => ({
   authenticate: async (_cluster, _token, { clientCertificate: c }) =>
-    c?.commonName ? user(c.commonName, c.organizations, '', { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${c.fingerprint}`] }) : undefined,
+    c?.commonName
+      ? user(c.commonName, c.organizations, '', {
+          'authentication.kubernetes.io/credential-id': [`X509SHA256=${c.fingerprint}`],
+        })
+      : undefined,
 });
 
 /** The first authenticator that knows the caller decides. */

@@ -39,7 +39,8 @@ const all: AllowedRule[] = [
 
 /** system:masters may do everything, before any rule is looked at. */
 export const mastersAuthorizer = (): Authorizer => ({
-  authorize: async ({ user }) => (user.groups.includes('system:masters') ? { allowed: true } : { allowed: false, reason: '' }),
+  authorize: async ({ user }) =>
+    user.groups.includes('system:masters') ? { allowed: true } : { allowed: false, reason: '' },
   rulesFor: async (_cluster, user) => (user.groups.includes('system:masters') ? all : []),
 });
 

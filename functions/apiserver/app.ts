@@ -1,0 +1,190 @@
+import { forbidden, genericFailure, methodNotAllowed, unauthorized } from '../machinery/status.ts';
+import { builtinPlugins } from './admission/plugins.ts';
+import { anonymous } from './authn/authenticator.ts';
+import { refusal } from './authz/authorizer.ts';
+import type { ApiServerOptions, Call, ConnectionInfo, Server } from './context.ts';
+import { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, etagOf } from './discovery.ts';
+import { parseStatusError } from './faults.ts';
+import { negotiate } from './negotiate.ts';
+import type { UserInfo } from './registry.ts';
+import { builtinResources } from './registry-builtin.ts';
+import { createRegistry } from './registry-clusters.ts';
+import { checkWriteOptions, managerOf } from './request-body.ts';
+import { type RequestInfo, requestInfo } from './request-info.ts';
+import { statusResponse } from './respond.ts';
+import { create } from './verbs/create.ts';
+import { del } from './verbs/delete.ts';
+import { deletecollection } from './verbs/deletecollection.ts';
+import { get } from './verbs/get.ts';
+import { list } from './verbs/list.ts';
+import { patch } from './verbs/patch.ts';
+import { update } from './verbs/update.ts';
+import { watch } from './verbs/watch.ts';
+
+const verbs: Record<string, (call: Call) => Promise<Response>> = {
+  get,
+  list,
+  watch,
+  create,
+  update,
+  patch,
+  delete: del,
+  deletecollection,
+};
+const unknownPath = () => genericFailure(404, 'NotFound', 'the server could not find the requested resource', {});
+const notOffered = () =>
+  genericFailure(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
+const open = /^\/(healthz|livez|readyz|version)(\/|$)/;
+
+const authenticated = async (
+  server: Server,
+  info: RequestInfo,
+  request: Request,
+  connection: ConnectionInfo,
+): Promise<UserInfo> => {
+  const header = request.headers.get('authorization');
+  const token = header && /^bearer /i.test(header) ? header.slice(7).trim() : undefined;
+  const user = await server.authenticator.authenticate(info.cluster, token, connection);
+  if (user) return user;
+  if (token !== undefined || !open.test(info.path)) throw unauthorized();
+  return anonymous;
+};
+
+const authorized = async (server: Server, info: RequestInfo, user: UserInfo): Promise<void> => {
+  if (!info.isResource && open.test(info.path)) return;
+  const attributes = { ...info, user };
+  const decision = await server.authorizer.authorize(attributes);
+  if (!decision.allowed)
+    throw forbidden({ group: info.group, kind: info.resource, name: info.name }, refusal(attributes, decision.reason));
+};
+
+const json = (value: object, headers: Record<string, string> = {}): Response =>
+  new Response(`${JSON.stringify(value)}\n`, { headers: { 'content-type': 'application/json', ...headers } });
+
+const discovery = (server: Server, info: RequestInfo, request: Request): Response | undefined => {
+  const all = server.registry.all(info.cluster);
+  const { path } = info;
+  if (path === '/api' || path === '/apis') {
+    const match = /application\/json;[^,]*v=(v2|v2beta1);[^,]*as=APIGroupDiscoveryList/.exec(
+      request.headers.get('accept') ?? '',
+    );
+    if (match?.[1]) {
+      const body = aggregatedDiscovery(all, path === '/api' ? 'api' : 'apis', match[1]);
+      const etag = etagOf(JSON.stringify(body));
+      const type = `application/json;g=apidiscovery.k8s.io;v=${match[1]};as=APIGroupDiscoveryList`;
+      if (request.headers.get('if-none-match') === etag) return new Response(null, { status: 304, headers: { etag } });
+      return json(body, { 'content-type': type, etag, vary: 'Accept' });
+    }
+    return json(path === '/api' ? apiVersions(server.address ?? '') : apiGroupList(all));
+  }
+  const parts = path.split('/');
+  if (parts[1] === 'api' && parts.length === 3) return found(apiResourceList(all, '', parts[2] ?? ''));
+  if (parts[1] === 'apis' && parts.length === 3) return found(apiGroup(all, parts[2] ?? ''));
+  if (parts[1] === 'apis' && parts.length === 4) return found(apiResourceList(all, parts[2] ?? '', parts[3] ?? ''));
+  if (path === '/version')
+    return json({
+      major: '1',
+      minor: '36',
+      gitVersion: 'v1.36.3',
+      gitCommit: '',
+      gitTreeState: 'clean',
+      buildDate: '1970-01-01T00:00:00Z',
+      goVersion: 'none',
+      compiler: 'node',
+      platform: `${process.platform}/${process.arch}`,
+    });
+  if (/^\/(healthz|livez|readyz)(\/(ping|etcd))?$/.test(path))
+    return new Response('ok', { headers: { 'content-type': 'text/plain; charset=utf-8' } });
+  return undefined;
+};
+const found = (document: object | undefined): Response | undefined => document && json(document);
+
+const allowedVerbs = (call: Call): ReadonlySet<string> | undefined =>
+  call.info.subresource ? call.resource.subresources.get(call.info.subresource)?.verbs : call.resource.verbs;
+
+const resourceRequest = async (
+  server: Server,
+  info: RequestInfo,
+  request: Request,
+  requestId: string,
+  user: UserInfo,
+): Promise<Response> => {
+  const resource = server.registry.find(info.cluster, info.group, info.version, info.resource);
+  if (!resource || (resource.namespaced && info.name !== '' && !info.namespace)) throw unknownPath();
+  if (!resource.namespaced && info.resource !== 'namespaces' && info.namespace) throw unknownPath();
+  const isList = info.verb === 'list' || info.verb === 'deletecollection';
+  const accept = negotiate(request.headers.get('accept'), info.query, request.headers.get('user-agent'), isList);
+  const call: Call = {
+    server,
+    info,
+    request,
+    requestId,
+    user,
+    resource,
+    accept,
+    warnings: [],
+    dryRun: false,
+    fieldManager: '',
+  };
+  const allowed = allowedVerbs(call);
+  if (!allowed) throw unknownPath();
+  if (!allowed.has(info.verb)) throw notOffered();
+  if (resource.namespaced && !info.namespace && ['create', 'deletecollection'].includes(info.verb)) throw notOffered();
+  if (
+    info.subresource &&
+    info.subresource !== 'status' &&
+    info.subresource !== 'resize' &&
+    info.subresource !== 'ephemeralcontainers'
+  )
+    throw methodNotAllowed({ group: info.group, kind: info.resource, name: info.name }, info.verb);
+  const verb = verbs[info.verb];
+  if (!verb) throw notOffered();
+  if (info.verb !== 'get' && info.verb !== 'list' && info.verb !== 'watch') {
+    const options = checkWriteOptions(info.verb, info.query);
+    call.dryRun = options.dryRun;
+    call.fieldManager = options.manager || managerOf(request.headers.get('user-agent'));
+  }
+  return verb(call);
+};
+
+export interface ApiServer {
+  /** Answers one request; never rejects. */
+  fetch(request: Request, connection?: ConnectionInfo): Promise<Response>;
+  readonly server: Server;
+}
+
+/** The API server as a fetch handler. The steps of a request stand in `handle` in the order they run. */
+export const createApiServer = (options: ApiServerOptions): ApiServer => {
+  const off = new Set(options.disableAdmission ?? []);
+  const plugins = [...builtinPlugins, ...(options.admission ?? [])].filter((p) => !off.has(p.name));
+  const server: Server = { ...options, registry: createRegistry(builtinResources()), plugins };
+  const handle = async (
+    info: RequestInfo,
+    request: Request,
+    requestId: string,
+    connection: ConnectionInfo,
+  ): Promise<Response> => {
+    if (server.clusterExists && !(await server.clusterExists(info.cluster))) throw unknownPath();
+    const user = await authenticated(server, info, request, connection);
+    await authorized(server, info, user);
+    if (info.isResource) return resourceRequest(server, info, request, requestId, user);
+    const document = info.method === 'GET' || info.method === 'HEAD' ? discovery(server, info, request) : undefined;
+    if (!document) throw unknownPath();
+    return document;
+  };
+  return {
+    server,
+    fetch: async (request, connection = {}) => {
+      const requestId = server.clock.uuid();
+      let info: RequestInfo | undefined;
+      try {
+        info = requestInfo(request.method, request.url);
+        return await handle(info, request, requestId, connection);
+      } catch (error) {
+        const { status, fault } = parseStatusError(error, requestId);
+        if (fault) server.onFault?.(error, requestId, info);
+        return statusResponse(requestId, status, status.code ?? 500);
+      }
+    },
+  };
+};

@@ -1,0 +1,171 @@
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { stringify } from 'yaml';
+import { groupVersion, type Json, type JsonObject, type KubeObject } from '../machinery/object.ts';
+import { encodeProtobuf } from '../machinery/protobuf/codec.ts';
+import { notAcceptable, type Status } from '../machinery/status.ts';
+import type { Stored } from '../store/store.ts';
+import type { AnyObject, Call } from './context.ts';
+import { contentTypes, includeObject, type Negotiated } from './negotiate.ts';
+import { tableOf, tableShapeOf } from './printers/table.ts';
+import type { ResourceInfo } from './registry.ts';
+import { bytesToSend, headLength, parseStored } from './stored-object.ts';
+
+const compress = promisify(gzip);
+/** Answers from this size on are compressed for clients that accept it: upstream's threshold. */
+const gzipBytesMin = 128 * 1024;
+
+const warningHeader = (text: string): string =>
+  `299 - "${text.replace(/[\\"]/g, '\\$&').replace(/[^\x20-\x7e]/g, ' ')}"`;
+
+export const headersOf = (call: Call, type: string): Headers => {
+  const headers = new Headers({
+    'content-type': type,
+    'cache-control': 'no-cache, private',
+    'audit-id': call.requestId,
+  });
+  for (const text of call.warnings) headers.append('warning', warningHeader(text));
+  return headers;
+};
+
+const jsonHeaders = (requestId: string) => ({
+  'content-type': 'application/json',
+  'cache-control': 'no-cache, private',
+  'audit-id': requestId,
+});
+
+const encode = (value: object, accept: Negotiated): Uint8Array | string => {
+  if (accept.media === 'yaml') return stringify(value);
+  if (accept.media === 'protobuf') {
+    const bytes = encodeProtobuf(value as JsonObject);
+    if (!bytes) throw notAcceptable(['application/json', 'application/yaml']);
+    return bytes;
+  }
+  return accept.pretty ? `${JSON.stringify(value, null, 2)}\n` : `${JSON.stringify(value)}\n`;
+};
+
+const send = async (call: Call, code: number, body: Uint8Array | string): Promise<Response> => {
+  const headers = headersOf(call, contentTypes[call.accept.media]);
+  const size = typeof body === 'string' ? body.length : body.byteLength;
+  if (
+    size >= gzipBytesMin &&
+    call.info.verb !== 'watch' &&
+    (call.request.headers.get('accept-encoding') ?? '').includes('gzip')
+  ) {
+    headers.set('content-encoding', 'gzip');
+    headers.append('vary', 'Accept-Encoding');
+    return new Response(await compress(body, { level: 1 }), { status: code, headers });
+  }
+  return new Response(body as BodyInit, { status: code, headers });
+};
+
+/** A Status as the client asked for it. */
+export const statusResponse = (
+  requestId: string,
+  status: Status,
+  code: number,
+  accept?: Negotiated,
+  warnings: readonly string[] = [],
+): Response => {
+  const headers = new Headers(jsonHeaders(requestId));
+  for (const text of warnings) headers.append('warning', warningHeader(text));
+  const retry = status.details?.retryAfterSeconds;
+  if (retry) headers.set('retry-after', String(retry));
+  const shape: Negotiated = { media: accept?.media ?? 'json', as: '', version: '', pretty: accept?.pretty ?? false };
+  headers.set('content-type', contentTypes[shape.media]);
+  return new Response(encode(status, shape) as BodyInit, { status: code, headers });
+};
+
+const partial = (object: KubeObject, version: string) => ({
+  kind: 'PartialObjectMetadata',
+  apiVersion: `meta.k8s.io/${version}`,
+  metadata: object.metadata,
+});
+
+/** One object in the shape asked for, as a value. */
+export const shaped = (call: Call, object: KubeObject, withColumns = true): object => {
+  const { accept, resource, info } = call;
+  if (accept.as === 'PartialObjectMetadata') return partial(object, accept.version);
+  if (accept.as !== 'Table') return object;
+  const table = tableOf(tableShapeOf(resource.group, resource.kind), [object], {
+    now: call.server.clock.now(),
+    include: includeObject(info.query),
+    metadata: object.metadata.resourceVersion ? { resourceVersion: object.metadata.resourceVersion } : {},
+    withColumns,
+  });
+  return { ...table, apiVersion: `meta.k8s.io/${accept.version}` };
+};
+
+/** An object given as a value: a write's answer, a review, a Scale. */
+export const objectResponse = (call: Call, code: number, object: object): Promise<Response> =>
+  send(call, code, encode(shaped(call, object as KubeObject), call.accept));
+
+/** An object as stored: its own bytes when nothing about them has to change. */
+export const storedResponse = (call: Call, code: number, stored: Stored): Promise<Response> => {
+  const { accept, resource } = call;
+  if (accept.media === 'json' && !accept.as && !accept.pretty) return send(call, code, bytesToSend(resource, stored));
+  return objectResponse(call, code, parseStored(resource, stored.bytes));
+};
+
+export interface ListMeta {
+  resourceVersion: string;
+  continue?: string;
+  remainingItemCount?: number;
+}
+
+const comma = Buffer.from(',');
+const open = Buffer.from('{');
+const close = Buffer.from(']}\n');
+
+/** Built-in lists leave kind and apiVersion out of their items, as Go's typed encoder does. */
+const listBytes = (resource: ResourceInfo, items: readonly Stored[], meta: ListMeta): Uint8Array => {
+  const head = `{"kind":${JSON.stringify(resource.listKind)},"apiVersion":${JSON.stringify(groupVersion(resource.group, resource.version))},"metadata":${JSON.stringify(meta)},"items":[`;
+  const parts: Uint8Array[] = [Buffer.from(head)];
+  const skip = resource.custom || resource.convert ? 0 : headLength(resource);
+  items.forEach((item, i) => {
+    if (i) parts.push(comma);
+    if (skip) parts.push(open, item.bytes.subarray(skip));
+    else
+      parts.push(resource.convert ? Buffer.from(JSON.stringify(bare(parseStored(resource, item.bytes)))) : item.bytes);
+  });
+  parts.push(close);
+  return Buffer.concat(parts);
+};
+
+const bare = (object: AnyObject): object => {
+  const { kind: _kind, apiVersion: _version, ...rest } = object;
+  return rest;
+};
+
+/** A list in the shape asked for. */
+export const listResponse = (call: Call, items: readonly Stored[], meta: ListMeta): Promise<Response> => {
+  const { accept, resource, info } = call;
+  if (accept.media === 'json' && !accept.as && !accept.pretty) return send(call, 200, listBytes(resource, items, meta));
+  const objects = items.map((item) => parseStored(resource, item.bytes));
+  if (accept.as === 'Table') {
+    const options = {
+      now: call.server.clock.now(),
+      include: includeObject(info.query),
+      metadata: meta,
+      withColumns: true,
+    };
+    const table = tableOf(tableShapeOf(resource.group, resource.kind), objects, options);
+    return send(call, 200, encode({ ...table, apiVersion: `meta.k8s.io/${accept.version}` }, accept));
+  }
+  if (accept.as === 'PartialObjectMetadataList') {
+    const list = {
+      kind: 'PartialObjectMetadataList',
+      apiVersion: `meta.k8s.io/${accept.version}`,
+      metadata: meta,
+      items: objects.map((o) => partial(o, accept.version)),
+    };
+    return send(call, 200, encode(list, accept));
+  }
+  const list = {
+    kind: resource.listKind,
+    apiVersion: groupVersion(resource.group, resource.version),
+    metadata: meta as unknown as Json,
+    items: resource.custom ? objects : objects.map(bare),
+  };
+  return send(call, 200, encode(list, accept));
+};

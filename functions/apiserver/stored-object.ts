@@ -1,0 +1,58 @@
+import type { JsonObject, KubeObject } from '../machinery/object.ts';
+import type { Indexed, Revision, Stored } from '../store/store.ts';
+import type { AnyObject } from './context.ts';
+import type { ResourceInfo } from './registry.ts';
+
+/**
+ * Objects as stored bytes. They start `{"kind":K,"apiVersion":V,` so that a list can leave that out of its items by
+ * length alone, and resourceVersion stands where it can be filled in without a second serialisation.
+ */
+const heads = new WeakMap<ResourceInfo, string>();
+const headOf = (resource: ResourceInfo): string => {
+  const known = heads.get(resource);
+  if (known !== undefined) return known;
+  const { group, version, kind } = resource.storage;
+  const head = `{"kind":${JSON.stringify(kind)},"apiVersion":${JSON.stringify(group ? `${group}/${version}` : version)},`;
+  heads.set(resource, head);
+  return head;
+};
+
+/** Bytes of `{"kind":..,"apiVersion":..,` at the start of every stored object of a resource. */
+export const headLength = (resource: ResourceInfo): number => Buffer.byteLength(headOf(resource));
+
+/** The object's bytes with a revision filled in; `object` is in its request version. */
+export const serializer = (resource: ResourceInfo, object: KubeObject): ((revision: Revision) => Uint8Array) => {
+  const stored = resource.convert ? resource.convert.toStorage(object) : object;
+  const { kind: _kind, apiVersion: _version, metadata, ...rest } = stored as AnyObject;
+  const { name, generateName, namespace, uid, resourceVersion: _rv, ...others } = metadata;
+  const start = JSON.stringify({ name, generateName, namespace, uid });
+  const meta = JSON.stringify(others);
+  const body = JSON.stringify(rest);
+  const before = `${headOf(resource)}"metadata":${start.slice(0, -1)},"resourceVersion":"`;
+  const after = `"${meta === '{}' ? '}' : `,${meta.slice(1)}`}${body === '{}' ? '}' : `,${body.slice(1)}`}`;
+  return (revision) => Buffer.from(`${before}${revision}${after}`);
+};
+
+/** Decodes stored bytes into the resource's own version. The result belongs to the caller. */
+export const parseStored = (resource: ResourceInfo, bytes: Uint8Array): AnyObject => {
+  const object = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as KubeObject;
+  return (resource.convert ? resource.convert.fromStorage(object) : object) as AnyObject;
+};
+
+/** The bytes to send for a whole object, converted where the resource's version is not the stored one. */
+export const bytesToSend = (resource: ResourceInfo, stored: Stored): Uint8Array =>
+  resource.convert ? Buffer.from(JSON.stringify(parseStored(resource, stored.bytes))) : stored.bytes;
+
+/** What selectors and indexes need of an object. */
+export const indexOf = (resource: ResourceInfo, object: KubeObject): Indexed => {
+  const stored = resource.convert ? resource.convert.toStorage(object) : object;
+  const fields: Record<string, string> = {};
+  for (const field of resource.selectableFields) fields[field] = resource.fieldValue(stored, field);
+  return {
+    labels: { ...stored.metadata.labels },
+    fields,
+    owners: (stored.metadata.ownerReferences ?? []).map((owner) => owner.uid),
+  };
+};
+
+export const asJson = (object: KubeObject): JsonObject => object as unknown as JsonObject;

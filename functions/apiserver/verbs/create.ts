@@ -1,0 +1,111 @@
+import { timestamp } from '../../clock/clock.ts';
+import { type FieldSet, fieldsOf } from '../../machinery/apply/fields.ts';
+import { trackUpdate } from '../../machinery/apply/update.ts';
+import { validateObjectMeta } from '../../machinery/metadata.ts';
+import { groupVersion, keyOf } from '../../machinery/object.ts';
+import { alreadyExists, badRequest, type Cause, invalid } from '../../machinery/status.ts';
+import { admit, validate } from '../admission/admission.ts';
+import { type AnyObject, type Call, domainOf, strategyContext } from '../context.ts';
+import type { ResourceInfo } from '../registry.ts';
+import { decodeAs, parseRequest } from '../request-body.ts';
+import { objectResponse, storedResponse } from '../respond.ts';
+import { asJson, indexOf, serializer } from '../stored-object.ts';
+import { committed, tracksGeneration } from './rules.ts';
+
+const letters = 'bcdfghjklmnpqrstvwxz2456789';
+const suffix = (call: Call): string =>
+  Array.from({ length: 5 }, () => letters[Math.floor(call.server.clock.random() * letters.length)]).join('');
+
+const statusFields = fieldsOf([['status']]);
+/** Fields that a write of the main resource resets, so that nobody owns them through it. */
+export const resetFieldsOf = (resource: ResourceInfo): FieldSet =>
+  resource.subresources.has('status') ? statusFields : undefined;
+
+const prepareMetadata = (call: Call, object: AnyObject): void => {
+  const { info, resource } = call;
+  const meta = object.metadata;
+  if (resource.namespaced) {
+    if (meta.namespace && meta.namespace !== info.namespace)
+      throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+    meta.namespace = info.namespace;
+  } else delete meta.namespace;
+  if (meta.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
+  if (meta.generateName && !meta.name) meta.name = meta.generateName.slice(0, 58) + suffix(call);
+  meta.uid = call.server.clock.uuid();
+  meta.creationTimestamp = timestamp(call.server.clock.now());
+  delete meta.deletionTimestamp;
+  delete meta.deletionGracePeriodSeconds;
+  delete meta.selfLink;
+  delete meta.generation;
+  if (tracksGeneration(resource)) meta.generation = 1;
+};
+
+/** Stores a decoded object as new: admission, strategy, validation, commit. `apply` objects bring managedFields along. */
+export const createObject = async (call: Call, object: AnyObject, tracked = false): Promise<Response> => {
+  const { resource, server } = call;
+  const generated = Boolean(object.metadata.generateName && !object.metadata.name);
+  const ctx = strategyContext(call, '');
+  const now = timestamp(server.clock.now());
+  if (!tracked) {
+    const given = trackUpdate({
+      before: undefined,
+      after: asJson(object),
+      schema: resource.schema,
+      manager: call.fieldManager,
+      apiVersion: groupVersion(resource.group, resource.version),
+      now,
+      resetFields: resetFieldsOf(resource),
+    });
+    if (given) object.metadata.managedFields = given as unknown as NonNullable<AnyObject['metadata']['managedFields']>;
+    else delete object.metadata.managedFields;
+  }
+  prepareMetadata(call, object);
+  const request = { call, operation: 'CREATE' as const, subresource: '', object };
+  await admit(request);
+  if (resource.subresources.has('status') && !resource.custom) delete object.status;
+  resource.strategy.prepareForCreate?.(object, ctx);
+  const causes: Cause[] = [
+    ...validateObjectMeta(object.metadata, {
+      namespaced: resource.namespaced,
+      ...(resource.strategy.validateName && {
+        validateName: (name: string, prefix: boolean) =>
+          resource.strategy.validateName?.(prefix ? name.replace(/-$/, 'a') : name) ?? [],
+      }),
+    }),
+    ...(resource.strategy.validate?.(object, ctx) ?? []),
+  ];
+  if (causes.length)
+    throw invalid({ group: resource.group, kind: resource.kind, name: object.metadata.name ?? '' }, causes);
+  for (const text of resource.strategy.warnings?.(object, undefined, ctx) ?? []) ctx.warn(text);
+  await validate(request);
+  return commitNew(call, object, generated);
+};
+
+const commitNew = async (call: Call, object: AnyObject, generated: boolean): Promise<Response> => {
+  const { resource, info, server } = call;
+  const domain = domainOf(info.cluster, resource);
+  for (let attempt = 0; ; attempt++) {
+    const name = object.metadata.name ?? '';
+    const key = keyOf(resource.namespaced ? info.namespace : '', name);
+    const taken = () => alreadyExists({ group: resource.group, kind: resource.resource, name });
+    if (call.dryRun) {
+      if (await server.store.get(domain, key)) throw taken();
+      return objectResponse(call, 201, object);
+    }
+    const [outcome] = await server.store.commit(domain, [
+      { op: 'create', key, index: indexOf(resource, object), bytes: serializer(resource, object) },
+    ]);
+    if (outcome?.ok) return storedResponse(call, 201, outcome.stored);
+    if (outcome?.reason !== 'exists') return committed(call, outcome);
+    if (!generated || attempt >= 7) throw taken();
+    object.metadata.name = (object.metadata.generateName ?? '').slice(0, 58) + suffix(call);
+  }
+};
+
+export const create = async (call: Call): Promise<Response> => {
+  const { resource } = call;
+  const body = await parseRequest(call.request);
+  const object = decodeAs(call, body, resource, resource.schema);
+  resource.strategy.defaults?.(object);
+  return createObject(call, object);
+};

@@ -1,0 +1,78 @@
+import { parseBody } from '../../machinery/body.ts';
+import { decodeKind } from '../../machinery/decode.ts';
+import { kindSchema } from '../../machinery/facts.ts';
+import type { Json } from '../../machinery/object.ts';
+import { decodeProtobuf } from '../../machinery/protobuf/codec.ts';
+import { cause, conflict, invalid } from '../../machinery/status.ts';
+import type { AnyObject, Call } from '../context.ts';
+import { readBody } from '../request-body.ts';
+
+/** meta/v1 DeleteOptions of a request, from its body, else its query. */
+export interface DeleteOptions {
+  gracePeriodSeconds?: number;
+  propagationPolicy?: string;
+  orphanDependents?: boolean;
+  preconditions?: { uid?: string; resourceVersion?: string };
+  dryRun?: string[];
+}
+
+const schema = kindSchema('', 'v1', 'DeleteOptions');
+
+const fromQuery = (query: URLSearchParams): DeleteOptions => {
+  const grace = query.get('gracePeriodSeconds');
+  const policy = query.get('propagationPolicy');
+  const orphan = query.get('orphanDependents');
+  return {
+    ...(grace !== null && /^-?\d+$/.test(grace) && { gracePeriodSeconds: Number(grace) }),
+    ...(policy && { propagationPolicy: policy }),
+    ...(orphan !== null && { orphanDependents: orphan !== 'false' && orphan !== '0' }),
+  };
+};
+
+const refused = (field: string, value: unknown, supported: string[]) =>
+  invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions', name: '' }, [cause.notSupported(field, value, supported)]);
+
+/** Reads and checks a delete's options. Throws 400 and 422 Statuses. */
+export const deleteOptions = async (call: Call): Promise<DeleteOptions> => {
+  const bytes = await readBody(call.request);
+  let options = fromQuery(call.info.query);
+  if (bytes.byteLength && schema) {
+    const type = call.request.headers.get('content-type') ?? '';
+    const body = type.includes('protobuf')
+      ? { value: decodeProtobuf(bytes) as Json, duplicates: [], oddNumbers: undefined }
+      : parseBody(bytes, type.includes('yaml') ? 'yaml' : 'json');
+    const { value } = decodeKind<DeleteOptions>(schema, body, { version: 'v1', kind: 'DeleteOptions' });
+    options = value;
+  }
+  const policies = ['Background', 'Foreground', 'Orphan'];
+  if (options.propagationPolicy !== undefined && options.orphanDependents !== undefined)
+    throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions', name: '' }, [
+      cause.invalid(
+        'propagationPolicy',
+        options.propagationPolicy,
+        'orphanDependents and deletionPropagation cannot be both set',
+      ),
+    ]);
+  if (options.propagationPolicy !== undefined && !policies.includes(options.propagationPolicy))
+    throw refused('propagationPolicy', options.propagationPolicy, policies);
+  if (options.dryRun?.some((v) => v !== 'All')) throw refused('dryRun', options.dryRun, ['All']);
+  if (options.dryRun?.length) call.dryRun = true;
+  if ((options.gracePeriodSeconds ?? 0) < 0) options.gracePeriodSeconds = 1;
+  return options;
+};
+
+/** Throws a 409 where the object is not the one that the preconditions name. */
+export const checkPreconditions = (call: Call, object: AnyObject, options: DeleteOptions): void => {
+  const subject = { group: call.resource.group, kind: call.resource.resource, name: object.metadata.name ?? '' };
+  const { uid, resourceVersion } = options.preconditions ?? {};
+  if (uid !== undefined && uid !== object.metadata.uid)
+    throw conflict(
+      subject,
+      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${object.metadata.uid}`,
+    );
+  if (resourceVersion !== undefined && resourceVersion !== object.metadata.resourceVersion)
+    throw conflict(
+      subject,
+      `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ResourceVersion in object meta: ${object.metadata.resourceVersion}`,
+    );
+};

@@ -1,0 +1,110 @@
+import { timestamp } from '../../clock/clock.ts';
+import { applyConflict, applyPatch } from '../../machinery/apply/apply.ts';
+import { type ParsedBody, parseBody } from '../../machinery/body.ts';
+import { groupVersion, type Json, type JsonObject } from '../../machinery/object.ts';
+import { applyJsonPatch } from '../../machinery/patch/json-patch.ts';
+import { applyMergePatch } from '../../machinery/patch/merge-patch.ts';
+import { applyStrategicMergePatch } from '../../machinery/patch/strategic.ts';
+import { badRequest, cause, invalid, unsupportedMediaType } from '../../machinery/status.ts';
+import type { AnyObject, Call } from '../context.ts';
+import { decodeAs, isObject, readBody, reportStrict } from '../request-body.ts';
+import { asJson } from '../stored-object.ts';
+import { createObject, resetFieldsOf } from './create.ts';
+import { type Transform, updateObject } from './update-object.ts';
+
+const types = [
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/apply-patch+yaml',
+  'application/strategic-merge-patch+json',
+];
+
+const decoded = (call: Call, value: Json): AnyObject => {
+  const { resource } = call;
+  if (!isObject(value)) throw badRequest('the patched object is not a JSON object');
+  const object = decodeAs(call, { value, duplicates: [], oddNumbers: undefined }, resource, resource.schema, true);
+  resource.strategy.defaults?.(object);
+  return object;
+};
+
+const patched = (call: Call, type: string, old: AnyObject, patch: Json): Json => {
+  const live = asJson(old);
+  if (type === 'application/json-patch+json') return applyJsonPatch(structuredClone(live), patch);
+  if (type === 'application/merge-patch+json') return applyMergePatch(live, patch);
+  return applyStrategicMergePatch(live, patch, call.resource.schema);
+};
+
+const applied = (call: Call, body: ParsedBody, old: AnyObject | undefined): { next: AnyObject; tracked: true } => {
+  const { resource, info, server } = call;
+  const configuration = body.value as JsonObject;
+  const result = applyPatch({
+    live: old && asJson(old),
+    applied: configuration,
+    schema: resource.schema,
+    force: info.query.get('force') === 'true' || info.query.get('force') === '1',
+    manager: call.fieldManager,
+    subresource: info.subresource,
+    apiVersion: groupVersion(resource.group, resource.version),
+    now: timestamp(server.clock.now()),
+    resetFields: resetFieldsOf(resource),
+  });
+  if ('conflicts' in result) throw applyConflict(result.conflicts);
+  const next = decoded(call, result.object);
+  return { next, tracked: true };
+};
+
+const checkApply = (call: Call, body: ParsedBody): void => {
+  const { resource, info } = call;
+  if (!isObject(body.value)) throw badRequest('error decoding YAML: the configuration is not an object');
+  const { apiVersion, kind } = body.value;
+  const wanted = groupVersion(resource.group, resource.version);
+  if (!kind || !apiVersion)
+    throw badRequest("Object 'Kind' is missing or 'apiVersion' is missing in the applied configuration");
+  if (apiVersion !== wanted || kind !== resource.kind)
+    throw badRequest(
+      `the applied configuration is a ${String(apiVersion)} ${String(kind)}, not a ${wanted} ${resource.kind}`,
+    );
+  const meta = isObject(body.value.metadata) ? body.value.metadata : undefined;
+  if (meta?.name !== undefined && meta.name !== info.name)
+    throw badRequest(`metadata.name: Invalid value: ${JSON.stringify(meta.name)}: does not match the name on the URL`);
+  if (resource.namespaced && meta?.namespace !== undefined && meta.namespace !== info.namespace)
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  reportStrict(call, body.duplicates, true);
+};
+
+const apply = async (call: Call): Promise<Response> => {
+  const body = parseBody(await readBody(call.request), 'yaml');
+  const given = call.info.query.get('fieldManager');
+  if (!given)
+    throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions', name: '' }, [
+      cause.required('fieldManager', 'is required for apply patch'),
+    ]);
+  checkApply(call, body);
+  const onMissing = call.info.subresource
+    ? undefined
+    : () => {
+        const { next } = applied(call, body, undefined);
+        next.metadata.name = call.info.name;
+        return createObject(call, next, true);
+      };
+  return updateObject(call, (old) => applied(call, body, old), { retries: 5, ...(onMissing && { onMissing }) });
+};
+
+export const patch = async (call: Call): Promise<Response> => {
+  const type = (call.request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim() ?? '';
+  if (!types.includes(type) || (call.resource.custom && type === 'application/strategic-merge-patch+json'))
+    throw unsupportedMediaType(types);
+  if (type === 'application/apply-patch+yaml') return apply(call);
+  if (call.info.query.get('force'))
+    throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions', name: '' }, [
+      cause.forbidden('force', 'may not be specified for non-apply patch'),
+    ]);
+  const body = parseBody(await readBody(call.request), 'json');
+  let conditional = false;
+  const transform: Transform = (old) => {
+    const next = decoded(call, patched(call, type, old, body.value));
+    conditional = next.metadata.resourceVersion !== old.metadata.resourceVersion;
+    return { next };
+  };
+  return updateObject(call, transform, { retries: conditional ? 0 : 5 });
+};

@@ -1,0 +1,174 @@
+import { timestamp } from '../../clock/clock.ts';
+import { type FieldSet, fieldsOf } from '../../machinery/apply/fields.ts';
+import { trackUpdate } from '../../machinery/apply/update.ts';
+import { validateObjectMetaUpdate } from '../../machinery/metadata.ts';
+import { groupVersion } from '../../machinery/object.ts';
+import { equalJson } from '../../machinery/patch/equal.ts';
+import { type Cause, cause, conflict, invalid } from '../../machinery/status.ts';
+import type { Stored } from '../../store/store.ts';
+import { admit, validate } from '../admission/admission.ts';
+import { type AnyObject, type Call, domainOf, strategyContext } from '../context.ts';
+import { objectResponse, storedResponse } from '../respond.ts';
+import { asJson, indexOf, parseStored, serializer } from '../stored-object.ts';
+import { resetFieldsOf } from './create.ts';
+import { keyOfCall, missing } from './get.ts';
+import { changedConflict, committed, tracksGeneration } from './rules.ts';
+
+/** How the next state comes from the current one; `tracked` when managedFields are already right (apply). */
+export type Transform = (old: AnyObject) => { next: AnyObject; tracked?: boolean };
+
+export interface UpdateOptions {
+  /** Retries lost races, where the client named no resourceVersion. */
+  retries: number;
+  /** Called where the object does not exist. */
+  onMissing?: () => Promise<Response>;
+  /** Refuses by uid and resourceVersion before anything else. */
+  check?: (old: AnyObject) => void;
+}
+
+const statusReset = fieldsOf([['spec'], ['metadata']]);
+const resetOf = (call: Call): FieldSet =>
+  call.info.subresource === 'status' ? statusReset : resetFieldsOf(call.resource);
+
+const checkPreconditions = (call: Call, next: AnyObject, old: AnyObject): void => {
+  const { metadata } = next;
+  const { group, resource: kind } = call.resource;
+  const name = call.info.name;
+  if (metadata.uid && metadata.uid !== old.metadata.uid)
+    throw conflict(
+      { group, kind, name },
+      `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`,
+    );
+  if (
+    metadata.resourceVersion &&
+    metadata.resourceVersion !== '0' &&
+    metadata.resourceVersion !== old.metadata.resourceVersion
+  )
+    throw changedConflict(call, name);
+  if (!metadata.resourceVersion && call.resource.strategy.unconditionalUpdate === false)
+    throw invalid({ group, kind: call.resource.kind, name }, [
+      cause.invalid('metadata.resourceVersion', 0, 'must be specified for an update'),
+    ]);
+};
+
+const carryMetadata = (next: AnyObject, old: AnyObject): void => {
+  const meta = next.metadata;
+  meta.resourceVersion = old.metadata.resourceVersion ?? '';
+  meta.uid ||= old.metadata.uid ?? '';
+  if (!meta.creationTimestamp && old.metadata.creationTimestamp)
+    meta.creationTimestamp = old.metadata.creationTimestamp;
+  if (old.metadata.deletionTimestamp) {
+    meta.deletionTimestamp ??= old.metadata.deletionTimestamp;
+    if (old.metadata.deletionGracePeriodSeconds !== undefined)
+      meta.deletionGracePeriodSeconds ??= old.metadata.deletionGracePeriodSeconds;
+  }
+  if (old.metadata.generation === undefined) delete meta.generation;
+  else meta.generation = old.metadata.generation;
+  delete meta.selfLink;
+};
+
+const content = (object: AnyObject): object => {
+  const { metadata: _m, status: _s, kind: _k, apiVersion: _a, ...rest } = object;
+  return rest;
+};
+
+/** Keeps to each endpoint the fields that are its own: status writes leave the rest, main writes leave status. */
+const separate = (call: Call, next: AnyObject, old: AnyObject): AnyObject => {
+  if (!call.resource.subresources.has('status')) return next;
+  if (call.info.subresource !== 'status') {
+    if (old.status === undefined) delete next.status;
+    else next.status = old.status;
+    return next;
+  }
+  const fields = call.resource.strategy.statusFields ?? ['status'];
+  const out: AnyObject = { ...old, metadata: next.metadata };
+  for (const field of fields) {
+    if (next[field] === undefined) delete out[field];
+    else out[field] = next[field];
+  }
+  return out;
+};
+
+const validated = (call: Call, next: AnyObject, old: AnyObject): void => {
+  const { resource } = call;
+  const { strategy } = resource;
+  const ctx = strategyContext(call);
+  const causes: Cause[] = validateObjectMetaUpdate(next.metadata, old.metadata);
+  if (call.info.subresource === 'status') causes.push(...(strategy.validateStatusUpdate?.(next, old, ctx) ?? []));
+  else causes.push(...(strategy.validate?.(next, ctx) ?? []), ...(strategy.validateUpdate?.(next, old, ctx) ?? []));
+  if (causes.length)
+    throw invalid({ group: resource.group, kind: resource.kind, name: next.metadata.name ?? '' }, causes);
+  for (const text of strategy.warnings?.(next, old, ctx) ?? []) ctx.warn(text);
+};
+
+const prepared = async (call: Call, old: AnyObject, transform: Transform): Promise<AnyObject> => {
+  const { resource, server } = call;
+  const { next: given, tracked } = transform(old);
+  checkPreconditions(call, given, old);
+  carryMetadata(given, old);
+  if (!tracked) {
+    const fields = trackUpdate({
+      before: asJson(old),
+      after: asJson(given),
+      schema: resource.schema,
+      manager: call.fieldManager,
+      apiVersion: groupVersion(resource.group, resource.version),
+      now: timestamp(server.clock.now()),
+      subresource: call.info.subresource,
+      resetFields: resetOf(call),
+    });
+    if (fields) given.metadata.managedFields = fields as unknown as NonNullable<AnyObject['metadata']['managedFields']>;
+    else delete given.metadata.managedFields;
+  }
+  await admit({ call, operation: 'UPDATE', subresource: call.info.subresource, object: given, old });
+  const next = separate(call, given, old);
+  resource.strategy.prepareForUpdate?.(next, old, strategyContext(call));
+  if (
+    tracksGeneration(resource) &&
+    next.metadata.generation === old.metadata.generation &&
+    !equalJson(content(next) as never, content(old) as never)
+  )
+    next.metadata.generation = (old.metadata.generation ?? 0) + 1;
+  validated(call, next, old);
+  await validate({ call, operation: 'UPDATE', subresource: call.info.subresource, object: next, old });
+  return next;
+};
+
+const finished = (next: AnyObject): boolean =>
+  Boolean(next.metadata.deletionTimestamp) &&
+  !next.metadata.finalizers?.length &&
+  !next.metadata.deletionGracePeriodSeconds;
+
+/**
+ * Reads, transforms, checks and commits until the commit holds. A state equal to the stored one is not written. One whose
+ * last finalizer went while it was being deleted is removed.
+ */
+export const updateObject = async (call: Call, transform: Transform, options: UpdateOptions): Promise<Response> => {
+  const { resource, info, server } = call;
+  const domain = domainOf(info.cluster, resource);
+  const key = keyOfCall(call);
+  let current: Stored | undefined = await server.store.get(domain, key);
+  for (let attempt = 0; ; attempt++) {
+    if (!current) {
+      if (options.onMissing) return options.onMissing();
+      throw missing(call);
+    }
+    const old = parseStored(resource, current.bytes);
+    options.check?.(old);
+    const next = await prepared(call, old, transform);
+    if (equalJson(asJson(next), asJson(old))) return storedResponse(call, 200, current);
+    if (call.dryRun) return objectResponse(call, 200, next);
+    const expected = current.revision;
+    const gone = finished(next);
+    const write = gone
+      ? ({ op: 'delete', key, expected, bytes: serializer(resource, next) } as const)
+      : ({ op: 'update', key, expected, index: indexOf(resource, next), bytes: serializer(resource, next) } as const);
+    const [outcome] = await server.store.commit(domain, [write]);
+    if (outcome?.ok) return gone ? objectResponse(call, 200, next) : storedResponse(call, 200, outcome.stored);
+    if (outcome?.reason === 'missing') current = undefined;
+    else if (outcome?.reason === 'changed') {
+      if (attempt >= options.retries) throw changedConflict(call, info.name);
+      current = outcome.current ?? (await server.store.get(domain, key));
+    } else return committed(call, outcome);
+  }
+};

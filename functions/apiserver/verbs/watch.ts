@@ -1,0 +1,194 @@
+import { type JsonObject, parseKey } from '../../machinery/object.ts';
+import { encodeWatchFrame } from '../../machinery/protobuf/codec.ts';
+import { expired, type Status } from '../../machinery/status.ts';
+import type { Replica } from '../../store/replica-port.ts';
+import type { Change, Stored } from '../../store/store.ts';
+import { type Call, domainOf } from '../context.ts';
+import { contentTypes } from '../negotiate.ts';
+import { headersOf, shaped } from '../respond.ts';
+import { bytesToSend, parseStored } from '../stored-object.ts';
+import { type ListOptions, listOptions } from './list-options.ts';
+import { type Matcher, matcherOf } from './select.ts';
+
+/** A watcher that has so many bytes unread is ended; it resumes from its last resourceVersion. */
+const unreadBytesMax = 8 * 1024 * 1024;
+const bookmarkMs = 60_000;
+type EventType = 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
+
+/** Frames of a stored state, by event type and encoding, shared by every watcher that sends them. */
+const frames = new WeakMap<Stored, Map<string, Uint8Array>>();
+const newline = Buffer.from('}\n');
+
+const makeFrame = (call: Call, type: EventType, stored: Stored): Uint8Array => {
+  const { accept, resource } = call;
+  if (accept.media === 'json' && !accept.as)
+    return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), bytesToSend(resource, stored), newline]);
+  const object = shaped(call, parseStored(resource, stored.bytes));
+  return valueFrame(call, type, object);
+};
+
+const valueFrame = (call: Call, type: string, object: object): Uint8Array => {
+  if (call.accept.media === 'protobuf') {
+    const frame = encodeWatchFrame(type, object as JsonObject);
+    if (frame) return frame;
+  }
+  return Buffer.from(`${JSON.stringify({ type, object })}\n`);
+};
+
+const frameOf = (call: Call, type: EventType, stored: Stored): Uint8Array => {
+  const { accept, resource } = call;
+  if (accept.as) return makeFrame(call, type, stored);
+  const id = `${type} ${accept.media} ${resource.group}/${resource.version}`;
+  let byId = frames.get(stored);
+  if (!byId) frames.set(stored, (byId = new Map()));
+  const known = byId.get(id);
+  if (known) return known;
+  const made = makeFrame(call, type, stored);
+  byId.set(id, made);
+  return made;
+};
+
+const bookmark = (call: Call, revision: bigint, initialEnd: boolean): Uint8Array => {
+  const { resource } = call;
+  const metadata = {
+    resourceVersion: String(revision),
+    ...(initialEnd && { annotations: { 'k8s.io/initial-events-end': 'true' } }),
+  };
+  const object = {
+    kind: resource.kind,
+    apiVersion: resource.group ? `${resource.group}/${resource.version}` : resource.version,
+    metadata,
+  };
+  return valueFrame(call, 'BOOKMARK', shaped(call, object, false));
+};
+
+/** What a change is to a watcher that sees only what `matches`: leaving the selection is a DELETED, entering an ADDED. */
+const eventOf = (change: Change, matches: Matcher): EventType | undefined => {
+  const { key, index } = change.stored;
+  const before = change.previousIndex ?? change.previous?.index;
+  const was = before !== undefined && (!matches || matches(key, before));
+  if (change.type === 'delete') return was ? 'DELETED' : undefined;
+  const is = !matches || matches(key, index);
+  if (is) return was ? 'MODIFIED' : 'ADDED';
+  return was ? 'DELETED' : undefined;
+};
+
+interface Sink {
+  send(frame: Uint8Array): void;
+  readonly full: boolean;
+}
+
+const pump = async (
+  call: Call,
+  replica: Replica,
+  after: bigint,
+  matches: Matcher,
+  options: ListOptions,
+  sink: Sink,
+  signal: AbortSignal,
+): Promise<void> => {
+  const namespace = call.resource.namespaced ? call.info.namespace : '';
+  const followed = replica.follow(after, signal);
+  if (followed === 'expired') {
+    const status: Status = expired(`too old resource version: ${after} (${replica.revision})`).status;
+    sink.send(valueFrame(call, 'ERROR', status));
+    return;
+  }
+  let sentAt = call.server.clock.now();
+  for await (const one of followed) {
+    if (sink.full || signal.aborted) return;
+    if (one.type === 'bookmark') {
+      const now = call.server.clock.now();
+      if (options.bookmarks && now - sentAt >= bookmarkMs) {
+        sink.send(bookmark(call, one.revision, false));
+        sentAt = now;
+      }
+      continue;
+    }
+    if (namespace && parseKey(one.change.stored.key).namespace !== namespace) continue;
+    const type = eventOf(one.change, matches);
+    if (type) sink.send(frameOf(call, type, one.change.stored));
+  }
+};
+
+const stream = (
+  call: Call,
+  run: (sink: Sink, signal: AbortSignal) => Promise<void>,
+  timeoutMs: number,
+): ReadableStream<Uint8Array> => {
+  const abort = new AbortController();
+  let unread = 0;
+  let stop = () => {};
+  return new ReadableStream<Uint8Array>(
+    {
+      start: (controller) => {
+        const sink: Sink = {
+          send: (frame) => {
+            if (abort.signal.aborted) return;
+            controller.enqueue(frame);
+            unread = unreadBytesMax - (controller.desiredSize ?? 0);
+          },
+          get full() {
+            return unread > unreadBytesMax;
+          },
+        };
+        stop = call.server.clock.after(timeoutMs, () => abort.abort());
+        call.request.signal.addEventListener('abort', () => abort.abort());
+        const done = () => {
+          stop();
+          if (!abort.signal.aborted) abort.abort();
+          try {
+            controller.close();
+          } catch {
+            // The reader cancelled first.
+          }
+        };
+        run(sink, abort.signal).then(done, (error) => {
+          if (!abort.signal.aborted) call.server.onFault?.(error, call.requestId, call.info);
+          done();
+        });
+      },
+      cancel: () => {
+        stop();
+        abort.abort();
+      },
+    },
+    new ByteLengthQueuingStrategy({ highWaterMark: unreadBytesMax }),
+  );
+};
+
+/** How long to wait before the first bytes of a watch from a version that has not come. */
+const start = async (
+  call: Call,
+  replica: Replica,
+  matches: Matcher,
+  options: ListOptions,
+  sink: Sink,
+  signal: AbortSignal,
+): Promise<void> => {
+  const initial = options.sendInitialEvents || options.revision === undefined || options.revision === 0n;
+  if (!initial) {
+    const from = options.revision ?? 0n;
+    await replica.fresh();
+    while (replica.revision < from && !signal.aborted) await replica.atLeast(from, 200);
+    if (!signal.aborted) await pump(call, replica, from, matches, options, sink, signal);
+    return;
+  }
+  const revision = options.revision === 0n ? replica.revision : await replica.fresh();
+  const namespace = call.resource.namespaced ? call.info.namespace : '';
+  const items = replica.list({ ...(namespace && { namespace }), ...(matches && { matches }) });
+  for (const item of items) sink.send(frameOf(call, 'ADDED', item));
+  if (options.sendInitialEvents && options.bookmarks) sink.send(bookmark(call, revision > 0n ? revision : 1n, true));
+  await pump(call, replica, revision, matches, options, sink, signal);
+};
+
+export const watch = async (call: Call): Promise<Response> => {
+  const options = listOptions(call.info.query, true);
+  const matches = matcherOf(call);
+  const replica = await call.server.replicas.of(domainOf(call.info.cluster, call.resource));
+  const longest = call.server.watchMsMax ?? 3_600_000;
+  const timeoutMs = Math.min(options.timeoutMs ?? longest * (0.5 + call.server.clock.random() / 2), longest);
+  const type = call.accept.media === 'json' ? contentTypes.json : `${contentTypes[call.accept.media]};stream=watch`;
+  const body = stream(call, (sink, signal) => start(call, replica, matches, options, sink, signal), timeoutMs);
+  return new Response(body, { status: 200, headers: headersOf(call, type) });
+};
