@@ -6,6 +6,7 @@ import type { Strategy } from '../registry.ts';
 import { scalingStrategies } from './autoscaling.ts';
 import { clusterStrategies } from './cluster.ts';
 import { configStrategies } from './config.ts';
+import { definitionStrategy } from './custom-resource-definition.ts';
 import { dynamicDefaults } from './defaults.ts';
 import { deviceStrategies } from './devices.ts';
 import { jobStrategies } from './jobs.ts';
@@ -21,6 +22,7 @@ import { workloadStrategies } from './workloads.ts';
 
 const own: Readonly<Record<string, Strategy>> = {
   '/Pod': podStrategy,
+  'apiextensions.k8s.io/CustomResourceDefinition': definitionStrategy,
   '/Service': serviceStrategy,
   ...workloadStrategies,
   ...jobStrategies,
