@@ -12,6 +12,7 @@ import { createNodeLifecycleController, type NodeLifecycleOptions } from './node
 import { createPodGcController, type PodGcOptions } from './podgc.ts';
 import { replicaSetController } from './replicaset.ts';
 import type { ResourceTypes } from './resource-types.ts';
+import { statefulSetController } from './statefulset/statefulset.ts';
 import { taintEvictionController } from './taint-eviction.ts';
 
 export interface ControllersOptions extends NodeLifecycleOptions, NodeIpamOptions, PodGcOptions {
@@ -31,6 +32,7 @@ export const createControllers = (options: ControllersOptions): AnyController[] 
   createRootCaController(options.rootCa),
   deploymentController,
   replicaSetController,
+  statefulSetController,
   endpointsController,
   endpointSliceController,
   jobController,

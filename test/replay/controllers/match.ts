@@ -1,7 +1,7 @@
 import { type Normal, sorted } from './normal-form.ts';
 import type { Expectation } from './play.ts';
 
-const suffix = /[0-9a-z]{5}$/;
+const suffix = /(?<=-)([0-9a-z]{5}|\d+)$/;
 const generated = /<\d+>$/;
 
 export interface Matcher {
