@@ -13,7 +13,25 @@ export interface Attributes {
   namespace: string;
   name: string;
   path: string;
+  /** The request's query: a list may be bounded by its fieldSelector. */
+  query?: URLSearchParams;
 }
+
+/** Reads `field=value` or `field==value` out of a fieldSelector; '' where the selector does not fix that field. */
+export const selectedField = (query: URLSearchParams | undefined, field: string): string => {
+  for (const term of query?.get('fieldSelector')?.split(',') ?? []) {
+    const at = term.indexOf('=');
+    if (at < 0 || term.slice(0, at) !== field) continue;
+    return term.slice(term[at + 1] === '=' ? at + 2 : at + 1);
+  }
+  return '';
+};
+
+const collections = new Set(['list', 'watch', 'deletecollection']);
+
+/** The name that rules with resourceNames compare; a list by `metadata.name=x` asks for x alone, as upstream has it. */
+export const requestedName = (a: Attributes): string =>
+  a.name || !collections.has(a.verb) ? a.name : selectedField(a.query, 'metadata.name');
 
 export type Decision = { allowed: true; reason?: string } | { allowed: false; denied?: boolean; reason: string };
 

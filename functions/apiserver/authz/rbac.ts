@@ -1,0 +1,224 @@
+import type { ClusterRole, ClusterRoleBinding, PolicyRule } from '../../machinery/kinds.d.ts';
+import type { Replica, Replicas } from '../../store/replica-port.ts';
+import type { Domain, Stored } from '../../store/store.ts';
+import type { UserInfo } from '../registry.ts';
+import type { AllowedRule, Attributes, Authorizer, Decision } from './authorizer.ts';
+import { askedOf, compileRule, type Rule, ruleAllows } from './rbac-rules.ts';
+
+const GROUP = 'rbac.authorization.k8s.io';
+const KINDS = ['clusterroles', 'clusterrolebindings', 'roles', 'rolebindings'] as const;
+type Four<T> = readonly [T, T, T, T];
+
+/** What one binding gives to one subject. */
+interface Grant {
+  rules: readonly Rule[];
+  /** `RoleBinding "b/ns" of Role "r" to User "u"`. */
+  why: string;
+  /** The role that does not exist. */
+  missing?: string;
+}
+
+interface Grants {
+  cluster: Grant[];
+  namespaced: Map<string, Grant[]>;
+}
+
+/** Bindings of a cluster by subject: `U:alice`, `G:ops`; service accounts stand as their user names. */
+interface Index {
+  replicas: Four<Replica>;
+  revisions: Four<bigint>;
+  bySubject: ReadonlyMap<string, Grants>;
+  /** When the replicas were last brought to the store's head, in milliseconds. */
+  freshAt: number;
+}
+
+export interface RbacOptions {
+  replicas: Replicas;
+  clock: { now(): number };
+  /** Rights may be this much older than the store where it does not push its changes; 1000 ms when absent. */
+  staleMsMax?: number;
+  /** Indexes kept in memory, one per cluster; 500 when absent. */
+  clustersMax?: number;
+}
+
+/** Decoded once per stored revision, however often an index is built anew. */
+const rolesRead = new WeakMap<Stored, readonly Rule[]>();
+const bindingsRead = new WeakMap<Stored, ClusterRoleBinding>();
+
+const decode = <T>(stored: Stored): T =>
+  JSON.parse(Buffer.from(stored.bytes.buffer, stored.bytes.byteOffset, stored.bytes.byteLength).toString()) as T;
+
+const rulesOf = (stored: Stored): readonly Rule[] => {
+  let rules = rolesRead.get(stored);
+  if (!rules) {
+    rules = ((decode<ClusterRole>(stored).rules ?? []) as PolicyRule[]).map(compileRule);
+    rolesRead.set(stored, rules);
+  }
+  return rules;
+};
+
+const bindingOf = (stored: Stored): ClusterRoleBinding => {
+  let binding = bindingsRead.get(stored);
+  if (!binding) {
+    binding = decode<ClusterRoleBinding>(stored);
+    bindingsRead.set(stored, binding);
+  }
+  return binding;
+};
+
+const subjectKey = (subject: { kind: string; name: string; namespace?: string }): string => {
+  if (subject.kind === 'ServiceAccount') return `U:system:serviceaccount:${subject.namespace ?? ''}:${subject.name}`;
+  return `${subject.kind === 'Group' ? 'G' : 'U'}:${subject.name}`;
+};
+
+const describeSubject = (s: { kind: string; name: string; namespace?: string }): string =>
+  `${s.kind} ${JSON.stringify(s.kind === 'ServiceAccount' ? `${s.name}/${s.namespace ?? ''}` : s.name)}`;
+
+const buildSubjects = ([clusterRoles, clusterBindings, roles, bindings]: Four<Replica>): Map<string, Grants> => {
+  const bySubject = new Map<string, Grants>();
+  const add = (stored: Stored, namespace: string): void => {
+    const { metadata, roleRef, subjects = [] } = bindingOf(stored);
+    const isRole = roleRef.kind === 'Role';
+    const role = isRole ? roles.get(`${namespace}/${roleRef.name}`) : clusterRoles.get(roleRef.name);
+    const rules = role ? rulesOf(role) : [];
+    const name = metadata?.name ?? '';
+    const binding = namespace
+      ? `RoleBinding ${JSON.stringify(`${name}/${namespace}`)}`
+      : `ClusterRoleBinding ${JSON.stringify(name)}`;
+    for (const subject of subjects) {
+      const key = subjectKey(
+        subject.kind === 'ServiceAccount' && !subject.namespace ? { ...subject, namespace } : subject,
+      );
+      let grants = bySubject.get(key);
+      if (!grants) {
+        grants = { cluster: [], namespaced: new Map() };
+        bySubject.set(key, grants);
+      }
+      const grant: Grant = {
+        rules,
+        why: `${binding} of ${roleRef.kind} ${JSON.stringify(roleRef.name)} to ${describeSubject(subject)}`,
+      };
+      if (!role) grant.missing = `${roleRef.kind.toLowerCase()}.${GROUP} ${JSON.stringify(roleRef.name)} not found`;
+      if (!namespace) grants.cluster.push(grant);
+      else {
+        const here = grants.namespaced.get(namespace);
+        if (here) here.push(grant);
+        else grants.namespaced.set(namespace, [grant]);
+      }
+    }
+  };
+  for (const stored of clusterBindings.list({})) add(stored, '');
+  for (const stored of bindings.list({})) add(stored, stored.key.slice(0, stored.key.indexOf('/')));
+  return bySubject;
+};
+
+/** Calls back with each list of grants that a user has in a namespace, cluster-wide ones first; ends at the first true. */
+const visit = (
+  index: Index,
+  user: UserInfo,
+  namespace: string,
+  each: (grants: readonly Grant[]) => boolean,
+): boolean => {
+  const own = index.bySubject.get(`U:${user.username}`);
+  if (own && each(own.cluster)) return true;
+  for (const group of user.groups) {
+    const grants = index.bySubject.get(`G:${group}`);
+    if (grants && each(grants.cluster)) return true;
+  }
+  if (!namespace) return false;
+  const here = own?.namespaced.get(namespace);
+  if (here && each(here)) return true;
+  for (const group of user.groups) {
+    const grants = index.bySubject.get(`G:${group}`)?.namespaced.get(namespace);
+    if (grants && each(grants)) return true;
+  }
+  return false;
+};
+
+const decide = (index: Index, attributes: Attributes): Decision => {
+  const asked = askedOf(attributes);
+  let why = '';
+  let missing: string[] | undefined;
+  const allowed = visit(index, attributes.user, attributes.isResource ? attributes.namespace : '', (grants) => {
+    for (const grant of grants) {
+      if (grant.missing) {
+        missing ??= [];
+        missing.push(grant.missing);
+      }
+      for (const rule of grant.rules) {
+        if (!ruleAllows(rule, asked)) continue;
+        why = grant.why;
+        return true;
+      }
+    }
+    return false;
+  });
+  if (allowed) return { allowed: true, reason: `RBAC: allowed by ${why}` };
+  const lost = missing as string[] | undefined;
+  if (!lost) return { allowed: false, reason: '' };
+  return { allowed: false, reason: `RBAC: ${lost.length === 1 ? lost[0] : `[${lost.join(', ')}]`}` };
+};
+
+/** Brings a cluster's index up to date: at once while its replicas stand where they did when it was built. */
+const createIndexes = ({ replicas, clock, staleMsMax = 1000, clustersMax = 500 }: RbacOptions) => {
+  const indexes = new Map<string, Index & { domains: Four<Domain> }>();
+
+  const build = async (cluster: string): Promise<Index> => {
+    const domains = KINDS.map((resource) => ({ cluster, group: GROUP, resource })) as unknown as Four<Domain>;
+    const of = (await Promise.all(domains.map((d) => replicas.of(d)))) as unknown as Four<Replica>;
+    await Promise.all(of.map((replica) => replica.fresh()));
+    const revisions = of.map((replica) => replica.revision) as unknown as Four<bigint>;
+    const index = { domains, replicas: of, revisions, bySubject: buildSubjects(of), freshAt: clock.now() };
+    indexes.delete(cluster);
+    indexes.set(cluster, index);
+    for (const oldest of indexes.keys()) {
+      if (indexes.size <= clustersMax) break;
+      indexes.delete(oldest);
+    }
+    return index;
+  };
+
+  const same = (index: Index & { domains: Four<Domain> }): boolean => {
+    for (let i = 0; i < 4; i++) {
+      const domain = index.domains[i];
+      const replica = domain && replicas.peek(domain);
+      if (!replica || replica !== index.replicas[i] || replica.revision !== index.revisions[i]) return false;
+    }
+    return true;
+  };
+
+  /** An index, or the promise of one where something has to be read. */
+  return (cluster: string): Index | Promise<Index> => {
+    const index = indexes.get(cluster);
+    if (!index || !same(index)) return build(cluster);
+    if (clock.now() - index.freshAt <= staleMsMax) return index;
+    return Promise.all(index.replicas.map((replica) => replica.fresh())).then(() => {
+      if (!same(index)) return build(cluster);
+      index.freshAt = clock.now();
+      return index;
+    });
+  };
+};
+
+/**
+ * Role-based access control over the roles and bindings of each cluster, read from replicas, as
+ * https://kubernetes.io/docs/reference/access-authn-authz/rbac/ describes. Aggregated ClusterRoles are filled in by a
+ * controller, and system:masters is allowed by `mastersAuthorizer`, which stands in front.
+ */
+export const rbacAuthorizer = (options: RbacOptions): Authorizer => {
+  const indexOf = createIndexes(options);
+  return {
+    authorize: async (attributes) => {
+      const index = indexOf(attributes.cluster);
+      return decide(index instanceof Promise ? await index : index, attributes);
+    },
+    rulesFor: async (cluster, user, namespace) => {
+      const rules: AllowedRule[] = [];
+      visit(await indexOf(cluster), user, namespace, (grants) => {
+        for (const grant of grants) for (const rule of grant.rules) rules.push(rule.shown);
+        return false;
+      });
+      return rules;
+    },
+  };
+};
