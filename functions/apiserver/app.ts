@@ -12,6 +12,7 @@ import { createRegistry } from './registry-clusters.ts';
 import { checkWriteOptions, managerOf } from './request-body.ts';
 import { type RequestInfo, requestInfo } from './request-info.ts';
 import { statusResponse } from './respond.ts';
+import { bind, finalize, scale } from './subresources/writes.ts';
 import { create } from './verbs/create.ts';
 import { del } from './verbs/delete.ts';
 import { deletecollection } from './verbs/deletecollection.ts';
@@ -31,6 +32,7 @@ const verbs: Record<string, (call: Call) => Promise<Response>> = {
   delete: del,
   deletecollection,
 };
+const subresourceVerbs: Record<string, (call: Call) => Promise<Response>> = { binding: bind, finalize, scale };
 const unknownPath = () => genericFailure(404, 'NotFound', 'the server could not find the requested resource', {});
 const notOffered = () =>
   genericFailure(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
@@ -130,14 +132,10 @@ const resourceRequest = async (
   if (!allowed) throw unknownPath();
   if (!allowed.has(info.verb)) throw notOffered();
   if (resource.namespaced && !info.namespace && ['create', 'deletecollection'].includes(info.verb)) throw notOffered();
-  if (
-    info.subresource &&
-    info.subresource !== 'status' &&
-    info.subresource !== 'resize' &&
-    info.subresource !== 'ephemeralcontainers'
-  )
-    throw methodNotAllowed({ group: info.group, kind: info.resource, name: info.name }, info.verb);
-  const verb = verbs[info.verb];
+  const own = info.subresource ? subresourceVerbs[info.subresource] : undefined;
+  const plain = ['', 'status', 'resize', 'ephemeralcontainers', 'approval'].includes(info.subresource);
+  if (!plain && !own) throw methodNotAllowed({ group: info.group, kind: info.resource, name: info.name }, info.verb);
+  const verb = own && info.verb !== 'patch' ? own : plain ? verbs[info.verb] : undefined;
   if (!verb) throw notOffered();
   if (info.verb !== 'get' && info.verb !== 'list' && info.verb !== 'watch') {
     const options = checkWriteOptions(info.verb, info.query);

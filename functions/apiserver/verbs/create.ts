@@ -1,6 +1,7 @@
 import { timestamp } from '../../clock/clock.ts';
 import { type FieldSet, fieldsOf } from '../../machinery/apply/fields.ts';
 import { trackUpdate } from '../../machinery/apply/update.ts';
+import { decode } from '../../machinery/decode.ts';
 import { validateObjectMeta } from '../../machinery/metadata.ts';
 import { groupVersion, keyOf } from '../../machinery/object.ts';
 import { alreadyExists, badRequest, type Cause, invalid } from '../../machinery/status.ts';
@@ -40,6 +41,13 @@ const prepareMetadata = (call: Call, object: AnyObject): void => {
   if (tracksGeneration(resource)) meta.generation = 1;
 };
 
+/** A new object's status is what Go encodes for an unset one: absent, or the type's zero value. */
+const resetStatus = (resource: ResourceInfo, object: AnyObject): void => {
+  const empty = decode<AnyObject>(resource.schema, { metadata: {} }, { defaults: true }).value;
+  if (empty.status === undefined) delete object.status;
+  else object.status = empty.status;
+};
+
 /** Stores a decoded object as new: admission, strategy, validation, commit. `apply` objects bring managedFields along. */
 export const createObject = async (call: Call, object: AnyObject, tracked = false): Promise<Response> => {
   const { resource, server } = call;
@@ -62,7 +70,7 @@ export const createObject = async (call: Call, object: AnyObject, tracked = fals
   prepareMetadata(call, object);
   const request = { call, operation: 'CREATE' as const, subresource: '', object };
   await admit(request);
-  if (resource.subresources.has('status') && !resource.custom) delete object.status;
+  if (resource.subresources.has('status') && !resource.custom) resetStatus(resource, object);
   resource.strategy.prepareForCreate?.(object, ctx);
   const causes: Cause[] = [
     ...validateObjectMeta(object.metadata, {

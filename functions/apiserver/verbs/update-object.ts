@@ -15,7 +15,8 @@ import { keyOfCall, missing } from './get.ts';
 import { changedConflict, committed, tracksGeneration } from './rules.ts';
 
 /** How the next state comes from the current one; `tracked` when managedFields are already right (apply). */
-export type Transform = (old: AnyObject) => { next: AnyObject; tracked?: boolean };
+/** `raw` keeps the server's own writes (binding, finalize) as they are: status and spec together, unvalidated. */
+export type Transform = (old: AnyObject) => { next: AnyObject; tracked?: boolean; raw?: boolean };
 
 export interface UpdateOptions {
   /** Retries lost races, where the client named no resourceVersion. */
@@ -103,7 +104,7 @@ const validated = (call: Call, next: AnyObject, old: AnyObject): void => {
 
 const prepared = async (call: Call, old: AnyObject, transform: Transform): Promise<AnyObject> => {
   const { resource, server } = call;
-  const { next: given, tracked } = transform(old);
+  const { next: given, tracked, raw } = transform(old);
   checkPreconditions(call, given, old);
   carryMetadata(given, old);
   if (!tracked) {
@@ -121,6 +122,7 @@ const prepared = async (call: Call, old: AnyObject, transform: Transform): Promi
     else delete given.metadata.managedFields;
   }
   await admit({ call, operation: 'UPDATE', subresource: call.info.subresource, object: given, old });
+  if (raw) return given;
   const next = separate(call, given, old);
   resource.strategy.prepareForUpdate?.(next, old, strategyContext(call));
   if (
@@ -137,7 +139,8 @@ const prepared = async (call: Call, old: AnyObject, transform: Transform): Promi
 const finished = (next: AnyObject): boolean =>
   Boolean(next.metadata.deletionTimestamp) &&
   !next.metadata.finalizers?.length &&
-  !next.metadata.deletionGracePeriodSeconds;
+  !next.metadata.deletionGracePeriodSeconds &&
+  !(next.kind === 'Namespace' && Array.isArray(next.spec?.finalizers) && next.spec.finalizers.length > 0);
 
 /**
  * Reads, transforms, checks and commits until the commit holds. A state equal to the stored one is not written. One whose

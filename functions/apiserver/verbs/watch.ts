@@ -40,7 +40,10 @@ const frameOf = (call: Call, type: EventType, stored: Stored): Uint8Array => {
   if (accept.as) return makeFrame(call, type, stored);
   const id = `${type} ${accept.media} ${resource.group}/${resource.version}`;
   let byId = frames.get(stored);
-  if (!byId) frames.set(stored, (byId = new Map()));
+  if (!byId) {
+    byId = new Map();
+    frames.set(stored, byId);
+  }
   const known = byId.get(id);
   if (known) return known;
   const made = makeFrame(call, type, stored);
