@@ -12,6 +12,10 @@ import { createRegistry } from './registry-clusters.ts';
 import { checkWriteOptions, managerOf } from './request-body.ts';
 import { type RequestInfo, requestInfo } from './request-info.ts';
 import { statusResponse } from './respond.ts';
+import { createServiceAllocator } from './strategies/service-allocation.ts';
+import { eviction } from './subresources/eviction.ts';
+import { log, nodeProxy } from './subresources/node-request.ts';
+import { token } from './subresources/token.ts';
 import { bind, finalize, scale } from './subresources/writes.ts';
 import { create } from './verbs/create.ts';
 import { del } from './verbs/delete.ts';
@@ -32,7 +36,15 @@ const verbs: Record<string, (call: Call) => Promise<Response>> = {
   delete: del,
   deletecollection,
 };
-const subresourceVerbs: Record<string, (call: Call) => Promise<Response>> = { binding: bind, finalize, scale };
+const subresourceVerbs: Record<string, (call: Call) => Promise<Response>> = {
+  binding: bind,
+  eviction,
+  finalize,
+  log,
+  proxy: nodeProxy,
+  scale,
+  token,
+};
 const unknownPath = () => genericFailure(404, 'NotFound', 'the server could not find the requested resource', {});
 const notOffered = () =>
   genericFailure(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
@@ -155,7 +167,12 @@ export interface ApiServer {
 export const createApiServer = (options: ApiServerOptions): ApiServer => {
   const off = new Set(options.disableAdmission ?? []);
   const plugins = [...builtinPlugins, ...(options.admission ?? [])].filter((p) => !off.has(p.name));
-  const server: Server = { ...options, registry: createRegistry(builtinResources()), plugins };
+  const server: Server = {
+    ...options,
+    registry: createRegistry(builtinResources()),
+    plugins,
+    services: createServiceAllocator({ store: options.store }),
+  };
   const handle = async (
     info: RequestInfo,
     request: Request,

@@ -10,6 +10,7 @@ import type { Negotiated } from './negotiate.ts';
 import type { ResourceInfo, StrategyContext, UserInfo } from './registry.ts';
 import type { Registry } from './registry-clusters.ts';
 import type { RequestInfo } from './request-info.ts';
+import type { ServiceAllocator } from './strategies/service-allocation.ts';
 import type { NodeDialer } from './streams.ts';
 
 /** An API object of any kind with its fields open, as the generic engine handles it. */
@@ -47,6 +48,8 @@ export interface ApiServerOptions {
 export interface Server extends ApiServerOptions {
   registry: Registry;
   plugins: readonly AdmissionPlugin[];
+  /** Gives out and takes back cluster IPs and node ports. */
+  services: ServiceAllocator;
 }
 
 /** How a connection identified itself below HTTP. */

@@ -12,6 +12,7 @@ import { decodeAs, parseRequest } from '../request-body.ts';
 import { objectResponse, storedResponse } from '../respond.ts';
 import { asJson, indexOf, serializer } from '../stored-object.ts';
 import { committed, tracksGeneration } from './rules.ts';
+import { allocateNumbers } from './service-numbers.ts';
 
 const letters = 'bcdfghjklmnpqrstvwxz2456789';
 const suffix = (call: Call): string =>
@@ -72,6 +73,20 @@ export const createObject = async (call: Call, object: AnyObject, tracked = fals
   await admit(request);
   if (resource.subresources.has('status') && !resource.custom) resetStatus(resource, object);
   resource.strategy.prepareForCreate?.(object, ctx);
+  const numbers = await allocateNumbers(call, object);
+  try {
+    const response = await storeNew(call, object, generated);
+    await numbers.done();
+    return response;
+  } catch (error) {
+    await numbers.undo();
+    throw error;
+  }
+};
+
+const storeNew = async (call: Call, object: AnyObject, generated: boolean): Promise<Response> => {
+  const { resource } = call;
+  const ctx = strategyContext(call, '');
   const causes: Cause[] = [
     ...validateObjectMeta(object.metadata, {
       namespaced: resource.namespaced,
@@ -85,7 +100,7 @@ export const createObject = async (call: Call, object: AnyObject, tracked = fals
   if (causes.length)
     throw invalid({ group: resource.group, kind: resource.kind, name: object.metadata.name ?? '' }, causes);
   for (const text of resource.strategy.warnings?.(object, undefined, ctx) ?? []) ctx.warn(text);
-  await validate(request);
+  await validate({ call, operation: 'CREATE', subresource: '', object });
   return commitNew(call, object, generated);
 };
 

@@ -7,6 +7,7 @@ import { indexOf, parseStored, serializer } from '../stored-object.ts';
 import { checkPreconditions, type DeleteOptions, deleteOptions } from './delete-options.ts';
 import { keyOfCall, missing } from './get.ts';
 import { changedConflict, committed, returnsDeleted } from './rules.ts';
+import { releaseNumbers } from './service-numbers.ts';
 
 const ours = ['orphan', 'foregroundDeletion'];
 
@@ -91,6 +92,7 @@ export const deleteObject = async (
         ? { op: 'delete', key, expected, bytes }
         : { op: 'update', key, expected, index: indexOf(resource, object), bytes },
     ]);
+    if (outcome?.ok && what === 'remove') await releaseNumbers(call, object);
     if (outcome?.ok) return { removed: what === 'remove', object: parseStored(resource, outcome.stored.bytes) };
     if (outcome?.reason === 'missing') current = undefined;
     else if (outcome?.reason === 'changed') {

@@ -13,6 +13,7 @@ import { asJson, indexOf, parseStored, serializer } from '../stored-object.ts';
 import { resetFieldsOf } from './create.ts';
 import { keyOfCall, missing } from './get.ts';
 import { changedConflict, committed, tracksGeneration } from './rules.ts';
+import { allocateNumbers } from './service-numbers.ts';
 
 /** How the next state comes from the current one; `tracked` when managedFields are already right (apply). */
 /** `raw` keeps the server's own writes (binding, finalize) as they are: status and spec together, unvalidated. */
@@ -159,6 +160,7 @@ export const updateObject = async (call: Call, transform: Transform, options: Up
     const old = parseStored(resource, current.bytes);
     options.check?.(old);
     const next = await prepared(call, old, transform);
+    const numbers = await allocateNumbers(call, next, old);
     if (equalJson(asJson(next), asJson(old))) return storedResponse(call, 200, current);
     if (call.dryRun) return objectResponse(call, 200, next);
     const expected = current.revision;
@@ -167,6 +169,7 @@ export const updateObject = async (call: Call, transform: Transform, options: Up
       ? ({ op: 'delete', key, expected, bytes: serializer(resource, next) } as const)
       : ({ op: 'update', key, expected, index: indexOf(resource, next), bytes: serializer(resource, next) } as const);
     const [outcome] = await server.store.commit(domain, [write]);
+    await (outcome?.ok ? numbers.done() : numbers.undo());
     if (outcome?.ok) return gone ? objectResponse(call, 200, next) : storedResponse(call, 200, outcome.stored);
     if (outcome?.reason === 'missing') current = undefined;
     else if (outcome?.reason === 'changed') {
