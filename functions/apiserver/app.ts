@@ -15,8 +15,9 @@ import { statusResponse } from './respond.ts';
 import { createServiceAllocator } from './strategies/service-allocation.ts';
 import { eviction } from './subresources/eviction.ts';
 import { log, nodeProxy } from './subresources/node-request.ts';
+import { scale } from './subresources/scale.ts';
 import { token } from './subresources/token.ts';
-import { bind, finalize, scale } from './subresources/writes.ts';
+import { bind, finalize } from './subresources/writes.ts';
 import { create } from './verbs/create.ts';
 import { del } from './verbs/delete.ts';
 import { deletecollection } from './verbs/deletecollection.ts';
@@ -147,7 +148,7 @@ const resourceRequest = async (
   const own = info.subresource ? subresourceVerbs[info.subresource] : undefined;
   const plain = ['', 'status', 'resize', 'ephemeralcontainers', 'approval'].includes(info.subresource);
   if (!plain && !own) throw methodNotAllowed({ group: info.group, kind: info.resource, name: info.name }, info.verb);
-  const verb = own && info.verb !== 'patch' ? own : plain ? verbs[info.verb] : undefined;
+  const verb = own ?? verbs[info.verb];
   if (!verb) throw notOffered();
   if (info.verb !== 'get' && info.verb !== 'list' && info.verb !== 'watch') {
     const options = checkWriteOptions(info.verb, info.query);

@@ -1,0 +1,92 @@
+import { timestamp } from '../../clock/clock.ts';
+import { kindSchema } from '../../machinery/facts.ts';
+import type { TokenRequest } from '../../machinery/kinds.d.ts';
+import type { KubeObject } from '../../machinery/object.ts';
+import type { ObjectSchema } from '../../machinery/schema.ts';
+import {
+  badRequest,
+  type Cause,
+  cause,
+  conflict,
+  invalid,
+  notFound,
+  serviceUnavailable,
+} from '../../machinery/status.ts';
+import { decode } from '../../store/replica-reader.ts';
+import type { TokenClaims } from '../authn/service-account-tokens.ts';
+import type { Call } from '../context.ts';
+import { decodeAs, parseRequest } from '../request-body.ts';
+import { objectResponse } from '../respond.ts';
+import { load } from '../verbs/get.ts';
+
+const schema = kindSchema('authentication.k8s.io', 'v1', 'TokenRequest') as ObjectSchema;
+const TOKEN_REQUEST = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' };
+const SECONDS_MIN = 600;
+const SECONDS_MAX = 2 ** 32;
+const BOUND_KINDS: Record<string, string> = { Pod: 'pods', Secret: 'secrets', Node: 'nodes' };
+
+const checked = (given: TokenRequest, name: string): number => {
+  const causes: Cause[] = [];
+  const seconds = given.spec?.expirationSeconds ?? 3600;
+  if (seconds < SECONDS_MIN)
+    causes.push(cause.invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 10 minutes'));
+  if (seconds > SECONDS_MAX)
+    causes.push(
+      cause.invalid('spec.expirationSeconds', seconds, 'may not specify a duration larger than 2^32 seconds'),
+    );
+  if (causes.length > 0) throw invalid({ group: 'authentication.k8s.io', kind: 'TokenRequest', name }, causes);
+  return seconds;
+};
+
+/** The object that the token dies with: it must exist, with the uid that was named. */
+const boundObject = async (call: Call, given: TokenRequest): Promise<NonNullable<TokenClaims['bound']> | undefined> => {
+  const ref = given.spec?.boundObjectRef;
+  if (!ref?.kind) return undefined;
+  const resource = BOUND_KINDS[ref.kind];
+  const { name = '' } = ref;
+  if (!resource)
+    throw badRequest(`cannot bind token for serviceaccount to object of type ${ref.apiVersion}, Kind=${ref.kind}`);
+  const key = resource === 'nodes' ? name : `${call.info.namespace}/${name}`;
+  const stored = await call.server.store.get({ cluster: call.info.cluster, group: '', resource }, key);
+  if (!stored) throw notFound({ group: '', kind: resource, name });
+  const object = decode(stored) as KubeObject & { spec?: { serviceAccountName?: string } };
+  const uid = object.metadata.uid ?? '';
+  if (ref.uid && ref.uid !== uid) {
+    throw conflict(
+      { group: '', kind: resource, name },
+      `the UID in the bound object reference (${ref.uid}) does not match the UID in record. The object might have been deleted and then recreated`,
+    );
+  }
+  if (resource === 'pods' && object.spec?.serviceAccountName !== call.info.name) {
+    throw badRequest(
+      `cannot bind token for serviceaccount "${call.info.name}" to pod running with different serviceaccount name.`,
+    );
+  }
+  return { kind: ref.kind, name, uid };
+};
+
+/** POST serviceaccounts/{name}/token: a signed token of the account, for some time and some audiences. */
+export const token = async (call: Call): Promise<Response> => {
+  const { signer, clock } = call.server;
+  if (!signer) throw serviceUnavailable('this server signs no tokens');
+  const given = decodeAs(call, await parseRequest(call.request), TOKEN_REQUEST, schema) as unknown as TokenRequest;
+  const seconds = checked(given, call.info.name);
+  const account = decode(await load(call));
+  const bound = await boundObject(call, given);
+  const issuedAt = Math.floor(clock.now() / 1000);
+  const audiences = given.spec?.audiences?.length ? given.spec.audiences : [...signer.audiences];
+  const text = await signer.sign(call.info.cluster, {
+    namespace: call.info.namespace,
+    serviceAccount: { name: call.info.name, uid: account.metadata.uid ?? '' },
+    audiences,
+    issuedAt,
+    expiresAt: issuedAt + seconds,
+    ...(bound && { bound }),
+  });
+  return objectResponse(call, 201, {
+    ...given,
+    metadata: { name: call.info.name, namespace: call.info.namespace, creationTimestamp: timestamp(clock.now()) },
+    spec: { ...given.spec, audiences, expirationSeconds: seconds },
+    status: { token: text, expirationTimestamp: timestamp((issuedAt + seconds) * 1000) },
+  });
+};
