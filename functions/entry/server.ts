@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import {
   createSecureServer,
   type Http2SecureServer,
@@ -5,6 +6,7 @@ import {
   type Http2ServerResponse,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { ConnectionInfo } from '../apiserver/context.ts';
 
@@ -15,6 +17,8 @@ export interface ListenerOptions {
   host: string;
   /** 0: chosen by the system. */
   port: number;
+  /** Takes HTTP/1.1 requests that leave HTTP (exec, attach, port-forward, tunnels). */
+  onUpgrade?(request: IncomingMessage, socket: Duplex, head: Buffer, connection: ConnectionInfo): void | Promise<void>;
 }
 
 export interface Listener {
@@ -93,7 +97,7 @@ const answer = async (response: Response, res: Http2ServerResponse): Promise<voi
 };
 
 /** Serves an app over HTTP/2 and HTTP/1.1 with TLS. Go clients put every request and watch on one connection. */
-export const createListener = async ({ app, tls, host, port }: ListenerOptions): Promise<Listener> => {
+export const createListener = async ({ app, tls, host, port, onUpgrade }: ListenerOptions): Promise<Listener> => {
   const server = createSecureServer({
     cert: tls.cert,
     key: tls.key,
@@ -109,6 +113,10 @@ export const createListener = async ({ app, tls, host, port }: ListenerOptions):
       .fetch(requestOf(req, abort.signal), connectionOf(socket))
       .then((response) => answer(response, res))
       .catch(() => res.destroy());
+  });
+  server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (onUpgrade) void onUpgrade(req, socket, head, connectionOf(req.socket as TLSSocket));
+    else socket.destroy();
   });
   server.on('sessionError', () => {});
   await new Promise<void>((resolve, reject) => {

@@ -1,0 +1,175 @@
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
+import { createConnection, createServer } from 'node:net';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { forwardTo } from '../../agent/network/relay.ts';
+import { type ApiServer, createApiServer } from '../apiserver/app.ts';
+import { clientCertificates, firstOf, staticTokens, user } from '../apiserver/authn/authenticator.ts';
+import { mastersAuthorizer, unionAuthorizer } from '../apiserver/authz/authorizer.ts';
+import { createTunnel, type Tunnel } from '../apiserver/tunnel.ts';
+import { createUpgrades } from '../apiserver/upgrade.ts';
+import type { Client } from '../client/client.ts';
+import { createClient } from '../client/fetch-client.ts';
+import { createSystemClock } from '../clock/system.ts';
+import { createReplicas } from '../store/replica.ts';
+import { createSqliteStore } from '../store/sqlite.ts';
+import { startBackground } from './background.ts';
+import { loadPki, type Pki } from './pki.ts';
+import { createListener } from './server.ts';
+
+export interface ControlPlaneOptions {
+  /** Everything that must survive is in this folder. */
+  directory: string;
+  host: string;
+  /** 0: chosen by the system. */
+  port: number;
+  log(line: string): void;
+  /** Admission plugins left out, by upstream's names. */
+  disableAdmission?: readonly string[];
+}
+
+export interface ControlPlane {
+  port: number;
+  access: { server: string; caCert: string; token: string };
+  /** A Unix socket that leads to the same TLS server: how nodes in other network namespaces come in. */
+  socketPath: string;
+  /** A client in process, as the administrator or with a token of its own. */
+  client(cluster: string, token?: string): Client;
+  /** The credential of a node's agent. */
+  nodeToken(cluster: string, node: string): string;
+  /** Lets an agent of this process answer for a node, without a tunnel. */
+  serveNode(cluster: string, node: string, onConnection: (socket: Duplex) => void): void;
+  /** No change waits for a controller. */
+  idle(): boolean;
+  close(): Promise<void>;
+}
+
+const REPLICA_BYTES_MAX = 512 << 20;
+const WINDOW_CHANGES = 10_000;
+const WINDOW_MS = 5 * 60_000;
+const CLUSTER = 'default';
+const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+
+/** A connection of this process to itself: one end goes to `accept`, the other is returned. */
+const pair = (directory: string, accept: (socket: Duplex) => void): Promise<Duplex> => {
+  const path = join(directory, `pair-${randomUUID().slice(0, 8)}.sock`);
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => {
+      server.close();
+      accept(socket);
+    });
+    server.once('error', reject);
+    server.listen(path, () => resolve(createConnection(path)));
+  });
+};
+
+/** What a new cluster starts with, through the API like everything else. */
+const seed = async (client: Client): Promise<void> => {
+  const namespaces = { group: '', version: 'v1', resource: 'namespaces' };
+  for (const name of NAMESPACES) {
+    if (await client.get(namespaces, '', name)) continue;
+    await client.create(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+  }
+};
+
+/** The whole control plane in this process, durable in one folder. Rejects with EADDRINUSE, DirectoryInUse... */
+export const startControlPlane = async (options: ControlPlaneOptions): Promise<ControlPlane> => {
+  const { directory, log } = options;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const pki = await loadPki(directory);
+  const clock = createSystemClock();
+  const store = await createSqliteStore({ path: join(directory, 'store') });
+  const replicas = createReplicas(store, {
+    clock,
+    bytesMax: REPLICA_BYTES_MAX,
+    windowChanges: WINDOW_CHANGES,
+    windowMs: WINDOW_MS,
+  });
+  const tunnel = createTunnel();
+  const local = new Map<string, (socket: Duplex) => void>();
+  const admin = user('kubernetes-admin', ['system:masters']);
+  const api = createApiServer({
+    store,
+    replicas,
+    clock,
+    authenticator: firstOf(staticTokens(new Map([[pki.adminToken, admin]])), clientCertificates()),
+    authorizer: unionAuthorizer(mastersAuthorizer()),
+    disableAdmission: ['ServiceAccount', ...(options.disableAdmission ?? [])],
+    dialer: {
+      dial: (cluster, node) => {
+        const accept = local.get(`${cluster}/${node}`);
+        return accept ? pair(directory, accept) : tunnel.dial(cluster, node);
+      },
+    },
+    onFault: (fault, id, info) =>
+      log(`request ${id} ${info?.method} ${info?.path}: ${fault instanceof Error ? fault.stack : fault}`),
+  });
+  return listen(options, { api, pki, store, replicas, tunnel, local, clock });
+};
+
+interface Parts {
+  api: ApiServer;
+  pki: Pki;
+  store: Awaited<ReturnType<typeof createSqliteStore>>;
+  replicas: ReturnType<typeof createReplicas>;
+  tunnel: Tunnel;
+  local: Map<string, (socket: Duplex) => void>;
+  clock: ReturnType<typeof createSystemClock>;
+}
+
+const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<ControlPlane> => {
+  const { api, pki, store, replicas, tunnel, local, clock } = parts;
+  const { directory, log } = options;
+  const upgrades = createUpgrades(api.server, tunnel);
+  const listener = await createListener({
+    app: api,
+    tls: { cert: pki.serverCert, key: pki.serverKey, clientCa: pki.caCert },
+    host: options.host,
+    port: options.port,
+    onUpgrade: upgrades.handle,
+  }).catch(async (error) => {
+    await replicas.close();
+    await store.close();
+    throw error;
+  });
+  const socketPath = join(directory, 'apiserver.sock');
+  const dial = async () => createConnection({ host: options.host, port: listener.port, allowHalfOpen: true });
+  const relay = await forwardTo({ path: socketPath }, dial);
+  const client = (cluster: string, token = pki.adminToken): Client =>
+    createClient({
+      fetch: (request) => api.fetch(request),
+      baseUrl: 'https://127.0.0.1',
+      ...(cluster !== CLUSTER && { cluster }),
+      token,
+      userAgent: 'skiff-control-plane',
+    });
+  await seed(client(CLUSTER));
+  const background = startBackground({
+    feed: store,
+    replicas,
+    clock,
+    client: (cluster) => client(cluster),
+    caCert: pki.caCert,
+    onFailure: (what, error) => log(`${what}: ${error instanceof Error ? error.message : error}`),
+  });
+  await background.resync(CLUSTER);
+  return {
+    port: listener.port,
+    access: { server: `https://127.0.0.1:${listener.port}`, caCert: pki.caCert, token: pki.adminToken },
+    socketPath,
+    client,
+    nodeToken: () => pki.adminToken,
+    serveNode: (cluster, node, accept) => void local.set(`${cluster}/${node}`, accept),
+    idle: () => background.idle(),
+    close: async () => {
+      await background.stop();
+      relay.close();
+      tunnel.close();
+      await listener.close();
+      await replicas.close();
+      await store.close();
+      rmSync(socketPath, { force: true });
+    },
+  };
+};
