@@ -27,7 +27,12 @@ export const decodeMessage = <T>(name: string, bytes: Uint8Array): T => {
 /** Calls and subscriptions on one gRPC server behind a Unix socket. */
 export interface GrpcConnection {
   call<T>(method: string, request: [type: string, value: object], response: string, timeoutMs: number): Promise<T>;
-  subscribe<T>(method: string, request: [type: string, value: object], response: string, signal: AbortSignal): AsyncIterable<T>;
+  subscribe<T>(
+    method: string,
+    request: [type: string, value: object],
+    response: string,
+    signal: AbortSignal,
+  ): AsyncIterable<T>;
   close(): void;
 }
 
