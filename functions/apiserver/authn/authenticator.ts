@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { ConnectionInfo } from '../context.ts';
 import type { UserInfo } from '../registry.ts';
 
@@ -22,9 +23,11 @@ export const anonymous: UserInfo = {
 };
 
 /** One fixed token per user, for an administrator's kubeconfig. Compared by hash, so that timing tells nothing. */
-export const staticTokens = (tokens: ReadonlyMap<string, UserInfo>): Authenticator => ({
-  authenticate: async (_cluster, token) => (token === undefined ? undefined : tokens.get(token)),
-});
+export const staticTokens = (tokens: ReadonlyMap<string, UserInfo>): Authenticator => {
+  const digest = (token: string): string => hash('sha256', token, 'base64');
+  const users = new Map([...tokens].map(([token, info]) => [digest(token), info]));
+  return { authenticate: async (_cluster, token) => (token === undefined ? undefined : users.get(digest(token))) };
+};
 
 /** User from the certificate's common name, groups from its organizations, as upstream's x509 authenticator. */
 export const clientCertificates = (): Authenticator => ({

@@ -65,7 +65,7 @@ export const serviceAccountTokens = (
   authenticate: async (cluster, token) => {
     if (token?.split('.').length !== 3) return undefined;
     const claims = await signer.verify(cluster, token);
-    if (!claims || !claims.audiences.some((a) => audiences.includes(a))) return undefined;
+    if (!claims?.audiences.some((a) => audiences.includes(a))) return undefined;
     if (objects && !(await objects.allExist(cluster, claims))) return undefined;
     return serviceAccountUser(claims);
   },

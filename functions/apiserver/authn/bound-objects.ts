@@ -1,0 +1,71 @@
+import type { Replica, Replicas } from '../../store/replica-port.ts';
+import type { Stored } from '../../store/store.ts';
+import type { TokenClaims } from './service-account-tokens.ts';
+
+/** Whether what a token is bound to still exists. */
+export interface BoundObjects {
+  /** The service account, and the pod, secret or node of the claims, are there with the uids that the claims name. */
+  allExist(cluster: string, claims: TokenClaims): Promise<boolean>;
+}
+
+export interface BoundObjectsOptions {
+  replicas: Replicas;
+  clock: { now(): number };
+  /** A deleted object may count for so long where the store does not push its changes; 1000 ms when absent. */
+  staleMsMax?: number;
+}
+
+/** An object that is being deleted counts for so long after its deletionTimestamp, so that a pod can end in order. */
+const LEEWAY_MS = 60_000;
+
+interface Identity {
+  uid: string;
+  /** Milliseconds since the epoch; Infinity while nobody deletes it. */
+  deletedAt: number;
+}
+
+const resources: Record<string, { resource: string; namespaced: boolean }> = {
+  ServiceAccount: { resource: 'serviceaccounts', namespaced: true },
+  Pod: { resource: 'pods', namespaced: true },
+  Secret: { resource: 'secrets', namespaced: true },
+  Node: { resource: 'nodes', namespaced: false },
+};
+
+/** Looks objects up in replicas; decodes each stored revision once. */
+export const createBoundObjects = ({ replicas, clock, staleMsMax = 1000 }: BoundObjectsOptions): BoundObjects => {
+  const identities = new WeakMap<Stored, Identity>();
+  const freshAt = new WeakMap<Replica, number>();
+
+  const identityOf = (stored: Stored): Identity => {
+    let identity = identities.get(stored);
+    if (!identity) {
+      const { metadata } = JSON.parse(Buffer.from(stored.bytes).toString());
+      const deletedAt = metadata.deletionTimestamp ? Date.parse(metadata.deletionTimestamp) : Number.POSITIVE_INFINITY;
+      identity = { uid: metadata.uid, deletedAt };
+      identities.set(stored, identity);
+    }
+    return identity;
+  };
+
+  const exists = async (cluster: string, kind: string, namespace: string, name: string, uid: string) => {
+    const known = resources[kind];
+    if (!known) return false;
+    const replica = await replicas.of({ cluster, group: '', resource: known.resource });
+    const key = known.namespaced ? `${namespace}/${name}` : name;
+    const now = clock.now();
+    if (!replica.get(key) || now - (freshAt.get(replica) ?? Number.NEGATIVE_INFINITY) > staleMsMax) {
+      await replica.fresh();
+      freshAt.set(replica, now);
+    }
+    const stored = replica.get(key);
+    if (!stored) return false;
+    const identity = identityOf(stored);
+    return identity.uid === uid && identity.deletedAt + LEEWAY_MS > now;
+  };
+
+  return {
+    allExist: async (cluster, { namespace, serviceAccount, bound }) =>
+      (await exists(cluster, 'ServiceAccount', namespace, serviceAccount.name, serviceAccount.uid)) &&
+      (!bound || (await exists(cluster, bound.kind, namespace, bound.name, bound.uid))),
+  };
+};

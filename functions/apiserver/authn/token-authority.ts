@@ -1,0 +1,228 @@
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  hash,
+  sign as signBytes,
+  verify as verifyBytes,
+} from 'node:crypto';
+import type { UserInfo } from '../registry.ts';
+import { type Authenticator, user } from './authenticator.ts';
+import type { TokenClaims, TokenSigner } from './service-account-tokens.ts';
+
+export interface TokenAuthorityOptions {
+  /** PKCS#8 PEM of a P-256 private key. */
+  keyPem: string;
+  /** `iss` of the cluster `default`; another cluster's is `{issuer}/clusters/{id}`, so that its tokens count nowhere else. */
+  issuer: string;
+  clock: { now(): number; uuid(): string };
+  /** Audiences of the apiserver itself; the issuer when absent. */
+  audiences?: readonly string[];
+  /** Tokens whose signature is remembered as good; 10,000 when absent. */
+  cacheMax?: number;
+}
+
+/** Signs and verifies service account and node tokens, and publishes the key. */
+export interface TokenAuthority extends TokenSigner {
+  /** A token for the agent of a node: user system:node:{name} in system:nodes. Lives a year where not said otherwise. */
+  mintNodeToken(cluster: string, node: string, seconds?: number): string;
+  /** Knows node tokens of the cluster. */
+  readonly nodeTokens: Authenticator;
+  /** The OpenID discovery documents, by path below the cluster's prefix; undefined for any other path. */
+  document(cluster: string, path: string, serverUrl: string): { contentType: string; body: string } | undefined;
+}
+
+/** The payload of a JWT that we sign. RFC 7519; `kubernetes.io` as the Kubernetes documentation lists it. */
+interface Payload {
+  iss: string;
+  sub: string;
+  aud: string | string[];
+  exp: number;
+  iat: number;
+  nbf: number;
+  jti: string;
+  'kubernetes.io'?: {
+    namespace: string;
+    serviceaccount: { name: string; uid: string };
+    pod?: { name: string; uid: string };
+    secret?: { name: string; uid: string };
+    node?: { name: string; uid: string };
+    warnafter?: number;
+  };
+}
+
+const YEAR_SECONDS = 365 * 86_400;
+/** A token of another process may be read by a clock that is this much behind. */
+const SKEW_SECONDS = 60;
+const NODE_PREFIX = 'system:node:';
+const TOKEN_BYTES_MAX = 16_384;
+
+const base64url = (text: string): string => Buffer.from(text).toString('base64url');
+
+const payloadOf = (claims: TokenClaims, iss: string, jti: string): Payload => {
+  const { namespace, serviceAccount, bound, node, warnAfter } = claims;
+  const at = (kind: string) => (bound?.kind === kind ? { name: bound.name, uid: bound.uid } : undefined);
+  const on = node ?? at('Node');
+  return {
+    aud: [...claims.audiences],
+    exp: claims.expiresAt,
+    iat: claims.issuedAt,
+    iss,
+    jti,
+    'kubernetes.io': {
+      namespace,
+      ...(on && { node: { name: on.name, uid: on.uid } }),
+      ...(at('Pod') && { pod: at('Pod') }),
+      ...(at('Secret') && { secret: at('Secret') }),
+      serviceaccount: { name: serviceAccount.name, uid: serviceAccount.uid },
+      ...(warnAfter && { warnafter: warnAfter }),
+    },
+    nbf: claims.issuedAt,
+    sub: `system:serviceaccount:${namespace}:${serviceAccount.name}`,
+  } as Payload;
+};
+
+const boundOf = (k: NonNullable<Payload['kubernetes.io']>): TokenClaims['bound'] => {
+  if (k.pod) return { kind: 'Pod', ...k.pod };
+  if (k.secret) return { kind: 'Secret', ...k.secret };
+  return k.node && { kind: 'Node', ...k.node };
+};
+
+const claimsOf = (p: Payload): TokenClaims | undefined => {
+  const k = p['kubernetes.io'];
+  if (!k || p.sub !== `system:serviceaccount:${k.namespace}:${k.serviceaccount.name}`) return undefined;
+  const bound = boundOf(k);
+  return {
+    namespace: k.namespace,
+    serviceAccount: k.serviceaccount,
+    audiences: typeof p.aud === 'string' ? [p.aud] : p.aud,
+    issuedAt: p.iat,
+    expiresAt: p.exp,
+    id: p.jti,
+    ...(bound && { bound }),
+    ...(k.node && k.pod && { node: k.node }),
+    ...(k.warnafter && { warnAfter: k.warnafter }),
+  };
+};
+
+const createKey = (pem: string) => {
+  const key = createPrivateKey(pem);
+  if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') throw new Error('the token key is no P-256 key');
+  const publicKey = createPublicKey(key);
+  const kid = createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('base64url');
+  const head = base64url(JSON.stringify({ alg: 'ES256', kid }));
+  const { x, y } = publicKey.export({ format: 'jwk' });
+  return {
+    jwk: { use: 'sig', kty: 'EC', kid, alg: 'ES256', crv: 'P-256', x, y },
+    sign: (payload: Payload): string => {
+      const text = `${head}.${base64url(JSON.stringify(payload))}`;
+      const signature = signBytes('sha256', Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' });
+      return `${text}.${signature.toString('base64url')}`;
+    },
+    /** The payload where the head is ours, byte for byte, and the signature is right. */
+    open: (token: string): Payload | undefined => {
+      const [first, body, signature, more] = token.split('.');
+      if (first !== head || !body || !signature || more !== undefined) return undefined;
+      const bytes = Buffer.from(signature, 'base64url');
+      if (bytes.length !== 64 || bytes.toString('base64url') !== signature) return undefined;
+      const right = verifyBytes(
+        'sha256',
+        Buffer.from(`${first}.${body}`),
+        { key: publicKey, dsaEncoding: 'ieee-p1363' },
+        bytes,
+      );
+      return right ? (JSON.parse(Buffer.from(body, 'base64url').toString()) as Payload) : undefined;
+    },
+  };
+};
+
+/** Remembers payloads of good tokens by digest, the most recently used `max` of them, until they expire. */
+const createCache = (max: number) => {
+  const known = new Map<string, Payload>();
+  return {
+    get: (digest: string, nowSeconds: number): Payload | undefined => {
+      const payload = known.get(digest);
+      if (!payload) return undefined;
+      known.delete(digest);
+      if (payload.exp > nowSeconds) known.set(digest, payload);
+      return payload;
+    },
+    set: (digest: string, payload: Payload): void => {
+      known.set(digest, payload);
+      for (const oldest of known.keys()) {
+        if (known.size <= max) break;
+        known.delete(oldest);
+      }
+    },
+  };
+};
+
+/** ES256 tokens (RFC 7518) with one key for every cluster of the process; the issuer keeps clusters apart. */
+export const createTokenAuthority = (options: TokenAuthorityOptions): TokenAuthority => {
+  const { issuer, clock, audiences = [issuer], cacheMax = 10_000 } = options;
+  const key = createKey(options.keyPem);
+  const cache = createCache(cacheMax);
+  const issuerOf = (cluster: string): string => (cluster === 'default' ? issuer : `${issuer}/clusters/${cluster}`);
+  const seconds = (): number => Math.floor(clock.now() / 1000);
+
+  const verified = (cluster: string, token: string): Payload | undefined => {
+    if (token.length > TOKEN_BYTES_MAX) return undefined;
+    const now = seconds();
+    const digest = hash('sha256', token, 'base64');
+    let payload = cache.get(digest, now);
+    if (!payload) {
+      payload = key.open(token);
+      if (payload) cache.set(digest, payload);
+    }
+    if (!payload || payload.iss !== issuerOf(cluster)) return undefined;
+    return payload.exp > now && payload.nbf <= now + SKEW_SECONDS ? payload : undefined;
+  };
+
+  const nodeOf = (payload: Payload): UserInfo | undefined => {
+    if (payload['kubernetes.io'] || !payload.sub.startsWith(NODE_PREFIX)) return undefined;
+    if (!audiences.some((a) => payload.aud.includes(a))) return undefined;
+    const extra = { 'authentication.kubernetes.io/credential-id': [`JTI=${payload.jti}`] };
+    return user(payload.sub, ['system:nodes'], '', extra);
+  };
+
+  return {
+    audiences,
+    sign: async (cluster, claims) => key.sign(payloadOf(claims, issuerOf(cluster), claims.id ?? clock.uuid())),
+    verify: async (cluster, token) => {
+      const payload = verified(cluster, token);
+      return payload && claimsOf(payload);
+    },
+    mintNodeToken: (cluster, node, lifetime = YEAR_SECONDS) => {
+      const now = seconds();
+      const times = { exp: now + lifetime, iat: now, nbf: now };
+      return key.sign({
+        ...times,
+        aud: [...audiences],
+        iss: issuerOf(cluster),
+        jti: clock.uuid(),
+        sub: `${NODE_PREFIX}${node}`,
+      });
+    },
+    nodeTokens: {
+      authenticate: async (cluster, token) => {
+        const payload = token?.split('.').length === 3 ? verified(cluster, token) : undefined;
+        return payload && nodeOf(payload);
+      },
+    },
+    document: (cluster, path, serverUrl) => {
+      if (path === '/openid/v1/jwks')
+        return { contentType: 'application/jwk-set+json', body: JSON.stringify({ keys: [key.jwk] }) };
+      if (path !== '/.well-known/openid-configuration') return undefined;
+      const configuration = {
+        issuer: issuerOf(cluster),
+        jwks_uri: `${serverUrl}/openid/v1/jwks`,
+        response_types_supported: ['id_token'],
+        subject_types_supported: ['public'],
+        id_token_signing_alg_values_supported: ['ES256'],
+      };
+      return { contentType: 'application/json', body: JSON.stringify(configuration) };
+    },
+  };
+};
