@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { pipeline } from 'node:stream/promises';
+import { detailsOf, type GrpcConnection } from './grpc.ts';
+import { type ImageInfo, type Images, RuntimeError } from './runtime.ts';
+
+const IMAGES = '/runtime.v1.ImageService';
+const CALL_MS = 30_000;
+const PULL_MS = 10 * 60_000;
+
+interface CriImage {
+  id: string;
+  repo_tags: string[];
+  repo_digests: string[];
+  size: number;
+  uid: { value: number } | null;
+  username: string;
+}
+
+const infoOf = (image: CriImage): ImageInfo => ({
+  id: image.id,
+  names: [...image.repo_tags, ...image.repo_digests],
+  sizeBytes: image.size,
+  ...(image.uid && { uid: image.uid.value }),
+  ...(image.username && { username: image.username }),
+});
+
+/** Loads through containerd's own client: the CRI cannot. Throws what it said. */
+const importArchive = async (socket: string, tar: NodeJS.ReadableStream): Promise<string[]> => {
+  const child = spawn(
+    'ctr',
+    ['--address', socket, '--namespace', 'k8s.io', 'images', 'import', '--all-platforms', '-'],
+    {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    },
+  );
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk) => {
+      said += chunk;
+    });
+  }
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  await pipeline(tar, child.stdin).catch(() => {});
+  if ((await ended) !== 0) throw new RuntimeError('ErrImageLoad', said.trim().split('\n').at(-1) ?? 'ctr failed');
+  return [...said.matchAll(/unpacking (\S+)/g)].map((m) => m[1] ?? '');
+};
+
+/** Images of containerd's `k8s.io` namespace, as the CRI shows them. */
+export const createCriImages = (grpc: GrpcConnection, socket: string): Images => {
+  const call = <T>(method: string, type: string, value: object, response: string, timeoutMs = CALL_MS): Promise<T> =>
+    grpc.call<T>(`${IMAGES}/${method}`, [type, value], response, timeoutMs);
+  const has = async (ref: string): Promise<ImageInfo | undefined> => {
+    const { image } = await call<{ image: CriImage | null }>(
+      'ImageStatus',
+      'ImageRequest',
+      { image: { image: ref } },
+      'ImageStatusResponse',
+    );
+    return image?.id ? infoOf(image) : undefined;
+  };
+  return {
+    has,
+    pull: async (ref, auth) => {
+      try {
+        const request = { image: { image: ref }, ...(auth && { auth }) };
+        await call('PullImage', 'PullImageRequest', request, 'PullImageResponse', PULL_MS);
+      } catch (error) {
+        throw new RuntimeError('ErrImagePull', detailsOf(error), { cause: error });
+      }
+      const pulled = await has(ref);
+      if (!pulled) throw new RuntimeError('ErrImagePull', `${ref} was pulled, but is not there`);
+      return pulled;
+    },
+    load: (tar) => importArchive(socket, tar),
+    list: async () => {
+      const { images } = await call<{ images: CriImage[] }>('ListImages', 'Empty', {}, 'ListImagesResponse');
+      return images.map(infoOf);
+    },
+    remove: async (ref) => {
+      await call('RemoveImage', 'ImageRequest', { image: { image: ref } }, 'Empty');
+    },
+  };
+};
