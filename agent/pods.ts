@@ -95,8 +95,9 @@ export const createPodManager = (deps: PodDependencies): PodManager => {
     };
   };
 
+  let stopped = false;
   const enqueue = (w: Worker): void => {
-    if (w.queued) return;
+    if (w.queued || stopped) return;
     w.queued = true;
     setImmediate(() => {
       w.queued = false;
@@ -104,7 +105,7 @@ export const createPodManager = (deps: PodDependencies): PodManager => {
     });
   };
   const wakeAt = (w: Worker, atMs: number): void => {
-    if (w.timerAt !== undefined && w.timerAt <= atMs) return;
+    if (stopped || (w.timerAt !== undefined && w.timerAt <= atMs)) return;
     w.cancelTimer?.();
     w.timerAt = atMs;
     w.cancelTimer = clock.after(Math.max(atMs - clock.now(), 0), () => {
@@ -131,16 +132,17 @@ export const createPodManager = (deps: PodDependencies): PodManager => {
         { subresource: 'status' },
       );
       if (next.metadata.uid === uid && newer(next, w.pod)) w.pod = next;
+      enqueue(w);
     } catch (error) {
       if (error instanceof StatusError && (error.code === 404 || error.code === 409)) {
         const current = await client.get<Pod>(resources.pods, namespace, name).catch(() => w.pod);
         if (!current || current.metadata.uid !== uid) w.gone = true;
         else if (newer(current, w.pod)) w.pod = current;
       } else deps.onError(`status of ${namespace}/${name}`, error);
+      // Not at once: what refused it now would refuse it again.
       wakeAt(w, clock.now() + 1000);
     } finally {
       w.writing = false;
-      enqueue(w);
     }
   };
 
@@ -332,6 +334,7 @@ export const createPodManager = (deps: PodDependencies): PodManager => {
     async run(signal) {
       await cache.refresh();
       await Promise.all([follow(signal), cache.run(signal, poke)]);
+      stopped = true;
       for (const w of workers.values()) w.cancelTimer?.();
     },
     poke,
