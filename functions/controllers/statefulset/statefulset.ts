@@ -42,11 +42,11 @@ const isHealthy = ({ set, now }: Step, pod: Pod): boolean =>
 const partitionOf = (set: StatefulSet): number => set.spec?.updateStrategy?.rollingUpdate?.partition ?? 0;
 
 /** A pod that is made anew during an update keeps the old revision as long as the update has not reached it. */
-const revisionFor = ({ set, revisions }: Step, ordinal: number): string => {
+const revisionFor = ({ set, revisions, pods }: Step, ordinal: number): string => {
   const { current, update } = revisions;
   if (set.spec?.updateStrategy?.type === 'OnDelete' || current === update) return update;
-  const limit = partitionOf(set) > 0 ? partitionOf(set) : (set.status?.currentReplicas ?? 0);
-  return ordinal < (set.spec?.ordinals?.start ?? 0) + limit ? current : update;
+  const old = [...pods.values()].filter((pod) => !isTerminating(pod) && revisionOf(pod) === current).length;
+  return ordinal < (set.spec?.ordinals?.start ?? 0) + Math.max(partitionOf(set), old) ? current : update;
 };
 
 /** Makes what is missing, lowest first; in order, everything waits for the one before. True when it has to wait. */
@@ -93,7 +93,8 @@ const update = (step: Step, first: number, end: number): void => {
 
 const statusOf = (step: Step, list: readonly Pod[]): StatefulSetStatus => {
   const { set, revisions, now } = step;
-  const alive = list.filter((pod) => !isTerminating(pod));
+  const going = new Set(step.writes.flatMap((write) => (write.op === 'delete' ? write.expects.uid : [])));
+  const alive = list.filter((pod) => !isTerminating(pod) && !going.has(pod.metadata.uid ?? ''));
   const ready = list.filter((pod) => pod.status?.phase === 'Running' && isReady(pod));
   const available = ready.filter((pod) => isAvailable(pod, set.spec?.minReadySeconds ?? 0, now)).length;
   const updated = alive.filter((pod) => revisionOf(pod) === revisions.update).length;

@@ -92,6 +92,7 @@ const parts: Record<string, (object: Loose, ipNames: Map<string, string>) => Loo
   }),
   ConfigMap: ({ data }) => ({ dataKeys: Object.keys(data ?? {}).sort() }),
   Secret: ({ data, type }) => ({ dataKeys: data ? Object.keys(data).sort() : undefined, type }),
+  ControllerRevision: ({ revision }) => ({ revision }),
   ServiceAccount: () => ({}),
   Service: ({ spec }) => ({
     status: {},
