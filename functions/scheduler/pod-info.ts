@@ -1,6 +1,7 @@
-import type { Container, Node, Pod } from '../machinery/kinds.d.ts';
+import type { Container, Pod, PodAffinityTerm } from '../machinery/kinds.d.ts';
 import { milliValue, quantityValue } from '../machinery/quantity.ts';
-import type { HostPort, NodeInfo, PodInfo, Requests, Snapshot } from './framework.ts';
+import { labelSelector } from '../machinery/selectors.ts';
+import type { AffinityTerm, HostPort, PodAffinityTerms, PodInfo, Requests } from './framework.ts';
 
 const DEFAULT_CPU_MILLI = 100;
 const DEFAULT_MEMORY_BYTES = 200 * 1024 * 1024;
@@ -10,16 +11,16 @@ const amount = (resource: string, quantity: string): number =>
 
 export const requestsOf = (list: Record<string, string> | undefined): Requests => {
   const out: Requests = {};
-  for (const [name, quantity] of Object.entries(list ?? {})) out[name] = amount(name, quantity);
+  for (const name in list) out[name] = amount(name, list[name] ?? '0');
   return out;
 };
 
 const add = (into: Requests, more: Requests): Requests => {
-  for (const [k, v] of Object.entries(more)) into[k] = (into[k] ?? 0) + v;
+  for (const k in more) into[k] = (into[k] ?? 0) + (more[k] ?? 0);
   return into;
 };
 const maximum = (into: Requests, other: Requests): Requests => {
-  for (const [k, v] of Object.entries(other)) into[k] = Math.max(into[k] ?? 0, v);
+  for (const k in other) into[k] = Math.max(into[k] ?? 0, other[k] ?? 0);
   return into;
 };
 
@@ -46,13 +47,43 @@ const podRequests = (pod: Pod, ofContainer: (c: Container) => Requests): Request
   return add(total, requestsOf(pod.spec?.overhead));
 };
 
-const hostPortsOf = (pod: Pod): HostPort[] =>
-  [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? []).filter(isSidecar)].flatMap((c) =>
-    (c.ports ?? [])
-      .filter((p) => p.hostPort)
-      .map((p) => ({ ip: p.hostIP || '0.0.0.0', protocol: p.protocol ?? 'TCP', port: p.hostPort ?? 0 })),
-  );
+const hostPortsOf = (pod: Pod): HostPort[] => {
+  const out: HostPort[] = [];
+  const note = (c: Container) => {
+    for (const p of c.ports ?? []) {
+      if (p.hostPort) out.push({ ip: p.hostIP || '0.0.0.0', protocol: p.protocol ?? 'TCP', port: p.hostPort });
+    }
+  };
+  for (const c of pod.spec?.containers ?? []) note(c);
+  for (const c of pod.spec?.initContainers ?? []) if (isSidecar(c)) note(c);
+  return out;
+};
 
+const termOf = (term: PodAffinityTerm, namespace: string, weight: number): AffinityTerm => ({
+  topologyKey: term.topologyKey,
+  selector: labelSelector(term.labelSelector),
+  namespaces: new Set(term.namespaces?.length || term.namespaceSelector ? (term.namespaces ?? []) : [namespace]),
+  namespaceSelector: term.namespaceSelector ? labelSelector(term.namespaceSelector) : undefined,
+  weight,
+});
+
+const affinityOf = (pod: Pod): PodAffinityTerms | undefined => {
+  const towards = pod.spec?.affinity?.podAffinity;
+  const away = pod.spec?.affinity?.podAntiAffinity;
+  if (!towards && !away) return undefined;
+  const namespace = pod.metadata.namespace ?? '';
+  const required = (terms: PodAffinityTerm[] | undefined) => (terms ?? []).map((t) => termOf(t, namespace, 0));
+  const preferred = (terms: { weight: number; podAffinityTerm: PodAffinityTerm }[] | undefined) =>
+    (terms ?? []).map((t) => termOf(t.podAffinityTerm, namespace, t.weight));
+  return {
+    required: required(towards?.requiredDuringSchedulingIgnoredDuringExecution),
+    preferred: preferred(towards?.preferredDuringSchedulingIgnoredDuringExecution),
+    requiredAnti: required(away?.requiredDuringSchedulingIgnoredDuringExecution),
+    preferredAnti: preferred(away?.preferredDuringSchedulingIgnoredDuringExecution),
+  };
+};
+
+const noLabels: Readonly<Record<string, string>> = {};
 const known = new WeakMap<Pod, PodInfo>();
 
 /** Remembered per pod object, which readers never mutate. */
@@ -67,44 +98,17 @@ export const podInfoOf = (pod: Pod): PodInfo => {
   }));
   const info: PodInfo = {
     pod,
+    uid: pod.metadata.uid ?? '',
+    namespace: pod.metadata.namespace ?? '',
+    labels: pod.metadata.labels ?? noLabels,
+    priority: pod.spec?.priority ?? 0,
     requests,
+    wanted: Object.entries(requests).filter(([, n]) => n > 0),
     nonZero: { cpu: assumed.cpu ?? 0, memory: assumed.memory ?? 0 },
     hostPorts: hostPortsOf(pod),
+    affinity: affinityOf(pod),
+    terminating: pod.metadata.deletionTimestamp !== undefined,
   };
   known.set(pod, info);
   return info;
-};
-
-export const emptyNode = (node: Node): NodeInfo => ({
-  node,
-  allocatable: requestsOf(node.status?.allocatable ?? node.status?.capacity),
-  requested: {},
-  nonZeroRequested: { cpu: 0, memory: 0 },
-  pods: [],
-});
-
-/** Puts a pod on a node of a snapshot. */
-export const place = (node: NodeInfo, pod: PodInfo): void => {
-  node.pods.push(pod);
-  add(node.requested, pod.requests);
-  node.nonZeroRequested.cpu += pod.nonZero.cpu;
-  node.nonZeroRequested.memory += pod.nonZero.memory;
-};
-
-const isFinished = (pod: Pod): boolean => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
-
-/** The cluster from its nodes and pods; `assumed` are bindings that the pods do not show yet. */
-export const snapshotOf = (
-  nodes: readonly Node[],
-  pods: Iterable<Pod>,
-  assumed: ReadonlyMap<string, string> = new Map(),
-): Snapshot => {
-  const infos = nodes.filter((n) => !n.metadata.deletionTimestamp).map(emptyNode);
-  const byName = new Map(infos.map((n) => [n.node.metadata.name ?? '', n]));
-  for (const pod of pods) {
-    const name = pod.spec?.nodeName || assumed.get(pod.metadata.uid ?? '');
-    const node = name ? byName.get(name) : undefined;
-    if (node && !isFinished(pod)) place(node, podInfoOf(pod));
-  }
-  return { nodes: infos, byName };
 };

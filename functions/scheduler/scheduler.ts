@@ -1,138 +1,240 @@
 import type { Client } from '../client/client.ts';
 import type { Reader } from '../client/reader.ts';
 import type { Clock } from '../clock/clock.ts';
-import { timestamp } from '../clock/clock.ts';
 import type { EventDraft } from '../controllers/controller.ts';
 import type { Node, Pod } from '../machinery/kinds.d.ts';
-import { StatusError } from '../machinery/status.ts';
-import { decide } from './decide.ts';
-import type { Snapshot } from './framework.ts';
-import { place, podInfoOf, snapshotOf } from './pod-info.ts';
+import { claimKey, claimNames, isBound } from './claims.ts';
+import { type ClusterChange, createClusterCache } from './cluster-cache.ts';
+import { type ClusterObjects, type ObjectList, readObjects, VOLUME_LISTS } from './cluster-objects.ts';
+import { type Decision, decide, type Placed, type Unplaced } from './decide.ts';
+import { waitingClaims } from './filters/volume-binding.ts';
+import type { PodInfo } from './framework.ts';
+import { podInfoOf } from './pod-info.ts';
+import { preempt } from './preempt.ts';
+import { DEFAULT_SCHEDULER, defaultProfile, type Profile } from './profile.ts';
+import { createReservations } from './reservations.ts';
+import { planVolumes } from './volume-matching.ts';
+import { type Backoff, createWaitingPods } from './waiting.ts';
+import { createSchedulerWrites } from './writes.ts';
 
-const PODS = { group: '', version: 'v1', resource: 'pods' };
+const PODS = { group: '', resource: 'pods' };
 const NODES = { group: '', resource: 'nodes' };
-export const DEFAULT_SCHEDULER = 'default-scheduler';
-const BINDINGS_AT_ONCE = 32;
-const BACKOFF_MIN_MS = 1_000;
-const BACKOFF_MAX_MS = 10_000;
+const WRITES_AT_ONCE = 32;
 /** How long an assumed binding stands when the reader does not show it. */
 const ASSUMED_MS = 30_000;
+/** How long the volumes of a pod may take to be bound. */
+const VOLUMES_MS = 10 * 60_000;
+const SHORTEST_WAIT_MS = 50;
 
 export interface SchedulerOptions {
   reader: Reader;
   client: Client;
   clock: Clock;
   record(event: EventDraft): void;
+  /** The default profile alone where absent. */
+  profiles?: readonly Profile[];
+  backoff?: Backoff;
+  /** Told each decision, before it is written. */
+  decided?: (pod: Pod, decision: Decision) => void;
 }
 
-interface Waiting {
-  attempts: number;
-  notBefore: number;
-}
+/** Higher priority first, then the older. */
+const byPriority = (a: Pod, b: Pod): number => {
+  const order = (b.spec?.priority ?? 0) - (a.spec?.priority ?? 0);
+  if (order !== 0) return order;
+  const [x, y] = [a.metadata.creationTimestamp ?? '', b.metadata.creationTimestamp ?? ''];
+  return x < y ? -1 : x > y ? 1 : 0;
+};
 
 const isPending = (pod: Pod): boolean =>
   !pod.spec?.nodeName &&
   !pod.metadata.deletionTimestamp &&
-  (pod.spec?.schedulerName ?? DEFAULT_SCHEDULER) === DEFAULT_SCHEDULER &&
   (pod.status?.phase ?? 'Pending') === 'Pending' &&
   !pod.spec?.schedulingGates?.length;
 
-/** Higher priority first, then the older. */
-const byPriority = (a: Pod, b: Pod): number =>
-  (b.spec?.priority ?? 0) - (a.spec?.priority ?? 0) ||
-  (a.metadata.creationTimestamp ?? '').localeCompare(b.metadata.creationTimestamp ?? '');
+const OWNERS: Record<string, ObjectList> = {
+  ReplicaSet: 'replicaSets',
+  StatefulSet: 'statefulSets',
+  ReplicationController: 'replicationControllers',
+};
+/** The lists that decisions on these pods need. */
+const listsFor = (pods: readonly Pod[]): Set<ObjectList> => {
+  const out = new Set<ObjectList>(['services', 'namespaces', 'budgets']);
+  for (const pod of pods) {
+    if (claimNames(pod).length > 0) for (const name of VOLUME_LISTS) out.add(name);
+    const owner = OWNERS[pod.metadata.ownerReferences?.find((r) => r.controller)?.kind ?? ''];
+    if (owner) out.add(owner);
+  }
+  return out;
+};
+
+/** Runs the tasks, some at a time; throws the first failure once all are done. */
+const runAll = async (tasks: (() => Promise<void>)[]): Promise<void> => {
+  const failures: unknown[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let task = tasks[next++]; task; task = tasks[next++]) await task().catch((error) => failures.push(error));
+  };
+  await Promise.all(Array.from({ length: Math.min(WRITES_AT_ONCE, tasks.length) }, worker));
+  if (failures.length > 0) throw failures[0];
+};
 
 /**
- * The scheduler of one cluster: takes all waiting pods in a batch, decides on one snapshot, binds concurrently. One run
- * at a time per cluster (the queue's group sees to it); two are safe, because a binding is a compare-and-set.
+ * The scheduler of one cluster: takes all pods that are due in a batch, decides on one snapshot, writes concurrently. One
+ * run at a time per cluster (the queue's group sees to it); two are safe, because a binding is a compare-and-set.
  */
 export const createScheduler = (options: SchedulerOptions) => {
   const { reader, client, clock } = options;
-  const assumed = new Map<string, { node: string; until: number }>();
-  const waiting = new Map<string, Waiting>();
+  const profiles = new Map((options.profiles ?? [defaultProfile]).map((p) => [p.schedulerName, p]));
+  const profileFor = (pod: Pod) => profiles.get(pod.spec?.schedulerName ?? DEFAULT_SCHEDULER);
+  const cache = createClusterCache();
+  const waiting = createWaitingPods(options.backoff ?? { initialMs: 1_000, maximumMs: 10_000 });
+  const writes = createSchedulerWrites(client, clock);
+  const promised = new Map<string, string>();
+  const reservations = createReservations(promised);
+  /** Where room is being made for a pod, by its uid. */
+  const nominations = new Map<string, string>();
+  let start = 0;
 
   const bind = async (pod: Pod, node: string): Promise<void> => {
-    const { namespace = '', name = '', uid = '' } = pod.metadata;
+    const uid = pod.metadata.uid ?? '';
+    const { namespace = '', name = '' } = pod.metadata;
+    let bound = false;
     try {
-      const response = await client.raw('POST', `/api/v1/namespaces/${namespace}/pods/${name}/binding`, {
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({
-          apiVersion: 'v1',
-          kind: 'Binding',
-          metadata: { name, namespace, uid },
-          target: { apiVersion: 'v1', kind: 'Node', name: node },
-        }),
-      });
-      await response.arrayBuffer();
-      waiting.delete(uid);
-      const message = `Successfully assigned ${namespace}/${name} to ${node}`;
-      options.record({ regarding: pod, type: 'Normal', reason: 'Scheduled', message });
-    } catch (error) {
-      assumed.delete(uid);
-      if (!(error instanceof StatusError) || error.code >= 500) throw error;
-    }
-  };
-
-  const refuse = async (pod: Pod, message: string): Promise<void> => {
-    const { namespace = '', name = '', uid = '' } = pod.metadata;
-    const attempts = (waiting.get(uid)?.attempts ?? 0) + 1;
-    const backoff = Math.min(BACKOFF_MIN_MS * 2 ** (attempts - 1), BACKOFF_MAX_MS);
-    waiting.set(uid, { attempts, notBefore: clock.now() + backoff });
-    const old = pod.status?.conditions?.find((c) => c.type === 'PodScheduled');
-    if (old?.status === 'False' && old.message === message) return;
-    const condition = {
-      type: 'PodScheduled',
-      status: 'False',
-      reason: 'Unschedulable',
-      message,
-      lastTransitionTime: old?.status === 'False' ? old.lastTransitionTime : timestamp(clock.now()),
-      observedGeneration: pod.metadata.generation,
-    };
-    options.record({ regarding: pod, type: 'Warning', reason: 'FailedScheduling', message });
-    const body = { metadata: { uid }, status: { conditions: [condition] } };
-    await client.patch(PODS, namespace, name, { type: 'strategic', body }, { subresource: 'status' }).catch((error) => {
-      if (!(error instanceof StatusError) || error.code >= 500) throw error;
-    });
-  };
-
-  const snapshot = async (pods: readonly Pod[]): Promise<Snapshot> => {
-    const now = clock.now();
-    for (const pod of pods) if (pod.spec?.nodeName) assumed.delete(pod.metadata.uid ?? '');
-    for (const [uid, a] of assumed) if (a.until < now) assumed.delete(uid);
-    return snapshotOf(await reader.list<Node>(NODES), pods, new Map([...assumed].map(([uid, a]) => [uid, a.node])));
-  };
-
-  /** Tries every waiting pod once; returns after how many milliseconds to look again, if any still waits. */
-  const run = async (): Promise<number | undefined> => {
-    const pods = await reader.list<Pod>(PODS);
-    const now = clock.now();
-    const live = new Set(pods.map((p) => p.metadata.uid ?? ''));
-    for (const uid of waiting.keys()) if (!live.has(uid)) waiting.delete(uid);
-    const pending = pods.filter((p) => isPending(p) && !assumed.has(p.metadata.uid ?? ''));
-    const due = pending.filter((p) => (waiting.get(p.metadata.uid ?? '')?.notBefore ?? 0) <= now).sort(byPriority);
-    if (due.length > 0) await attempt(due, await snapshot(pods));
-    const times = [...waiting.values()].map((w) => w.notBefore);
-    return times.length > 0 ? Math.max(50, Math.min(...times) - clock.now()) : undefined;
-  };
-
-  const attempt = async (due: readonly Pod[], view: Snapshot): Promise<void> => {
-    const work: (() => Promise<void>)[] = [];
-    for (const pod of due) {
-      const info = podInfoOf(pod);
-      const decision = decide(info, view, clock.random());
-      if (decision.type === 'unschedulable') {
-        work.push(() => refuse(pod, decision.message));
-        continue;
+      bound = await writes.bind(pod, node);
+    } finally {
+      if (bound) {
+        waiting.done(uid);
+        const message = `Successfully assigned ${namespace}/${name} to ${node}`;
+        options.record({ regarding: pod, type: 'Normal', reason: 'Scheduled', message });
+      } else {
+        cache.forget(uid);
+        waiting.failed(pod, new Set(), clock.now());
       }
-      const node = view.byName.get(decision.node);
-      if (node) place(node, info);
-      assumed.set(pod.metadata.uid ?? '', { node: decision.node, until: clock.now() + ASSUMED_MS });
-      work.push(() => bind(pod, decision.node));
     }
-    const worker = async () => {
-      for (let task = work.shift(); task; task = work.shift()) await task();
+  };
+
+  const refuse = async (pod: Pod, message: string, nominated: string | undefined): Promise<void> => {
+    const told = await writes.refuse(pod, message, nominated);
+    if (told) options.record({ regarding: pod, type: 'Warning', reason: 'FailedScheduling', message });
+  };
+
+  /** Counts the pod on its node at once, and returns what is left to write. */
+  const settle = (info: PodInfo, decision: Placed): (() => Promise<void>) => {
+    const { pod, uid } = info;
+    const now = clock.now();
+    const { snapshot } = cache;
+    const claims = waitingClaims(pod, snapshot);
+    const node = snapshot.byName.get(decision.node);
+    const plan = claims.length > 0 && node ? planVolumes(claims, node, snapshot.objects) : undefined;
+    cache.assume(info, decision.node, now + (plan ? VOLUMES_MS : ASSUMED_MS));
+    if (!plan || typeof plan === 'string') return () => bind(pod, decision.node);
+    const volumes = plan.bind.map(({ claim, volume }) => ({ claim: claimKey(claim), volume: volume.metadata.name ?? '' }));
+    reservations.add({ pod, node: decision.node, claims: claims.map(claimKey), volumes, until: now + VOLUMES_MS });
+    return async () => {
+      const ready = (await writes.expect(pod, decision.node)) && (await writes.prepareVolumes(plan, decision.node));
+      if (ready) return;
+      reservations.drop(uid);
+      cache.forget(uid);
+      waiting.failed(pod, new Set(), clock.now());
     };
-    await Promise.all(Array.from({ length: BINDINGS_AT_ONCE }, worker));
+  };
+
+  /** Makes room where that helps, and returns what is left to write. */
+  const wait = (info: PodInfo, decision: Unplaced, profile: Profile): (() => Promise<void>) => {
+    const { pod, uid } = info;
+    waiting.failed(pod, decision.filters.size > 0 ? decision.filters : new Set(['nodes']), clock.now());
+    const { checks, message } = decision;
+    if (checks.impossible || profile.disabled.postFilter.has('DefaultPreemption') || cache.snapshot.nodes.length === 0) {
+      return () => refuse(pod, message, undefined);
+    }
+    const room = preempt(decision, clock.random());
+    if (room.type === 'none') return () => refuse(pod, `${message} preemption: ${room.message}`, undefined);
+    nominations.set(uid, room.node);
+    nominate(info, room.node);
+    return async () => {
+      await refuse(pod, message, room.node);
+      for (const victim of room.victims) {
+        const evicted = await writes.evict(victim, pod);
+        const note = `Preempted by pod ${uid} on node ${room.node}`;
+        if (evicted) options.record({ regarding: victim.pod, type: 'Normal', reason: 'Preempted', message: note });
+      }
+    };
+  };
+
+  const nominate = (info: PodInfo, node: string): void => {
+    const others = cache.snapshot.nominated.get(node) ?? [];
+    cache.snapshot.nominated.set(node, [...others.filter((p) => p.uid !== info.uid), info]);
+  };
+  const renominate = (pending: ReadonlyMap<string, Pod>): void => {
+    cache.snapshot.nominated.clear();
+    for (const uid of nominations.keys()) if (!pending.has(uid)) nominations.delete(uid);
+    for (const [uid, pod] of pending) {
+      const node = nominations.get(uid) ?? pod.status?.nominatedNodeName;
+      if (node && !cache.assumed(uid)) nominate(podInfoOf(pod), node);
+    }
+  };
+
+  /** Binds the pods whose volumes are ready, and gives up on those that waited too long. */
+  const continueReserved = (pending: ReadonlyMap<string, Pod>, objects: ClusterObjects): (() => Promise<void>)[] => {
+    const work: (() => Promise<void>)[] = [];
+    for (const { pod, node, claims, until } of reservations.all()) {
+      const uid = pod.metadata.uid ?? '';
+      const found = claims.map((key) => objects.claims.get(key));
+      const over = !pending.has(uid) || until <= clock.now() || found.some((c) => c === undefined);
+      if (!over && !found.every((c) => c && isBound(c))) continue;
+      reservations.drop(uid);
+      if (over) {
+        cache.forget(uid);
+        if (pending.has(uid)) waiting.failed(pod, new Set(), clock.now());
+      } else work.push(() => bind(pod, node));
+    }
+    return work;
+  };
+
+  const attempt = (pod: Pod): (() => Promise<void>) | undefined => {
+    const profile = profileFor(pod);
+    if (!profile) return undefined;
+    const info = podInfoOf(pod);
+    const decision = decide(info, cache.snapshot, { random: clock.random(), profile, start });
+    const { nodes, nominated } = cache.snapshot;
+    if (nodes.length > 0) start = (start + decision.looked) % nodes.length;
+    options.decided?.(pod, decision);
+    if (decision.type === 'unschedulable') return wait(info, decision, profile);
+    if (nominations.delete(info.uid) || pod.status?.nominatedNodeName) {
+      for (const [node, pods] of nominated) nominated.set(node, pods.filter((p) => p.uid !== info.uid));
+    }
+    return settle(info, decision);
+  };
+
+  /** Tries every pod that is due once; returns after how many milliseconds to look again, if any still waits. */
+  const run = async (): Promise<number | undefined> => {
+    const [pods, nodes] = await Promise.all([reader.list<Pod>(PODS), reader.list<Node>(NODES)]);
+    const now = clock.now();
+    const pending = new Map<string, Pod>();
+    for (const pod of pods) if (isPending(pod) && profileFor(pod)) pending.set(pod.metadata.uid ?? '', pod);
+    const changes: ClusterChange[] = cache.look(nodes, pods, now);
+    waiting.keep(pending);
+    renominate(pending);
+    if (pending.size > 0) {
+      const wanted = listsFor([...pending.values()]);
+      const objects = await readObjects(reader, wanted, promised);
+      cache.snapshot.objects = objects;
+      if (wanted.has('claims') && reservations.changed(objects)) changes.push({ type: 'objects changed' });
+    }
+    waiting.wake(changes, cache.snapshot, profileFor);
+    const work = continueReserved(pending, cache.snapshot.objects);
+    const due = [...pending.values()].filter((p) => {
+      const uid = p.metadata.uid ?? '';
+      return !cache.assumed(uid) && waiting.isDue(uid, now);
+    });
+    for (const pod of due.sort(byPriority)) {
+      const task = attempt(pod);
+      if (task) work.push(task);
+    }
+    await runAll(work);
+    const next = Math.min(waiting.next() ?? Infinity, reservations.next() ?? Infinity);
+    return next === Infinity ? undefined : Math.max(SHORTEST_WAIT_MS, next - clock.now());
   };
 
   return { run };

@@ -1,0 +1,114 @@
+import type { Node, Pod } from '../machinery/kinds.d.ts';
+import type { NodeInfo, PodInfo, Snapshot } from './framework.ts';
+import { podInfoOf } from './pod-info.ts';
+import { emptyNode, emptySnapshot, isFinished, place, putNode, removeNode, unplace } from './snapshot.ts';
+
+/** What happened since the last look that may let a waiting pod in. */
+export type ClusterChange =
+  | { type: 'pod came'; pod: PodInfo; node: string }
+  | { type: 'pod left'; pod: PodInfo; node: string }
+  | { type: 'node came' | 'node changed'; node: NodeInfo }
+  | { type: 'node left' }
+  | { type: 'objects changed' };
+
+interface Entry {
+  info: PodInfo;
+  node: string;
+  /** A decision of this process, not seen in the pod yet; it falls at this time. */
+  assumedUntil: number | undefined;
+  round: number;
+}
+
+/** What filters read of a node: heartbeats change none of it. */
+const shape = (node: Node): string =>
+  JSON.stringify([node.spec?.taints, node.spec?.unschedulable, node.status?.allocatable, node.metadata.labels]);
+const sameShape = (a: Node, b: Node): boolean =>
+  a.metadata.resourceVersion !== undefined && a.metadata.resourceVersion === b.metadata.resourceVersion
+    ? true
+    : shape(a) === shape(b);
+
+/** A snapshot that follows the cluster: each look costs what changed, and a comparison for what did not. */
+export const createClusterCache = () => {
+  const snapshot: Snapshot = emptySnapshot();
+  const entries = new Map<string, Entry>();
+  const nodes = new Map<string, { node: Node; round: number }>();
+  let round = 0;
+  let changes: ClusterChange[] = [];
+
+  const put = (uid: string, entry: Entry): void => {
+    entries.set(uid, entry);
+    const node = snapshot.byName.get(entry.node);
+    if (node) place(node, entry.info);
+  };
+  const drop = (uid: string, entry: Entry): void => {
+    entries.delete(uid);
+    const node = snapshot.byName.get(entry.node);
+    if (node) unplace(node, entry.info);
+  };
+
+  const lookAtNodes = (listed: readonly Node[]): void => {
+    for (const node of listed) {
+      const name = node.metadata.name ?? '';
+      const known = nodes.get(name);
+      if (node.metadata.deletionTimestamp) continue;
+      nodes.set(name, { node, round });
+      if (known?.node === node) continue;
+      const info = putNode(snapshot, node);
+      if (!known) {
+        for (const entry of entries.values()) if (entry.node === name) place(info, entry.info);
+        changes.push({ type: 'node came', node: emptyNode(node) });
+      } else if (!sameShape(known.node, node)) changes.push({ type: 'node changed', node: emptyNode(node) });
+    }
+    for (const [name, known] of nodes) {
+      if (known.round === round) continue;
+      nodes.delete(name);
+      removeNode(snapshot, name);
+      changes.push({ type: 'node left' });
+    }
+  };
+
+  const lookAtPod = (pod: Pod, now: number): void => {
+    const uid = pod.metadata.uid ?? '';
+    const entry = entries.get(uid);
+    const node = isFinished(pod) ? '' : (pod.spec?.nodeName ?? '');
+    if (entry) {
+      entry.round = round;
+      if (entry.info.pod === pod && (entry.assumedUntil === undefined || entry.assumedUntil > now)) return;
+      if (entry.assumedUntil !== undefined && !node && entry.assumedUntil > now && !isFinished(pod)) return;
+      drop(uid, entry);
+      if (!node) changes.push({ type: 'pod left', pod: entry.info, node: entry.node });
+    }
+    if (!node) return;
+    const info = podInfoOf(pod);
+    put(uid, { info, node, assumedUntil: undefined, round });
+    if (!entry || entry.assumedUntil !== undefined) changes.push({ type: 'pod came', pod: info, node });
+  };
+
+  return {
+    snapshot,
+    /** Takes in the lists as they are now; returns what changed since the last time. */
+    look(listedNodes: readonly Node[], pods: readonly Pod[], now: number): ClusterChange[] {
+      round++;
+      changes = [];
+      lookAtNodes(listedNodes);
+      for (const pod of pods) lookAtPod(pod, now);
+      for (const [uid, entry] of entries) {
+        if (entry.round === round) continue;
+        drop(uid, entry);
+        changes.push({ type: 'pod left', pod: entry.info, node: entry.node });
+      }
+      return changes;
+    },
+    /** Counts a pod as being on a node until the binding shows, or until a time. */
+    assume(pod: PodInfo, node: string, until: number): void {
+      put(pod.uid, { info: pod, node, assumedUntil: until, round });
+    },
+    /** Takes an assumption back. */
+    forget(uid: string): void {
+      const entry = entries.get(uid);
+      if (entry?.assumedUntil !== undefined) drop(uid, entry);
+    },
+    assumed: (uid: string): boolean => entries.get(uid)?.assumedUntil !== undefined,
+  };
+};
+export type ClusterCache = ReturnType<typeof createClusterCache>;
