@@ -1,0 +1,36 @@
+import type { Replicas } from '../../store/replica-port.ts';
+import type { UserInfo } from '../registry.ts';
+import { type Authenticator, anonymous, clientCertificates, firstOf, staticTokens, user } from './authenticator.ts';
+import { createBoundObjects } from './bound-objects.ts';
+import { serviceAccountTokens } from './service-account-tokens.ts';
+import type { TokenAuthority } from './token-authority.ts';
+
+export interface ChainOptions {
+  /** Static bearer token of the administrator: user `admin` in system:masters. */
+  adminToken?: string;
+  /** Further static tokens. */
+  tokens?: ReadonlyMap<string, UserInfo>;
+  authority: TokenAuthority;
+  replicas: Replicas;
+  clock: { now(): number };
+  /** Requests without credentials are system:anonymous everywhere; otherwise only health and version paths take them. */
+  anonymous?: boolean;
+}
+
+const anonymousUsers: Authenticator = {
+  authenticate: async (_cluster, token, { clientCertificate }) =>
+    token === undefined && !clientCertificate ? anonymous : undefined,
+};
+
+/** Who asks: static tokens, client certificates, node and service account tokens, then, where enabled, anybody. */
+export const authenticatorChain = (options: ChainOptions): Authenticator => {
+  const fixed = new Map(options.tokens);
+  if (options.adminToken) fixed.set(options.adminToken, user('admin', ['system:masters']));
+  return firstOf(
+    staticTokens(fixed),
+    clientCertificates(),
+    options.authority.nodeTokens,
+    serviceAccountTokens(options.authority, createBoundObjects(options)),
+    ...(options.anonymous ? [anonymousUsers] : []),
+  );
+};
