@@ -1,6 +1,7 @@
 import { forbidden, genericFailure, methodNotAllowed, unauthorized } from '../machinery/status.ts';
 import { builtinPlugins } from './admission/plugins.ts';
 import { anonymous } from './authn/authenticator.ts';
+import { impersonate } from './authn/impersonation.ts';
 import { refusal } from './authz/authorizer.ts';
 import type { ApiServerOptions, Call, ConnectionInfo, Server } from './context.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, etagOf } from './discovery.ts';
@@ -181,7 +182,9 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     connection: ConnectionInfo,
   ): Promise<Response> => {
     if (server.clusterExists && !(await server.clusterExists(info.cluster))) throw unknownPath();
-    const user = await authenticated(server, info, request, connection);
+    const caller = await authenticated(server, info, request, connection);
+    const { cluster, group, resource, name } = info;
+    const user = await impersonate(server.authorizer, caller, { cluster, group, resource, name, headers: request.headers });
     await authorized(server, info, user);
     if (info.isResource) return resourceRequest(server, info, request, requestId, user);
     const document = info.method === 'GET' || info.method === 'HEAD' ? discovery(server, info, request) : undefined;
