@@ -33,6 +33,7 @@ export interface Background {
 }
 
 const WORKERS = 32;
+const OWN_GROUP = 'skiff.dev';
 const RESYNC_MS = 10 * 60_000;
 /** Discovery of a cluster's resource types is kept so long. */
 const TYPES_MS = 10_000;
@@ -95,6 +96,8 @@ export const startBackground = (options: BackgroundOptions): Background => {
     onFailure: (domain, error) => fail(`dispatch of ${domain.cluster} ${domain.resource}`, error),
   });
   const unsubscribe = options.feed.subscribe((domain, changes) => {
+    // Reservations and other records of our own are no API objects.
+    if (domain.group === OWN_GROUP) return;
     dispatcher
       .changed(domain, changes)
       .catch((error) => fail(`dispatch of ${domain.cluster} ${domain.resource}`, error));

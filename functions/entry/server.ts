@@ -1,14 +1,18 @@
-import type { IncomingMessage } from 'node:http';
+import { createServer as createHttp1Server, type IncomingMessage, type ServerResponse } from 'node:http';
 import {
-  createSecureServer,
-  type Http2SecureServer,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
+  constants,
+  createServer as createHttp2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
 } from 'node:http2';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex, Writable } from 'node:stream';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import type { ConnectionInfo } from '../apiserver/context.ts';
+import { type PlainParts, plainParts, type StreamedBody } from '../apiserver/plain-response.ts';
+import { plainRequest } from './plain-request.ts';
+import { createSink } from './sink.ts';
 
 export interface ListenerOptions {
   app: { fetch(request: Request, connection?: ConnectionInfo): Promise<Response> };
@@ -22,10 +26,16 @@ export interface ListenerOptions {
 }
 
 export interface Listener {
-  server: Http2SecureServer;
   port: number;
   close(): Promise<void>;
 }
+
+/** Go clients put every request and watch on one connection. */
+const STREAMS_MAX = 10_000;
+const WINDOW_BYTES = 1 << 20;
+/** Resets that a connection may send at once, and per second: a client that ends has a watch per informer. */
+const RESETS = { streamResetBurst: STREAMS_MAX, streamResetRate: 1000 };
+const SESSION_MEMORY_MB = 512;
 
 const connectionOf = (socket: TLSSocket): ConnectionInfo => {
   const remote = socket.remoteAddress === undefined ? {} : { remoteAddress: socket.remoteAddress };
@@ -37,104 +47,197 @@ const connectionOf = (socket: TLSSocket): ConnectionInfo => {
   return { ...remote, clientCertificate: { commonName: String(subject.CN), organizations, fingerprint } };
 };
 
-const requestOf = (req: Http2ServerRequest, signal: AbortSignal): Request => {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(req.headers)) {
-    if (name.startsWith(':') || value === undefined) continue;
-    headers.set(name, Array.isArray(value) ? value.join(', ') : value);
-  }
-  const hasBody = req.method !== 'GET' && req.method !== 'HEAD';
-  const body = hasBody ? new ReadableStream({ start: (c) => bodyInto(req, c) }) : null;
-  return new Request(`https://server${req.url}`, {
-    method: req.method,
-    headers,
-    signal,
-    ...(body && { body, duplex: 'half' }),
-  } as RequestInit);
-};
+/** What both protocols' answers are written to. */
+interface Answer {
+  out: Writable;
+  head(status: number, headers: Record<string, string | string[] | number>): void;
+  /** Nothing may follow the head: HEAD, 204, 304. */
+  bodiless: boolean;
+  onClose(callback: () => void): void;
+}
 
-const bodyInto = (req: Http2ServerRequest, controller: ReadableStreamDefaultController): void => {
-  let ended = false;
-  req.on('data', (chunk: Buffer) => controller.enqueue(new Uint8Array(chunk)));
-  req.on('end', () => {
-    ended = true;
-    controller.close();
-  });
-  req.on('close', () => {
-    if (!ended) controller.error(new Error('the request was cut off'));
-  });
-};
-
-const answer = async (response: Response, res: Http2ServerResponse): Promise<void> => {
-  const headers: Record<string, string | string[]> = {};
+const partsOf = (response: Response): PlainParts & { web?: ReadableStream<Uint8Array> } => {
+  const plain = plainParts(response);
+  if (plain) return plain;
+  const headers: Record<string, string> = {};
   response.headers.forEach((value, name) => {
     headers[name] = value;
   });
-  if (!response.body) {
-    res.writeHead(response.status, headers);
-    res.end();
-    return;
-  }
-  res.writeHead(response.status, headers);
-  const reader = response.body.getReader();
-  res.on('close', () => void reader.cancel().catch(() => {}));
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    if (!res.write(value))
-      await new Promise<void>((resolve) => {
-        const go = () => {
-          res.off('drain', go);
-          res.off('close', go);
-          resolve();
-        };
-        res.on('drain', go);
-        res.on('close', go);
-      });
-    if (res.destroyed) return;
-  }
-  res.end();
+  return { status: response.status, headers, body: undefined, ...(response.body && { web: response.body }) };
 };
 
-/** Serves an app over HTTP/2 and HTTP/1.1 with TLS. Go clients put every request and watch on one connection. */
-export const createListener = async ({ app, tls, host, port, onUpgrade }: ListenerOptions): Promise<Listener> => {
-  const server = createSecureServer({
-    cert: tls.cert,
-    key: tls.key,
-    ...(tls.clientCa && { ca: tls.clientCa, requestCert: true, rejectUnauthorized: false }),
-    allowHTTP1: true,
-    settings: { maxConcurrentStreams: 10_000, initialWindowSize: 1 << 20 },
+/** Copies a web stream at the client's pace. */
+const copy = async (body: ReadableStream<Uint8Array>, { out, onClose }: Answer): Promise<void> => {
+  const reader = body.getReader();
+  let resume = (): void => {};
+  onClose(() => {
+    reader.cancel().catch(() => undefined);
+    resume();
   });
-  server.on('request', (req, res) => {
-    const abort = new AbortController();
-    res.on('close', () => abort.abort());
-    const socket = (req.stream?.session?.socket ?? req.socket) as TLSSocket;
-    app
-      .fetch(requestOf(req, abort.signal), connectionOf(socket))
-      .then((response) => answer(response, res))
-      .catch(() => res.destroy());
+  out.on('drain', () => resume());
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (out.destroyed) return;
+    if (done) break;
+    if (out.write(value)) continue;
+    await new Promise<void>((resolve) => {
+      resume = resolve;
+    });
+  }
+  out.end();
+};
+
+const push = (run: StreamedBody, { out, onClose }: Answer): void => {
+  const abort = new AbortController();
+  onClose(() => abort.abort());
+  run(createSink(out), abort.signal);
+};
+
+const write = (response: Response, answer: Answer): void | Promise<void> => {
+  const { out } = answer;
+  if (out.destroyed) return;
+  const { status, headers, body, web } = partsOf(response);
+  if (typeof body === 'string' || body instanceof Uint8Array) {
+    const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
+    answer.head(status, { ...headers, 'content-length': length });
+    if (answer.bodiless) out.end();
+    else out.end(body);
+    return;
+  }
+  answer.head(status, headers);
+  if (answer.bodiless || (!body && !web)) out.end();
+  else if (body) push(body, answer);
+  else if (web) return copy(web, answer);
+};
+
+const ignore = (): void => {};
+const bodiless = (method: string | undefined): boolean => method === 'HEAD';
+
+/** One HTTP/2 request. */
+const exchange = (
+  app: ListenerOptions['app'],
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  connection: ConnectionInfo,
+): void => {
+  stream.on('error', ignore);
+  const onClose = (callback: () => void): void => {
+    if (stream.destroyed) callback();
+    else stream.once('close', callback);
+  };
+  const method = headers[':method'] ?? 'GET';
+  const body = stream.endAfterHeaders ? undefined : stream;
+  const request = plainRequest({ method, path: headers[':path'] ?? '/', headers, body, onClose });
+  const answer: Answer = {
+    out: stream,
+    bodiless: bodiless(method),
+    onClose,
+    head: (status, fields) => {
+      // A body that nobody wants any more must not hold the stream open (RFC 9113, 8.1).
+      if (body && !body.readableEnded) stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
+      stream.respond({ ':status': status, ...fields });
+    },
+  };
+  app
+    .fetch(request, connection)
+    .then((response) => write(response, answer))
+    .catch(() => stream.destroy());
+};
+
+/** One HTTP/1.1 request. */
+const exchange1 = (
+  app: ListenerOptions['app'],
+  req: IncomingMessage,
+  res: ServerResponse,
+  connection: ConnectionInfo,
+): void => {
+  const onClose = (callback: () => void): void => {
+    if (res.destroyed) callback();
+    else res.once('close', callback);
+  };
+  const { method = 'GET', headers } = req;
+  const hasBody = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
+  const request = plainRequest({ method, path: req.url ?? '/', headers, body: hasBody ? req : undefined, onClose });
+  const answer: Answer = {
+    out: res,
+    bodiless: bodiless(method),
+    onClose,
+    head: (status, fields) => {
+      // What is left of a refused body would be read as the next request.
+      const rest = hasBody && !req.complete;
+      res.writeHead(status, rest ? { ...fields, connection: 'close' } : fields);
+    },
+  };
+  app
+    .fetch(request, connection)
+    .then((response) => write(response, answer))
+    .catch(() => res.destroy());
+};
+
+const serveHttp2 = (app: ListenerOptions['app']) => {
+  const server = createHttp2Server({
+    settings: { maxConcurrentStreams: STREAMS_MAX, initialWindowSize: WINDOW_BYTES },
+    maxSessionMemory: SESSION_MEMORY_MB,
+    ...RESETS,
   });
+  const sessions = new Map<ServerHttp2Session, ConnectionInfo>();
+  server.on('session', (session) => {
+    sessions.set(session, connectionOf(session.socket as TLSSocket));
+    session.on('close', () => sessions.delete(session));
+  });
+  server.on('stream', (stream, headers) => {
+    const session = stream.session as ServerHttp2Session | undefined;
+    if (session) exchange(app, stream, headers, sessions.get(session) ?? {});
+  });
+  server.on('sessionError', ignore);
+  return { server, sessions };
+};
+
+const serveHttp1 = ({ app, onUpgrade }: ListenerOptions) => {
+  const server = createHttp1Server();
+  server.on('request', (req, res) => exchange1(app, req, res, connectionOf(req.socket as TLSSocket)));
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (onUpgrade) void onUpgrade(req, socket, head, connectionOf(req.socket as TLSSocket));
     else socket.destroy();
   });
-  server.on('sessionError', () => {});
+  return server;
+};
+
+/**
+ * Serves an app over TLS: HTTP/2, and HTTP/1.1 for those who do not speak it or leave HTTP. Responses made by
+ * `plainResponse` are written without web streams. Rejects with EADDRINUSE and the like.
+ */
+export const createListener = async (options: ListenerOptions): Promise<Listener> => {
+  const { app, tls, host, port } = options;
+  const http2 = serveHttp2(app);
+  const http1 = serveHttp1(options);
+  const server = createTlsServer({
+    cert: tls.cert,
+    key: tls.key,
+    ALPNProtocols: ['h2', 'http/1.1'],
+    ...(tls.clientCa && { ca: tls.clientCa, requestCert: true, rejectUnauthorized: false }),
+  });
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
+  server.on('secureConnection', (socket) => {
+    socket.on('error', ignore);
+    (socket.alpnProtocol === 'h2' ? http2.server : http1).emit('connection', socket);
+  });
+  server.on('tlsClientError', ignore);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => resolve());
   });
-  const sessions = new Set<{ destroy(): void }>();
-  server.on('session', (session) => {
-    sessions.add(session);
-    session.on('close', () => sessions.delete(session));
-  });
   return {
-    server,
     port: (server.address() as AddressInfo).port,
     close: () =>
       new Promise((resolve) => {
-        for (const session of sessions) session.destroy();
         server.close(() => resolve());
+        for (const session of http2.sessions.keys()) session.destroy();
+        for (const socket of sockets) socket.destroy();
       }),
   };
 };

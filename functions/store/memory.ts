@@ -1,5 +1,15 @@
 import { compareKeys, domainName, objectBytesMax, parseDomain, tooLarge } from './domain.ts';
-import type { Change, CommitFeed, Domain, Outcome, Revision, Store, Stored, Write } from './store.ts';
+import {
+  type Change,
+  type CommitFeed,
+  type Domain,
+  firstHead,
+  type Outcome,
+  type Revision,
+  type Store,
+  type Stored,
+  type Write,
+} from './store.ts';
 
 interface Table {
   objects: Map<string, Stored>;
@@ -60,8 +70,8 @@ export const createMemoryStore = ({ logKeep = 10_000 } = {}): Store & CommitFeed
     const name = domainName(domain);
     let table = tables.get(name);
     if (!table) {
-      const head = floors.get(domain.cluster) ?? 0n;
-      table = { objects: new Map(), log: [], head, compacted: head, waiters: new Set() };
+      const head = floors.get(domain.cluster) ?? firstHead;
+      table = { objects: new Map(), log: [], head, compacted: head === firstHead ? 0n : head, waiters: new Set() };
       tables.set(name, table);
     }
     return table;
@@ -96,7 +106,7 @@ export const createMemoryStore = ({ logKeep = 10_000 } = {}): Store & CommitFeed
       }
       return outcomes;
     },
-    head: async (domain) => peek(domain)?.head ?? floors.get(domain.cluster) ?? 0n,
+    head: async (domain) => peek(domain)?.head ?? floors.get(domain.cluster) ?? firstHead,
     changes: async (domain, after, limit) => {
       const table = tableOf(domain);
       if (after < table.compacted) return 'compacted';
@@ -126,7 +136,7 @@ export const createMemoryStore = ({ logKeep = 10_000 } = {}): Store & CommitFeed
     drop: async (cluster) => {
       const gone = [...tables].filter(([name]) => name.startsWith(`${cluster}/`));
       if (gone.length === 0) return;
-      let floor = floors.get(cluster) ?? 0n;
+      let floor = floors.get(cluster) ?? firstHead;
       for (const [, table] of gone) if (table.head > floor) floor = table.head;
       floors.set(cluster, floor + 1n);
       for (const [name] of gone) tables.delete(name);

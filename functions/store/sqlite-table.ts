@@ -1,7 +1,16 @@
 import { objectBytesMax, tooLarge } from './domain.ts';
 import { createOrdered, type Ordered } from './ordered.ts';
 import { entryKind, type LoadedPart } from './sqlite-protocol.ts';
-import type { Change, Domain, Indexed, Outcome, Revision, Stored, Write } from './store.ts';
+import {
+  type Change,
+  type Domain,
+  firstHead,
+  type Indexed,
+  type Outcome,
+  type Revision,
+  type Stored,
+  type Write,
+} from './store.ts';
 
 /** A domain in memory: what is durable, and over it what waits to be. */
 export interface Table {
@@ -33,8 +42,8 @@ export const createTable = (domain: Domain, name: string): Table => ({
   pending: new Map(),
   log: [],
   waiters: new Set(),
-  head: 0n,
-  next: 0n,
+  head: firstHead,
+  next: firstHead,
   compacted: 0n,
   bytes: 0,
   usedAt: 0,

@@ -30,7 +30,7 @@ describe('sqlite store', () => {
     await store.commit(pods, [create('a')]);
     await store.close();
     const again = await createSqliteStore({ path });
-    expect(await again.head(pods)).toBe(1n);
+    expect(await again.head(pods)).toBe(2n);
     await again.close();
   });
 
@@ -77,28 +77,28 @@ describe('sqlite store', () => {
     await store.head(pods);
     const commit = store.commit(pods, [create('a')]);
     expect(await store.get(pods, 'a')).toBeUndefined();
-    expect(await store.head(pods)).toBe(0n);
+    expect(await store.head(pods)).toBe(1n);
     await commit;
-    expect((await store.get(pods, 'a'))?.revision).toBe(1n);
+    expect((await store.get(pods, 'a'))?.revision).toBe(2n);
     await store.close();
   });
 
   it('keeps its log within bounds, on disk too, with every replaced state of what is left', async () => {
     const store = await createSqliteStore({ path, logKeep: 100 });
     await store.commit(pods, [create('a'), create('b')]);
-    for (let r = 1n; r < 400n; r++) await store.commit(pods, [update('a', r === 1n ? 1n : r + 1n)]);
-    expect(await store.changes(pods, 100n, 10)).toBe('compacted');
+    for (let r = 2n; r < 401n; r++) await store.commit(pods, [update('a', r === 2n ? 2n : r + 2n)]);
+    expect(await store.changes(pods, 101n, 10)).toBe('compacted');
     await store.close();
     const db = new DatabaseSync(join(path, 'store.db'), { readOnly: true });
     const rows = Number(db.prepare('SELECT count(*) AS n FROM entries').get()?.n);
     db.close();
     expect(rows).toBeLessThan(260);
     const again = await createSqliteStore({ path });
-    expect(await again.head(pods)).toBe(401n);
-    const changes = await again.changes(pods, 301n, 1000);
+    expect(await again.head(pods)).toBe(402n);
+    const changes = await again.changes(pods, 302n, 1000);
     if (changes === 'compacted') throw new Error('compacted');
-    expect(changes.map((c) => c.previous?.revision)).toEqual(changes.map((c) => c.stored.revision - 1n));
-    expect((await again.get(pods, 'b'))?.revision).toBe(2n);
+    expect(changes.map((c) => c.previous?.revision)).toEqual(changes.map((c) => c.stored.revision - 2n));
+    expect((await again.get(pods, 'b'))?.revision).toBe(3n);
     await again.close();
   });
 
@@ -109,7 +109,7 @@ describe('sqlite store', () => {
     const all = Array.from({ length: 60 }, (_, i) => store.commit(domain(i), [create('b', 20_000), create('c')]));
     for (const outcomes of await Promise.all(all)) expect(outcomes.map((o) => o.ok)).toEqual([true, true]);
     for (let i = 0; i < 60; i++) expect((await store.get(domain(i), 'a'))?.bytes.byteLength).toBe(20_000);
-    expect((await store.commit(domain(0), [update('a', 1n)]))[0]?.ok).toBe(true);
+    expect((await store.commit(domain(0), [update('a', 2n)]))[0]?.ok).toBe(true);
     await store.close();
   });
 

@@ -10,6 +10,12 @@ export interface Domain {
 /** Ordered within a domain; a decimal string on the wire (metadata.resourceVersion). 0 means "nothing yet". */
 export type Revision = bigint;
 
+/**
+ * The head of a domain that was never written: the first write gets the next one. Not 0, which clients take for "any
+ * version": a list of an empty domain must be a point that a watch can start from.
+ */
+export const firstHead: Revision = 1n;
+
 /** The few fields that selectors and indexes need, extracted once by the writer so that no reader decodes for them. */
 export interface Indexed {
   labels: Record<string, string>;

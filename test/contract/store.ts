@@ -86,15 +86,15 @@ export const storeContract = (name: string, place: () => StorePlace, skips: Skip
         );
       });
       const first = stored(await commit(create('a')));
-      expect(seen).toEqual(['pods put 1 ']);
+      expect(seen).toEqual(['pods put 2 ']);
       await Promise.all([commit(update('a', first.revision, 'b')), commit(create('x'), deployments)]);
-      await commit(remove('a', 2n));
+      await commit(remove('a', 3n));
       expect(seen.filter((line) => line.startsWith('pods'))).toEqual([
-        'pods put 1 ',
-        'pods put 2 1',
-        'pods delete 3 2',
+        'pods put 2 ',
+        'pods put 3 1',
+        'pods delete 4 2',
       ]);
-      expect(seen).toContain('deployments put 1 ');
+      expect(seen).toContain('deployments put 2 ');
       stop?.();
       await commit(create('b'));
       expect(seen.length).toBe(4);
@@ -102,29 +102,29 @@ export const storeContract = (name: string, place: () => StorePlace, skips: Skip
 
     it.skipIf(skips.durability)('finds everything again after it was closed', async () => {
       const index = { labels: { app: 'ü' }, fields: { 'spec.nodeName': 'n' }, owners: ['u1', 'u2'] };
-      await store.commit(pods, [create('a/x', 'x', index), create('a/y'), remove('a/y', 2n), create('a/z')]);
+      await store.commit(pods, [create('a/x', 'x', index), create('a/y'), remove('a/y', 3n), create('a/z')]);
       await commit(create('d'), deployments);
       await store.close();
       store = await at.open();
-      expect(await store.head(pods)).toBe(4n);
-      expect(await store.get(pods, 'a/x')).toMatchObject({ key: 'a/x', revision: 1n, index });
-      expect(textOf(await store.get(pods, 'a/x'))).toBe('1:x');
+      expect(await store.head(pods)).toBe(5n);
+      expect(await store.get(pods, 'a/x')).toMatchObject({ key: 'a/x', revision: 2n, index });
+      expect(textOf(await store.get(pods, 'a/x'))).toBe('2:x');
       expect(await store.get(pods, 'a/y')).toBeUndefined();
       const told0 = told(await store.changes(pods, 0n, 10));
       expect(told0).toEqual(['put a/x 1:x', 'put a/y 2:a/y', 'delete a/y 2:a/y', 'put a/z 4:a/z']);
-      expect(stored(await commit(create('a/w'))).revision).toBe(5n);
+      expect(stored(await commit(create('a/w'))).revision).toBe(6n);
       await store.compact(pods, 0);
       await store.close();
       store = await at.open();
-      expect(await store.head(pods)).toBe(5n);
-      expect(await store.changes(pods, 4n, 10)).toBe('compacted');
+      expect(await store.head(pods)).toBe(6n);
+      expect(await store.changes(pods, 5n, 10)).toBe('compacted');
       expect(keysOf((await store.scan(pods, '', 10)).items)).toEqual(['a/w', 'a/x', 'a/z']);
       await store.drop('one');
       await store.close();
       store = await at.open();
       expect(await store.domains('one')).toEqual([]);
       expect(await store.get(pods, 'a/x')).toBeUndefined();
-      expect(stored(await commit(create('a/x'))).revision).toBeGreaterThan(5n);
+      expect(stored(await commit(create('a/x'))).revision).toBeGreaterThan(6n);
     });
   });
 };
@@ -137,35 +137,35 @@ interface Context {
 const writes = ({ store, commit }: Context): void => {
   it('creates, and refuses to create twice', async () => {
     const made = await commit(create('ns/a', 'first'));
-    expect(made).toMatchObject({ ok: true, created: true, stored: { key: 'ns/a', revision: 1n } });
-    expect(textOf(stored(made))).toBe('1:first');
-    expect(textOf(await store().get(pods, 'ns/a'))).toBe('1:first');
-    expect(lost(await commit(create('ns/a', 'second')))).toEqual({ reason: 'exists', current: 1n });
-    expect(textOf(await store().get(pods, 'ns/a'))).toBe('1:first');
-    expect(await store().head(pods)).toBe(1n);
+    expect(made).toMatchObject({ ok: true, created: true, stored: { key: 'ns/a', revision: 2n } });
+    expect(textOf(stored(made))).toBe('2:first');
+    expect(textOf(await store().get(pods, 'ns/a'))).toBe('2:first');
+    expect(lost(await commit(create('ns/a', 'second')))).toEqual({ reason: 'exists', current: 2n });
+    expect(textOf(await store().get(pods, 'ns/a'))).toBe('2:first');
+    expect(await store().head(pods)).toBe(2n);
   });
 
   it('updates at the expected revision only', async () => {
     await commit(create('a'));
-    expect(await commit(update('a', 1n, 'two'))).toMatchObject({ ok: true, created: false, stored: { revision: 2n } });
-    expect(lost(await commit(update('a', 1n, 'three')))).toEqual({ reason: 'changed', current: 2n });
-    expect(lost(await commit(update('b', 1n, 'three')))).toEqual({ reason: 'missing', current: undefined });
-    expect(textOf(await store().get(pods, 'a'))).toBe('2:two');
+    expect(await commit(update('a', 2n, 'two'))).toMatchObject({ ok: true, created: false, stored: { revision: 3n } });
+    expect(lost(await commit(update('a', 2n, 'three')))).toEqual({ reason: 'changed', current: 3n });
+    expect(lost(await commit(update('b', 2n, 'three')))).toEqual({ reason: 'missing', current: undefined });
+    expect(textOf(await store().get(pods, 'a'))).toBe('3:two');
   });
 
   it('deletes at the expected revision only, and tells the last state with the revision of the delete', async () => {
     const index = { labels: { a: 'b' }, fields: { f: 'v' }, owners: ['o'] };
     await commit(create('a', 'kept', index));
-    expect(lost(await commit(remove('a', 9n)))).toEqual({ reason: 'changed', current: 1n });
-    expect(lost(await commit(remove('b', 9n)))).toEqual({ reason: 'missing', current: undefined });
-    const gone = await commit(remove('a', 1n));
-    expect(gone).toMatchObject({ ok: true, created: false, stored: { key: 'a', revision: 2n, index } });
-    expect(textOf(stored(gone))).toBe('1:kept');
+    expect(lost(await commit(remove('a', 10n)))).toEqual({ reason: 'changed', current: 2n });
+    expect(lost(await commit(remove('b', 10n)))).toEqual({ reason: 'missing', current: undefined });
+    const gone = await commit(remove('a', 2n));
+    expect(gone).toMatchObject({ ok: true, created: false, stored: { key: 'a', revision: 3n, index } });
+    expect(textOf(stored(gone))).toBe('2:kept');
     expect(await store().get(pods, 'a')).toBeUndefined();
-    expect(lost(await commit(remove('a', 1n)))).toEqual({ reason: 'missing', current: undefined });
+    expect(lost(await commit(remove('a', 2n)))).toEqual({ reason: 'missing', current: undefined });
     await commit(create('a'));
-    const rewritten = await commit({ op: 'delete', key: 'a', expected: 3n, bytes: body('last') });
-    expect(textOf(stored(rewritten))).toBe('4:last');
+    const rewritten = await commit({ op: 'delete', key: 'a', expected: 4n, bytes: body('last') });
+    expect(textOf(stored(rewritten))).toBe('5:last');
   });
 
   it('gives the revision to the bytes once', async () => {
@@ -175,7 +175,7 @@ const writes = ({ store, commit }: Context): void => {
       return encoder.encode('x');
     };
     await commit({ op: 'create', key: 'a', index: noIndex, bytes });
-    expect(asked).toEqual([1n]);
+    expect(asked).toEqual([2n]);
   });
 
   it('takes objects of 1.5 MB and refuses larger ones', async () => {
@@ -198,7 +198,7 @@ const writes = ({ store, commit }: Context): void => {
     await expect(store().commit(pods, writes)).rejects.toThrow('cannot be written');
     await commit(create('d'));
     expect(keysOf((await store().scan(pods, '', 10)).items)).toEqual(['a', 'd']);
-    expect(await store().head(pods)).toBe(2n);
+    expect(await store().head(pods)).toBe(3n);
   });
 };
 
@@ -208,11 +208,11 @@ const batches = ({ store, commit }: Context): void => {
     const outcomes = await store().commit(pods, [
       create('a'),
       create('a', 'again'),
-      update('old', 1n, 'new'),
-      update('old', 1n, 'newer'),
-      remove('a', 2n),
+      update('old', 2n, 'new'),
+      update('old', 2n, 'newer'),
+      remove('a', 3n),
       create('a', 'back'),
-      remove('nothing', 1n),
+      remove('nothing', 2n),
     ]);
     expect(outcomes.map((o) => (o.ok ? `${o.stored.revision}` : o.reason))).toEqual([
       '2',
@@ -223,15 +223,15 @@ const batches = ({ store, commit }: Context): void => {
       '5',
       'missing',
     ]);
-    expect(lost(outcomes[1]).current).toBe(2n);
-    expect(lost(outcomes[3]).current).toBe(3n);
-    expect(textOf(await store().get(pods, 'a'))).toBe('5:back');
+    expect(lost(outcomes[1]).current).toBe(3n);
+    expect(lost(outcomes[3]).current).toBe(4n);
+    expect(textOf(await store().get(pods, 'a'))).toBe('6:back');
     expect(await store().commit(pods, [])).toEqual([]);
   });
 
   it('lets exactly one of many writers win', async () => {
     await commit(create('a'));
-    const tries = Array.from({ length: 32 }, (_, i) => commit(update('a', 1n, `w${i}`)));
+    const tries = Array.from({ length: 32 }, (_, i) => commit(update('a', 2n, `w${i}`)));
     const outcomes = await Promise.all(tries);
     const winners = outcomes.filter((o) => o?.ok);
     expect(winners.length).toBe(1);
@@ -286,21 +286,21 @@ const logs = ({ store, commit }: Context): void => {
     for (let i = 0; i < 10; i++) await commit(create(`k${i}`));
     await store().compact(pods, 4);
     expect(await store().changes(pods, 0n, 100)).toBe('compacted');
-    expect(await store().changes(pods, 5n, 100)).toBe('compacted');
-    const kept = await store().changes(pods, 6n, 100);
+    expect(await store().changes(pods, 6n, 100)).toBe('compacted');
+    const kept = await store().changes(pods, 7n, 100);
     expect(kept !== 'compacted' && keysOf(kept.map((c) => c.stored))).toEqual(['k6', 'k7', 'k8', 'k9']);
     expect((await store().scan(pods, '', 100)).items.length).toBe(10);
-    expect(await store().head(pods)).toBe(10n);
+    expect(await store().head(pods)).toBe(11n);
   });
 
   it('wakes up who waits for a change', async () => {
     const { signal } = new AbortController();
     await commit(create('a'));
     await store().wake(pods, 0n, signal);
-    const waits = store().wake(pods, 1n, signal);
+    const waits = store().wake(pods, 2n, signal);
     await commit(create('b'));
     await waits;
-    expect(await store().head(pods)).toBe(2n);
+    expect(await store().head(pods)).toBe(3n);
   });
 
   it('stops waiting when aborted', async () => {
@@ -309,7 +309,7 @@ const logs = ({ store, commit }: Context): void => {
     controller.abort();
     await waits;
     await store().wake(pods, 0n, controller.signal);
-    expect(await store().head(pods)).toBe(0n);
+    expect(await store().head(pods)).toBe(1n);
   });
 
   it('scans in byte order of the keys, page by page', async () => {
@@ -337,9 +337,9 @@ const clusters = ({ store, commit }: Context): void => {
     await commit(create('b', 'mine'));
     await commit(create('a', 'other'), elsewhere);
     await commit(create('a', 'deployment'), deployments);
-    expect(textOf(await store().get(elsewhere, 'a'))).toBe('1:other');
-    expect(await store().head(elsewhere)).toBe(1n);
-    expect(await store().head(pods)).toBe(2n);
+    expect(textOf(await store().get(elsewhere, 'a'))).toBe('2:other');
+    expect(await store().head(elsewhere)).toBe(2n);
+    expect(await store().head(pods)).toBe(3n);
     const found = await store().domains('one');
     expect(found.map((d) => `${d.cluster} ${d.group} ${d.resource}`).sort()).toEqual([
       'one  pods',
@@ -356,9 +356,9 @@ const clusters = ({ store, commit }: Context): void => {
     expect(await store().domains('one')).toEqual([]);
     expect(await store().get(pods, 'a')).toBeUndefined();
     expect((await store().scan(pods, '', 10)).items).toEqual([]);
-    expect(await store().changes(pods, 2n, 10)).toBe('compacted');
-    expect(textOf(await store().get(elsewhere, 'a'))).toBe('1:other');
-    expect(stored(await commit(create('a'))).revision).toBeGreaterThan(2n);
+    expect(await store().changes(pods, 3n, 10)).toBe('compacted');
+    expect(textOf(await store().get(elsewhere, 'a'))).toBe('2:other');
+    expect(stored(await commit(create('a'))).revision).toBeGreaterThan(3n);
     await store().drop('never-was');
     expect(keysOf((await store().scan(pods, '', 10)).items)).toEqual(['a']);
   });

@@ -22,5 +22,5 @@ export const deletecollection = async (call: Call): Promise<Response> => {
       if (!(error instanceof StatusError && error.code === 404)) throw error;
     }
   }
-  return listResponse(call, items, { resourceVersion: String(revision > 0n ? revision : 1n) });
+  return listResponse(call, items, { resourceVersion: String(revision) });
 };

@@ -48,7 +48,7 @@ export const list = async (call: Call): Promise<Response> => {
   const options = listOptions(call.info.query, false);
   const replica = await call.server.replicas.of(domainOf(call.info.cluster, call.resource));
   const { revision, items } = await select(replica, options, call);
-  const resourceVersion = String(revision > 0n ? revision : 1n);
+  const resourceVersion = String(revision);
   const last = options.limit > 0 && items.length > options.limit ? items[options.limit - 1] : undefined;
   if (!last) return listResponse(call, items, { resourceVersion });
   const filtered = call.info.query.get('labelSelector') || call.info.query.get('fieldSelector');

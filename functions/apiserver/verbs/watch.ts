@@ -181,7 +181,7 @@ const start = async (
   const namespace = call.resource.namespaced ? call.info.namespace : '';
   const items = replica.list({ ...(namespace && { namespace }), ...(matches && { matches }) });
   for (const item of items) sink.send(frameOf(call, 'ADDED', item));
-  if (options.sendInitialEvents && options.bookmarks) sink.send(bookmark(call, revision > 0n ? revision : 1n, true));
+  if (options.sendInitialEvents && options.bookmarks) sink.send(bookmark(call, revision, true));
   await pump(call, replica, revision, matches, options, sink, signal);
 };
 
