@@ -13,8 +13,7 @@ export const bodyBytesMax = 3 * 1024 * 1024;
 export const readBody = async (request: Request): Promise<Uint8Array> => {
   const over = () => tooLarge(`Request entity too large: limit is ${bodyBytesMax}`);
   if (Number(request.headers.get('content-length') ?? 0) > bodyBytesMax) throw over();
-  if (!request.body) return new Uint8Array();
-  const bytes = new Uint8Array(await request.arrayBuffer());
+  const bytes = await request.bytes();
   if (bytes.byteLength > bodyBytesMax) throw over();
   return bytes;
 };
