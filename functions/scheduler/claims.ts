@@ -28,8 +28,7 @@ export const className = (claim: PersistentVolumeClaim): string =>
 
 /** Whether a claim is bound only once a pod that uses it has a node. */
 export const waitsForConsumer = (claim: PersistentVolumeClaim, objects: ClusterObjects): boolean =>
-  !claim.spec?.volumeName &&
-  objects.classes.get(className(claim))?.volumeBindingMode === 'WaitForFirstConsumer';
+  !claim.spec?.volumeName && objects.classes.get(className(claim))?.volumeBindingMode === 'WaitForFirstConsumer';
 
 export const refersTo = (volume: PersistentVolume, claim: PersistentVolumeClaim): boolean => {
   const ref = volume.spec?.claimRef;

@@ -20,12 +20,12 @@ interface Entry {
 }
 
 /** What filters read of a node: heartbeats change none of it. */
-const shape = (node: Node): string =>
+export const nodeShape = (node: Node): string =>
   JSON.stringify([node.spec?.taints, node.spec?.unschedulable, node.status?.allocatable, node.metadata.labels]);
 const sameShape = (a: Node, b: Node): boolean =>
   a.metadata.resourceVersion !== undefined && a.metadata.resourceVersion === b.metadata.resourceVersion
     ? true
-    : shape(a) === shape(b);
+    : nodeShape(a) === nodeShape(b);
 
 /** A snapshot that follows the cluster: each look costs what changed, and a comparison for what did not. */
 export const createClusterCache = () => {
@@ -67,6 +67,17 @@ export const createClusterCache = () => {
     }
   };
 
+  /** A pod that stays may still matter: other labels, or less asked for. */
+  const note = (before: PodInfo, after: PodInfo, node: string): void => {
+    const { labels } = before;
+    if (labels !== after.labels && JSON.stringify(labels) !== JSON.stringify(after.labels)) {
+      changes.push({ type: 'pod came', pod: after, node });
+    }
+    if (before.wanted.some(([name, n]) => (after.requests[name] ?? 0) < n)) {
+      changes.push({ type: 'pod left', pod: before, node });
+    }
+  };
+
   const lookAtPod = (pod: Pod, now: number): void => {
     const uid = pod.metadata.uid ?? '';
     const entry = entries.get(uid);
@@ -82,6 +93,7 @@ export const createClusterCache = () => {
     const info = podInfoOf(pod);
     put(uid, { info, node, assumedUntil: undefined, round });
     if (!entry || entry.assumedUntil !== undefined) changes.push({ type: 'pod came', pod: info, node });
+    else note(entry.info, info, node);
   };
 
   return {

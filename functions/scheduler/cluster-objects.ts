@@ -69,17 +69,15 @@ export const objectResources = {
 
 type Name = keyof typeof objectResources;
 /** The lists that decisions on a pod with volumes need, on any other pod, and on making room. */
-export const VOLUME_LISTS: readonly Name[] = [
-  'claims',
-  'volumes',
-  'classes',
-  'csiNodes',
-  'csiDrivers',
-  'capacities',
-];
+export const VOLUME_LISTS: readonly Name[] = ['claims', 'volumes', 'classes', 'csiNodes', 'csiDrivers', 'capacities'];
 
 const byKey = <T extends KubeObject>(objects: readonly T[]): ReadonlyMap<string, T> =>
-  new Map(objects.map((o) => [o.metadata.namespace ? keyOf(o.metadata.namespace, o.metadata.name ?? '') : (o.metadata.name ?? ''), o]));
+  new Map(
+    objects.map((o) => [
+      o.metadata.namespace ? keyOf(o.metadata.namespace, o.metadata.name ?? '') : (o.metadata.name ?? ''),
+      o,
+    ]),
+  );
 
 /** Reads the lists named; the others stay empty. */
 export const readObjects = async (

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { Node, Pod } from '../machinery/kinds.d.ts';
+import type { Node, Pod, ReplicaSet } from '../machinery/kinds.d.ts';
 import { decide } from './decide.ts';
-import { place, podInfoOf, snapshotOf } from './pod-info.ts';
+import { podInfoOf } from './pod-info.ts';
+import { place, snapshotOf } from './snapshot.ts';
 
 const node = (
   name: string,
@@ -21,14 +22,15 @@ const pod = (spec: object = {}, metadata: object = {}): Pod =>
     spec: { containers: [{ name: 'c' }], ...spec },
   }) as unknown as Pod;
 const wants = (requests: Record<string, string>) => ({ containers: [{ name: 'c', resources: { requests } }] });
-const choose = (p: Pod, nodes: Node[], placed: Pod[] = []) => decide(podInfoOf(p), snapshotOf(nodes, placed), 0);
+const choose = (p: Pod, nodes: Node[], placed: Pod[] = []) =>
+  decide(podInfoOf(p), snapshotOf(nodes, placed), { random: 0 });
 
 describe('decide', () => {
   it('says why each node refuses', () => {
     const taints = [{ key: 'k', value: 'v', effect: 'NoSchedule' }];
     const nodes = [node('a', {}, '1'), node('b', { taints }), node('c', { unschedulable: true })];
     const got = choose(pod(wants({ cpu: '2' })), nodes);
-    expect(got).toMatchObject({ type: 'unschedulable', resolvable: false });
+    expect(got).toMatchObject({ type: 'unschedulable', hopeless: 3, candidates: [] });
     expect(got.type === 'unschedulable' && got.message).toBe(
       '0/3 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable.',
     );
@@ -37,7 +39,7 @@ describe('decide', () => {
   it('counts the requests of pods already there, and calls that resolvable', () => {
     const there = pod({ nodeName: 'a', ...wants({ cpu: '3' }) }, { uid: 'other' });
     const got = choose(pod(wants({ cpu: '2' })), [node('a')], [there]);
-    expect(got).toMatchObject({ type: 'unschedulable', resolvable: true });
+    expect(got).toMatchObject({ type: 'unschedulable', hopeless: 0, candidates: [{ name: 'a' }] });
   });
 
   it('keeps to node selector and required affinity', () => {
@@ -56,10 +58,12 @@ describe('decide', () => {
 
   it('spreads the pods of one replica set', () => {
     const ownerReferences = [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'rs', uid: 'rs', controller: true }];
-    const view = snapshotOf([node('a'), node('b'), node('c')], []);
+    const labels = { app: 'a' };
+    const set = { metadata: { name: 'rs' }, spec: { selector: { matchLabels: labels } } } as ReplicaSet;
+    const view = snapshotOf([node('a'), node('b'), node('c')], [], { replicaSets: new Map([['rs', set]]) });
     for (let i = 0; i < 9; i++) {
-      const info = podInfoOf(pod({}, { uid: String(i), ownerReferences }));
-      const got = decide(info, view, 0.5);
+      const info = podInfoOf(pod({}, { uid: String(i), labels, ownerReferences }));
+      const got = decide(info, view, { random: 0.5 });
       const target = got.type === 'bind' ? view.byName.get(got.node) : undefined;
       expect(target).toBeDefined();
       if (target) place(target, info);

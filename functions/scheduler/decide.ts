@@ -129,7 +129,11 @@ const explain = (checks: Checks, found: Search, nodes: number): Unplaced => {
   };
 };
 
-const impossible = (checks: Checks, { reason, filter }: { reason: string; filter: string }, nodes: number): Unplaced => ({
+const impossible = (
+  checks: Checks,
+  { reason, filter }: { reason: string; filter: string },
+  nodes: number,
+): Unplaced => ({
   type: 'unschedulable',
   message: nodes === 0 ? messageOf(0, new Map()) : `0/${nodes} nodes are available: ${reason}. not found`,
   reasons: new Map(),

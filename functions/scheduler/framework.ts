@@ -100,11 +100,7 @@ export const isRestriction = <S>(x: unknown): x is Restriction<S> => typeof x ==
 export interface Filter<State = unknown> {
   name: string;
   /** Runs once per pod; undefined means that the filter does not apply. */
-  prepare(
-    pod: PodInfo,
-    snapshot: Snapshot,
-    args: PluginArgs,
-  ): State | Restriction<State> | Verdict | undefined;
+  prepare(pod: PodInfo, snapshot: Snapshot, args: PluginArgs): State | Restriction<State> | Verdict | undefined;
   /** Every reason this node fails by this rule; empty when it passes. */
   check(state: State, node: NodeInfo): readonly Refusal[];
   /** Another pod came to (1) or left (-1) a node since prepare(): for states that count pods beyond one node. */

@@ -16,8 +16,17 @@ const FREED_BY_PODS = new Set([
 ]);
 const BROUGHT_BY_PODS = new Set(['PodTopologySpread', 'InterPodAffinity']);
 
+/** Stands for the filters where there was no node to refuse. */
+export const NO_NODES = 'no nodes';
+
 /** Whether a node, were it empty, would pass one of the filters that refused the pod. */
-const nodeHelps = (pod: PodInfo, by: ReadonlySet<string>, node: NodeInfo, view: Snapshot, profile: Profile): boolean => {
+const nodeHelps = (
+  pod: PodInfo,
+  by: ReadonlySet<string>,
+  node: NodeInfo,
+  view: Snapshot,
+  profile: Profile,
+): boolean => {
   for (const filter of filters) {
     if (!by.has(filter.name)) continue;
     if (WIDE.has(filter.name)) return true;
@@ -50,7 +59,7 @@ export const mayHelp = (
       return any(refusedBy, FREED_BY_PODS);
     case 'node came':
     case 'node changed':
-      return refusedBy.size === 0 || nodeHelps(pod, refusedBy, change.node, view, profile);
+      return refusedBy.has(NO_NODES) || nodeHelps(pod, refusedBy, change.node, view, profile);
     case 'node left':
       return refusedBy.has('PodTopologySpread');
     case 'objects changed':

@@ -11,7 +11,9 @@ export interface Eviction {
   /** How many victims have a disruption budget with nothing left. */
   violations: number;
 }
-export type Preemption = { type: 'evict'; node: string; victims: readonly PodInfo[] } | { type: 'none'; message: string };
+export type Preemption =
+  | { type: 'evict'; node: string; victims: readonly PodInfo[] }
+  | { type: 'none'; message: string; eligible: boolean };
 
 const NOT_HELPFUL = 'Preemption is not helpful for scheduling';
 const NO_VICTIMS = 'No preemption victims found for incoming pod';
@@ -25,7 +27,11 @@ const byImportance = (a: PodInfo, b: PodInfo): number =>
 /** Which of the pods, evicted in this order, go against a budget. An empty selector protects nothing. */
 const violating = (pods: readonly PodInfo[], budgets: readonly PodDisruptionBudget[]): Set<PodInfo> => {
   const out = new Set<PodInfo>();
-  const rules = budgets.map((b) => ({ b, selector: labelSelector(b.spec?.selector), left: b.status?.disruptionsAllowed ?? 0 }));
+  const rules = budgets.map((b) => ({
+    b,
+    selector: labelSelector(b.spec?.selector),
+    left: b.status?.disruptionsAllowed ?? 0,
+  }));
   for (const pod of pods) {
     for (const rule of rules) {
       const { b, selector } = rule;
@@ -93,7 +99,9 @@ const madeRoom = (pod: PodInfo, snapshot: Snapshot): boolean => {
       (p) =>
         p.terminating &&
         p.priority < pod.priority &&
-        p.pod.status?.conditions?.some((c) => c.type === 'DisruptionTarget' && c.status === 'True' && c.reason === REASON),
+        p.pod.status?.conditions?.some(
+          (c) => c.type === 'DisruptionTarget' && c.status === 'True' && c.reason === REASON,
+        ),
     ) ?? false
   );
 };
@@ -108,10 +116,10 @@ export const preempt = (decision: Unplaced, random: number): Preemption => {
   const { checks, candidates } = decision;
   const { pod, snapshot } = checks;
   if (pod.pod.spec?.preemptionPolicy === 'Never') {
-    return { type: 'none', message: 'not eligible due to preemptionPolicy=Never.' };
+    return { type: 'none', message: 'not eligible due to preemptionPolicy=Never.', eligible: false };
   }
   if (madeRoom(pod, snapshot)) {
-    return { type: 'none', message: 'not eligible due to a terminating pod on the nominated node.' };
+    return { type: 'none', message: 'not eligible due to a terminating pod on the nominated node.', eligible: false };
   }
   const wanted = Math.max(MIN_CANDIDATES, Math.floor(snapshot.nodes.length / 10));
   const start = candidates.length > wanted ? Math.floor(random * candidates.length) : 0;
@@ -129,5 +137,9 @@ export const preempt = (decision: Unplaced, random: number): Preemption => {
     } else for (const reason of result) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   }
   if (best) return { type: 'evict', node: best.node.name, victims: best.victims };
-  return { type: 'none', message: `0/${snapshot.nodes.length} nodes are available: ${listed(reasons)}.` };
+  return {
+    type: 'none',
+    message: `0/${snapshot.nodes.length} nodes are available: ${listed(reasons)}.`,
+    eligible: true,
+  };
 };

@@ -9,6 +9,8 @@ import { type ClusterObjects, type ObjectList, readObjects, VOLUME_LISTS } from 
 import { type Decision, decide, type Placed, type Unplaced } from './decide.ts';
 import { waitingClaims } from './filters/volume-binding.ts';
 import type { PodInfo } from './framework.ts';
+import { NO_NODES } from './hints.ts';
+import { createNominations } from './nominations.ts';
 import { podInfoOf } from './pod-info.ts';
 import { preempt } from './preempt.ts';
 import { DEFAULT_SCHEDULER, defaultProfile, type Profile } from './profile.ts';
@@ -68,8 +70,11 @@ const listsFor = (pods: readonly Pod[]): Set<ObjectList> => {
   return out;
 };
 
+/** What is left to write. */
+type Task = () => Promise<unknown>;
+
 /** Runs the tasks, some at a time; throws the first failure once all are done. */
-const runAll = async (tasks: (() => Promise<void>)[]): Promise<void> => {
+const runAll = async (tasks: Task[]): Promise<void> => {
   const failures: unknown[] = [];
   let next = 0;
   const worker = async () => {
@@ -92,36 +97,44 @@ export const createScheduler = (options: SchedulerOptions) => {
   const writes = createSchedulerWrites(client, clock);
   const promised = new Map<string, string>();
   const reservations = createReservations(promised);
-  /** Where room is being made for a pod, by its uid. */
-  const nominations = new Map<string, string>();
+  const nominations = createNominations(cache);
   let start = 0;
 
-  const bind = async (pod: Pod, node: string): Promise<void> => {
+  /** Where the API fails or refuses, the pod is as if it had not been looked at, but for its back-off. */
+  const orAgain = async (pod: Pod, write: () => Promise<boolean>): Promise<boolean> => {
     const uid = pod.metadata.uid ?? '';
-    const { namespace = '', name = '' } = pod.metadata;
-    let bound = false;
+    let done = false;
     try {
-      bound = await writes.bind(pod, node);
+      done = await write();
     } finally {
-      if (bound) {
-        waiting.done(uid);
-        const message = `Successfully assigned ${namespace}/${name} to ${node}`;
-        options.record({ regarding: pod, type: 'Normal', reason: 'Scheduled', message });
-      } else {
+      if (!done) {
+        reservations.drop(uid);
+        nominations.drop(uid);
         cache.forget(uid);
         waiting.failed(pod, new Set(), clock.now());
       }
     }
+    return done;
   };
 
-  const refuse = async (pod: Pod, message: string, nominated: string | undefined): Promise<void> => {
+  const bind = async (pod: Pod, node: string): Promise<void> => {
+    if (!(await orAgain(pod, () => writes.bind(pod, node)))) return;
+    waiting.done(pod.metadata.uid ?? '');
+    const { namespace = '', name = '' } = pod.metadata;
+    const message = `Successfully assigned ${namespace}/${name} to ${node}`;
+    options.record({ regarding: pod, type: 'Normal', reason: 'Scheduled', message });
+  };
+
+  /** `nominated`: the node where room is being made, or ''. */
+  const refuse = async (pod: Pod, message: string, nominated: string): Promise<boolean> => {
     const told = await writes.refuse(pod, message, nominated);
     if (told) options.record({ regarding: pod, type: 'Warning', reason: 'FailedScheduling', message });
+    return true;
   };
 
   /** Counts the pod on its node at once, and returns what is left to write. */
-  const settle = (info: PodInfo, decision: Placed): (() => Promise<void>) => {
-    const { pod, uid } = info;
+  const settle = (info: PodInfo, decision: Placed): Task => {
+    const { pod } = info;
     const now = clock.now();
     const { snapshot } = cache;
     const claims = waitingClaims(pod, snapshot);
@@ -129,55 +142,56 @@ export const createScheduler = (options: SchedulerOptions) => {
     const plan = claims.length > 0 && node ? planVolumes(claims, node, snapshot.objects) : undefined;
     cache.assume(info, decision.node, now + (plan ? VOLUMES_MS : ASSUMED_MS));
     if (!plan || typeof plan === 'string') return () => bind(pod, decision.node);
-    const volumes = plan.bind.map(({ claim, volume }) => ({ claim: claimKey(claim), volume: volume.metadata.name ?? '' }));
+    const volumes = plan.bind.map(({ claim, volume }) => ({
+      claim: claimKey(claim),
+      volume: volume.metadata.name ?? '',
+    }));
     reservations.add({ pod, node: decision.node, claims: claims.map(claimKey), volumes, until: now + VOLUMES_MS });
-    return async () => {
-      const ready = (await writes.expect(pod, decision.node)) && (await writes.prepareVolumes(plan, decision.node));
-      if (ready) return;
-      reservations.drop(uid);
-      cache.forget(uid);
-      waiting.failed(pod, new Set(), clock.now());
-    };
+    return () =>
+      orAgain(
+        pod,
+        async () => (await writes.expect(pod, decision.node)) && (await writes.prepareVolumes(plan, decision.node)),
+      );
   };
 
   /** Makes room where that helps, and returns what is left to write. */
-  const wait = (info: PodInfo, decision: Unplaced, profile: Profile): (() => Promise<void>) => {
+  const wait = (info: PodInfo, decision: Unplaced, profile: Profile): Task => {
     const { pod, uid } = info;
-    waiting.failed(pod, decision.filters.size > 0 ? decision.filters : new Set(['nodes']), clock.now());
     const { checks, message } = decision;
-    if (checks.impossible || profile.disabled.postFilter.has('DefaultPreemption') || cache.snapshot.nodes.length === 0) {
-      return () => refuse(pod, message, undefined);
+    const refusedBy = decision.filters.size > 0 ? decision.filters : new Set([NO_NODES]);
+    waiting.failed(pod, refusedBy, clock.now());
+    const nominated = nominations.of(pod);
+    if (
+      checks.impossible ||
+      profile.disabled.postFilter.has('DefaultPreemption') ||
+      cache.snapshot.nodes.length === 0
+    ) {
+      return () => orAgain(pod, () => refuse(pod, message, nominated));
     }
     const room = preempt(decision, clock.random());
-    if (room.type === 'none') return () => refuse(pod, `${message} preemption: ${room.message}`, undefined);
-    nominations.set(uid, room.node);
-    nominate(info, room.node);
-    return async () => {
-      await refuse(pod, message, room.node);
-      for (const victim of room.victims) {
-        const evicted = await writes.evict(victim, pod);
-        const note = `Preempted by pod ${uid} on node ${room.node}`;
-        if (evicted) options.record({ regarding: victim.pod, type: 'Normal', reason: 'Preempted', message: note });
-      }
-    };
+    if (room.type === 'none') {
+      const kept = room.eligible ? '' : nominated;
+      if (kept === '') nominations.drop(uid);
+      return () => orAgain(pod, () => refuse(pod, `${message} preemption: ${room.message}`, kept));
+    }
+    nominations.set(info, room.node);
+    return () =>
+      orAgain(pod, async () => {
+        await refuse(pod, message, room.node);
+        for (const victim of room.victims) await evict(victim, info, room.node);
+        return true;
+      });
   };
 
-  const nominate = (info: PodInfo, node: string): void => {
-    const others = cache.snapshot.nominated.get(node) ?? [];
-    cache.snapshot.nominated.set(node, [...others.filter((p) => p.uid !== info.uid), info]);
-  };
-  const renominate = (pending: ReadonlyMap<string, Pod>): void => {
-    cache.snapshot.nominated.clear();
-    for (const uid of nominations.keys()) if (!pending.has(uid)) nominations.delete(uid);
-    for (const [uid, pod] of pending) {
-      const node = nominations.get(uid) ?? pod.status?.nominatedNodeName;
-      if (node && !cache.assumed(uid)) nominate(podInfoOf(pod), node);
-    }
+  const evict = async (victim: PodInfo, by: PodInfo, node: string): Promise<void> => {
+    if (!(await writes.evict(victim, by.pod))) return;
+    const message = `Preempted by pod ${by.uid} on node ${node}`;
+    options.record({ regarding: victim.pod, type: 'Normal', reason: 'Preempted', message });
   };
 
   /** Binds the pods whose volumes are ready, and gives up on those that waited too long. */
-  const continueReserved = (pending: ReadonlyMap<string, Pod>, objects: ClusterObjects): (() => Promise<void>)[] => {
-    const work: (() => Promise<void>)[] = [];
+  const continueReserved = (pending: ReadonlyMap<string, Pod>, objects: ClusterObjects): Task[] => {
+    const work: Task[] = [];
     for (const { pod, node, claims, until } of reservations.all()) {
       const uid = pod.metadata.uid ?? '';
       const found = claims.map((key) => objects.claims.get(key));
@@ -192,18 +206,16 @@ export const createScheduler = (options: SchedulerOptions) => {
     return work;
   };
 
-  const attempt = (pod: Pod): (() => Promise<void>) | undefined => {
+  const attempt = (pod: Pod): Task | undefined => {
     const profile = profileFor(pod);
     if (!profile) return undefined;
     const info = podInfoOf(pod);
     const decision = decide(info, cache.snapshot, { random: clock.random(), profile, start });
-    const { nodes, nominated } = cache.snapshot;
+    const { nodes } = cache.snapshot;
     if (nodes.length > 0) start = (start + decision.looked) % nodes.length;
     options.decided?.(pod, decision);
     if (decision.type === 'unschedulable') return wait(info, decision, profile);
-    if (nominations.delete(info.uid) || pod.status?.nominatedNodeName) {
-      for (const [node, pods] of nominated) nominated.set(node, pods.filter((p) => p.uid !== info.uid));
-    }
+    nominations.drop(info.uid);
     return settle(info, decision);
   };
 
@@ -215,7 +227,7 @@ export const createScheduler = (options: SchedulerOptions) => {
     for (const pod of pods) if (isPending(pod) && profileFor(pod)) pending.set(pod.metadata.uid ?? '', pod);
     const changes: ClusterChange[] = cache.look(nodes, pods, now);
     waiting.keep(pending);
-    renominate(pending);
+    changes.push(...nominations.look(pending));
     if (pending.size > 0) {
       const wanted = listsFor([...pending.values()]);
       const objects = await readObjects(reader, wanted, promised);

@@ -1,6 +1,13 @@
 import type { Pod, TopologySpreadConstraint } from '../machinery/kinds.d.ts';
 import { keyOf } from '../machinery/object.ts';
-import { everything, labelSelector, nothing, type Requirement, type Selector, selectorOf } from '../machinery/selectors.ts';
+import {
+  everything,
+  labelSelector,
+  nothing,
+  type Requirement,
+  type Selector,
+  selectorOf,
+} from '../machinery/selectors.ts';
 import { matchesNodeAffinity } from './filters/node-affinity.ts';
 import { toleratesNode } from './filters/taint-toleration.ts';
 import type { NodeInfo, PodInfo, Snapshot } from './framework.ts';
@@ -76,9 +83,7 @@ export const constraintsOf = (
 ): Constraint[] => {
   const own = pod.pod.spec?.topologySpreadConstraints;
   if (own?.length) {
-    return own
-      .filter((c) => c.whenUnsatisfiable === whenUnsatisfiable)
-      .map((c) => compile(c, selectorFor(c, pod)));
+    return own.filter((c) => c.whenUnsatisfiable === whenUnsatisfiable).map((c) => compile(c, selectorFor(c, pod)));
   }
   const defaults = args.defaults.filter((c) => c.whenUnsatisfiable === whenUnsatisfiable);
   if (defaults.length === 0) return [];

@@ -56,23 +56,30 @@ export const createSchedulerWrites = (client: Client, clock: Clock) => {
         await response.arrayBuffer();
       });
     },
-    /** Says why a pod waits, and for which node; nothing is written when the pod says so already. */
-    refuse: async (pod: Pod, message: string, nominated: string | undefined): Promise<boolean> => {
+    /** Says why a pod waits, and for which node ('': none); nothing is written when the pod says so already. */
+    refuse: async (pod: Pod, message: string, nominated: string): Promise<boolean> => {
       const old = pod.status?.conditions?.find((c) => c.type === 'PodScheduled');
       const told = old?.status === 'False' && old.reason === 'Unschedulable' && old.message === message;
-      if (told && (nominated === undefined || pod.status?.nominatedNodeName === nominated)) return false;
+      const before = pod.status?.nominatedNodeName ?? '';
+      if (told && before === nominated) return false;
       const conditions = [condition(pod, 'PodScheduled', 'False', 'Unschedulable', message)];
-      return patchStatus(pod, nominated === undefined ? { conditions } : { conditions, nominatedNodeName: nominated });
+      return patchStatus(
+        pod,
+        before === nominated ? { conditions } : { conditions, nominatedNodeName: nominated || null },
+      );
     },
     /** Tells where a pod will go once its volumes are ready. */
     expect: (pod: Pod, node: string): Promise<boolean> =>
       pod.status?.nominatedNodeName === node ? Promise.resolve(true) : patchStatus(pod, { nominatedNodeName: node }),
+    /** Deletes a victim, with the reason in its conditions; one that is on its way out already is left alone. */
     evict: async (victim: PodInfo, by: Pod): Promise<boolean> => {
       const { pod } = victim;
-      if (victim.terminating) return true;
+      if (victim.terminating) return false;
       const { namespace = '', name = '', uid } = pod.metadata;
       const message = `${by.spec?.schedulerName ?? 'scheduler'}: preempting to accommodate a higher priority pod`;
-      const told = await patchStatus(pod, { conditions: [condition(pod, 'DisruptionTarget', 'True', REASON, message)] });
+      const told = await patchStatus(pod, {
+        conditions: [condition(pod, 'DisruptionTarget', 'True', REASON, message)],
+      });
       return told && attempt(() => client.delete(PODS, namespace, name, uid ? { uid } : {}));
     },
     /** Promises volumes to claims, and names the node where the other claims are provisioned. */

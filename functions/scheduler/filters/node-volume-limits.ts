@@ -36,7 +36,9 @@ export const nodeVolumeLimits: Filter<State> = {
   },
   check: ({ objects, wanted }, node) => {
     const drivers = objects.csiNodes.get(node.name)?.spec.drivers ?? [];
-    const limits = new Map(drivers.flatMap((d) => (d.allocatable?.count === undefined ? [] : [[d.name, d.allocatable.count]])));
+    const limits = new Map(
+      drivers.flatMap((d) => (d.allocatable?.count === undefined ? [] : [[d.name, d.allocatable.count]])),
+    );
     if (limits.size === 0) return PASSES;
     const attached = new Map<string, string>();
     for (const other of node.pods) volumesOf(other.pod, objects, attached);

@@ -21,7 +21,9 @@ const NO_ROOM = refusal('node(s) did not have enough free storage');
 /** The claims of a pod, or why it cannot be placed anywhere for now. */
 const claimsOf = (pod: Pod, objects: ClusterObjects): PersistentVolumeClaim[] | Verdict => {
   const out: PersistentVolumeClaim[] = [];
-  const ephemeral = new Set((pod.spec?.volumes ?? []).filter((v) => v.ephemeral).map((v) => `${pod.metadata.name}-${v.name}`));
+  const ephemeral = new Set(
+    (pod.spec?.volumes ?? []).filter((v) => v.ephemeral).map((v) => `${pod.metadata.name}-${v.name}`),
+  );
   for (const name of claimNames(pod)) {
     const claim = objects.claims.get(keyOf(pod.metadata.namespace, name));
     const named = `persistentvolumeclaim ${JSON.stringify(name)}`;
@@ -34,7 +36,10 @@ const claimsOf = (pod: Pod, objects: ClusterObjects): PersistentVolumeClaim[] | 
       return { impossible: `${named} bound to non-existent persistentvolume ${volume}` };
     }
     if (claim.metadata.deletionTimestamp) return { impossible: `${named} is being deleted` };
-    if (ephemeral.has(name) && !claim.metadata.ownerReferences?.some((r) => r.controller && r.uid === pod.metadata.uid)) {
+    if (
+      ephemeral.has(name) &&
+      !claim.metadata.ownerReferences?.some((r) => r.controller && r.uid === pod.metadata.uid)
+    ) {
       return { impossible: `PVC ${pod.metadata.namespace}/${name} was not created for pod (pod is not owner)` };
     }
     out.push(claim);

@@ -13,7 +13,8 @@ const REFUSED = [{ reason: 'node(s) had no available volume zone', resolvable: f
 
 type Wanted = { key: string; values: ReadonlySet<string> }[];
 
-const valueOf = (node: NodeInfo, key: string): string | undefined => node.labels[key] ?? node.labels[current[key] ?? key];
+const zoneOf = (node: NodeInfo, key: string): string | undefined =>
+  node.labels[key] ?? node.labels[current[key] ?? key];
 
 /** VolumeZone: zone and region labels of volumes in use (several values are joined by `__`) hold for the node. */
 export const volumeZone: Filter<Wanted> = {
@@ -32,6 +33,6 @@ export const volumeZone: Filter<Wanted> = {
   },
   check: (wanted, node) => {
     if (KEYS.every((key) => node.labels[key] === undefined)) return PASSES;
-    return wanted.every(({ key, values }) => values.has(valueOf(node, key) ?? '')) ? PASSES : REFUSED;
+    return wanted.every(({ key, values }) => values.has(zoneOf(node, key) ?? '')) ? PASSES : REFUSED;
   },
 };

@@ -1,4 +1,4 @@
-import type { NodeInfo, PodInfo, Score } from '../framework.ts';
+import { MAX_SCORE, type NodeInfo, type PodInfo, type Score } from '../framework.ts';
 
 interface State {
   pod: PodInfo;
@@ -21,11 +21,18 @@ const imbalance = ({ pod, resources }: State, node: NodeInfo, withPod: boolean):
   return Math.sqrt(shares.reduce((sum, s) => sum + (s - mean) ** 2, 0) / shares.length);
 };
 
+/** 100 where the shares are equal; whole numbers, as they are compared. */
+const balance = (state: State, node: NodeInfo, withPod: boolean): number =>
+  Math.floor((1 - imbalance(state, node, withPod)) * MAX_SCORE);
+
 /** NodeResourcesBalancedAllocation: 75 where the pod leaves the balance as it is, more where it mends it, less where not. */
 export const balancedAllocation: Score<State> = {
   name: 'NodeResourcesBalancedAllocation',
   weight: 1,
   prepare: (pod, _, __, { balanced }) =>
     balanced.resources.some(({ name }) => pod.requests[name]) ? { pod, resources: balanced.resources } : undefined,
-  score: (state, node) => Math.floor(75 + 50 * (imbalance(state, node, false) - imbalance(state, node, true))),
+  score: (state, node) => {
+    const better = balance(state, node, true) - balance(state, node, false);
+    return MAX_SCORE / 2 + Math.floor((MAX_SCORE / 2 + better) / 2);
+  },
 };
