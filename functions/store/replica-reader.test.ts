@@ -42,9 +42,9 @@ it('reads decoded objects by key, namespace, labels, field and owner, each decod
   expect(await reader.get(pods, 'x', 'zzz')).toBeUndefined();
   expect(await reader.get(pods, 'x', 'a')).toBe(await reader.get(pods, 'x', 'a'));
 
-  await store.commit(domain, [pod('x', 'c', 'n1', 'u1'), { op: 'delete', key: 'x/a', expected: 1n }]);
-  expect(await reader.atLeast(pods, '5', 100)).toBe(true);
-  expect(await reader.atLeast(pods, '6', 5)).toBe(false);
+  await store.commit(domain, [pod('x', 'c', 'n1', 'u1'), { op: 'delete', key: 'x/a', expected: 2n }]);
+  expect(await reader.atLeast(pods, '6', 100)).toBe(true);
+  expect(await reader.atLeast(pods, '7', 5)).toBe(false);
   expect(names(await reader.list(pods, { field: onNode }))).toEqual(['x/c', 'y/a']);
   expect(names(await reader.ownedBy(pods, 'u1'))).toEqual(['x/b', 'x/c']);
   await replicas.close();

@@ -91,8 +91,8 @@ export const storeContract = (name: string, place: () => StorePlace, skips: Skip
       await commit(remove('a', 3n));
       expect(seen.filter((line) => line.startsWith('pods'))).toEqual([
         'pods put 2 ',
-        'pods put 3 1',
-        'pods delete 4 2',
+        'pods put 3 2',
+        'pods delete 4 3',
       ]);
       expect(seen).toContain('deployments put 2 ');
       stop?.();
@@ -111,7 +111,7 @@ export const storeContract = (name: string, place: () => StorePlace, skips: Skip
       expect(textOf(await store.get(pods, 'a/x'))).toBe('2:x');
       expect(await store.get(pods, 'a/y')).toBeUndefined();
       const told0 = told(await store.changes(pods, 0n, 10));
-      expect(told0).toEqual(['put a/x 1:x', 'put a/y 2:a/y', 'delete a/y 2:a/y', 'put a/z 4:a/z']);
+      expect(told0).toEqual(['put a/x 2:x', 'put a/y 3:a/y', 'delete a/y 3:a/y', 'put a/z 5:a/z']);
       expect(stored(await commit(create('a/w'))).revision).toBe(6n);
       await store.compact(pods, 0);
       await store.close();
@@ -135,6 +135,13 @@ interface Context {
 }
 
 const writes = ({ store, commit }: Context): void => {
+  it('starts a new domain at 1, and its first write gets 2: a list of an empty one is a point to watch from', async () => {
+    expect(await store().head(pods)).toBe(1n);
+    expect(await store().changes(pods, 1n, 10)).toEqual([]);
+    expect(stored(await commit(create('a'))).revision).toBe(2n);
+    expect(told(await store().changes(pods, 1n, 10))).toEqual(['put a 2:a']);
+  });
+
   it('creates, and refuses to create twice', async () => {
     const made = await commit(create('ns/a', 'first'));
     expect(made).toMatchObject({ ok: true, created: true, stored: { key: 'ns/a', revision: 2n } });
@@ -215,12 +222,12 @@ const batches = ({ store, commit }: Context): void => {
       remove('nothing', 2n),
     ]);
     expect(outcomes.map((o) => (o.ok ? `${o.stored.revision}` : o.reason))).toEqual([
-      '2',
-      'exists',
       '3',
-      'changed',
+      'exists',
       '4',
+      'changed',
       '5',
+      '6',
       'missing',
     ]);
     expect(lost(outcomes[1]).current).toBe(3n);
