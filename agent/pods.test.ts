@@ -112,3 +112,23 @@ test('an image that cannot be had is told: never present, and pulls that fail', 
   await until(() => reason('i') === 'ImagePullBackOff');
   node.stop();
 });
+
+test('a status that is refused is tried again after a second, and not once the agent was stopped', async () => {
+  const node = createTestNode(createSystemClock());
+  const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+  node.refuse(true);
+  node.put(podOf('j'));
+  await until(() => node.refusals() > 0);
+  await pause(500);
+  expect(node.refusals()).toBeLessThan(4);
+  node.refuse(false);
+  await until(() => node.pod('j')?.status?.phase === 'Running');
+  node.refuse(true);
+  const before = node.refusals();
+  node.put(podOf('k'));
+  await until(() => node.refusals() > before);
+  node.stop();
+  const last = node.refusals();
+  await pause(1300);
+  expect(node.refusals()).toBe(last);
+});

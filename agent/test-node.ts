@@ -2,6 +2,7 @@ import type { Client, WatchEvent } from '../functions/client/client.ts';
 import type { Clock } from '../functions/clock/clock.ts';
 import type { Pod } from '../functions/machinery/kinds.d.ts';
 import type { KubeObject } from '../functions/machinery/object.ts';
+import { internalError } from '../functions/machinery/status.ts';
 import { silentRecorder } from './events.ts';
 import { createWatchDoorbell } from './follow.ts';
 import { createOperations, type NodeTools } from './operations.ts';
@@ -155,6 +156,8 @@ const merge = (old: unknown, patch: unknown): unknown => {
 export const createPodApi = () => {
   const pods = new Map<string, Pod>();
   const writes: string[] = [];
+  let refusals = 0;
+  let refusing = false;
   const watchers = new Set<(event: WatchEvent<KubeObject>) => void>();
   let revision = 1;
   const put = (pod: Pod, type: 'ADDED' | 'MODIFIED' = 'MODIFIED'): Pod => {
@@ -200,6 +203,10 @@ export const createPodApi = () => {
     create: async (_r, object) => object,
     update: async (_r, object) => object,
     async patch<T extends KubeObject>(_r: unknown, _ns: string, name: string, patch: { body: unknown }) {
+      if (refusing) {
+        refusals++;
+        throw internalError('refused');
+      }
       writes.push(`patch ${name}`);
       return put(merge(pods.get(name), patch.body) as Pod) as unknown as T;
     },
@@ -210,7 +217,10 @@ export const createPodApi = () => {
     },
     raw: async () => new Response('', { status: 404 }),
   };
-  return { client, put, drop, pods, writes };
+  const refuse = (yes: boolean): void => {
+    refusing = yes;
+  };
+  return { client, put, drop, pods, writes, refuse, refusals: () => refusals };
 };
 
 /** One node over the scripted runtime and the pod API. */
@@ -261,6 +271,9 @@ export const createTestNode = (clock: Clock, extra: Partial<PodDependencies> = {
     put: (pod: Pod) => api.put(pod, 'ADDED'),
     pod: (name: string) => api.pods.get(name),
     writes: () => api.writes,
+    /** Whether patches fail with 500 from now on. */
+    refuse: api.refuse,
+    refusals: api.refusals,
     vanish: (name: string) => api.drop(name),
     remove(name: string, graceSeconds: number) {
       const pod = api.pods.get(name);
