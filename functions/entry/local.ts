@@ -5,8 +5,13 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { forwardTo } from '../../agent/network/relay.ts';
 import { type ApiServer, createApiServer } from '../apiserver/app.ts';
-import { clientCertificates, firstOf, staticTokens, user } from '../apiserver/authn/authenticator.ts';
+import { authenticatorChain } from '../apiserver/authn/chain.ts';
+import { createTokenAuthority, type TokenAuthority } from '../apiserver/authn/token-authority.ts';
 import { mastersAuthorizer, unionAuthorizer } from '../apiserver/authz/authorizer.ts';
+import { nodeAuthorizer } from '../apiserver/authz/node.ts';
+import { createNodeReferences } from '../apiserver/authz/node-references.ts';
+import { rbacAuthorizer } from '../apiserver/authz/rbac.ts';
+import { seedCluster } from '../apiserver/seed.ts';
 import { createTunnel, type Tunnel } from '../apiserver/tunnel.ts';
 import { createUpgrades } from '../apiserver/upgrade.ts';
 import type { Client } from '../client/client.ts';
@@ -49,7 +54,7 @@ const REPLICA_BYTES_MAX = 512 << 20;
 const WINDOW_CHANGES = 10_000;
 const WINDOW_MS = 5 * 60_000;
 const CLUSTER = 'default';
-const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 
 /** A connection of this process to itself: one end goes to `accept`, the other is returned. */
 const pair = (directory: string, accept: (socket: Duplex) => void): Promise<Duplex> => {
@@ -62,15 +67,6 @@ const pair = (directory: string, accept: (socket: Duplex) => void): Promise<Dupl
     server.once('error', reject);
     server.listen(path, () => resolve(createConnection(path)));
   });
-};
-
-/** What a new cluster starts with, through the API like everything else. */
-const seed = async (client: Client): Promise<void> => {
-  const namespaces = { group: '', version: 'v1', resource: 'namespaces' };
-  for (const name of NAMESPACES) {
-    if (await client.get(namespaces, '', name)) continue;
-    await client.create(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
-  }
 };
 
 /** The whole control plane in this process, durable in one folder. Rejects with EADDRINUSE, DirectoryInUse... */
@@ -88,14 +84,19 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
   });
   const tunnel = createTunnel();
   const local = new Map<string, (socket: Duplex) => void>();
-  const admin = user('kubernetes-admin', ['system:masters']);
+  const authority = createTokenAuthority({ keyPem: pki.tokenKey, issuer: ISSUER, clock });
   const api = createApiServer({
     store,
     replicas,
     clock,
-    authenticator: firstOf(staticTokens(new Map([[pki.adminToken, admin]])), clientCertificates()),
-    authorizer: unionAuthorizer(mastersAuthorizer()),
-    disableAdmission: ['ServiceAccount', ...(options.disableAdmission ?? [])],
+    authenticator: authenticatorChain({ adminToken: pki.adminToken, authority, replicas, clock }),
+    authorizer: unionAuthorizer(
+      mastersAuthorizer(),
+      nodeAuthorizer(createNodeReferences(replicas)),
+      rbacAuthorizer({ replicas, clock }),
+    ),
+    signer: authority,
+    disableAdmission: options.disableAdmission ?? [],
     dialer: {
       dial: (cluster, node) => {
         const accept = local.get(`${cluster}/${node}`);
@@ -105,7 +106,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     onFault: (fault, id, info) =>
       log(`request ${id} ${info?.method} ${info?.path}: ${fault instanceof Error ? fault.stack : fault}`),
   });
-  return listen(options, { api, pki, store, replicas, tunnel, local, clock });
+  return listen(options, { api, pki, store, replicas, tunnel, local, clock, authority });
 };
 
 interface Parts {
@@ -116,10 +117,11 @@ interface Parts {
   tunnel: Tunnel;
   local: Map<string, (socket: Duplex) => void>;
   clock: ReturnType<typeof createSystemClock>;
+  authority: TokenAuthority;
 }
 
 const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<ControlPlane> => {
-  const { api, pki, store, replicas, tunnel, local, clock } = parts;
+  const { api, pki, store, replicas, tunnel, local, clock, authority } = parts;
   const { directory, log } = options;
   const upgrades = createUpgrades(api.server, tunnel);
   const listener = await createListener({
@@ -144,7 +146,7 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
       token,
       userAgent: 'skiff-control-plane',
     });
-  await seed(client(CLUSTER));
+  await seedCluster({ store, cluster: CLUSTER, clock });
   const background = startBackground({
     feed: store,
     replicas,
@@ -159,7 +161,7 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
     access: { server: `https://127.0.0.1:${listener.port}`, caCert: pki.caCert, token: pki.adminToken },
     socketPath,
     client,
-    nodeToken: () => pki.adminToken,
+    nodeToken: (cluster, node) => authority.mintNodeToken(cluster, node),
     serveNode: (cluster, node, accept) => void local.set(`${cluster}/${node}`, accept),
     idle: () => background.idle(),
     close: async () => {
