@@ -86,7 +86,8 @@ const runAll = async (tasks: Task[]): Promise<void> => {
 
 /**
  * The scheduler of one cluster: takes all pods that are due in a batch, decides on one snapshot, writes concurrently. One
- * run at a time per cluster (the queue's group sees to it); two are safe, because a binding is a compare-and-set.
+ * run at a time per cluster (the queue's group sees to it). Two at once bind no pod twice, because a binding is a
+ * compare-and-set, but may fill the same room twice; the node then refuses what does not fit.
  */
 export const createScheduler = (options: SchedulerOptions) => {
   const { reader, client, clock } = options;
