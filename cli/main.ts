@@ -42,5 +42,5 @@ const main = async (): Promise<number> => {
   }
 };
 
-process.exitCode = await main();
-if (process.exitCode !== 0) process.exit();
+// What a command leaves open (connections, timers) must not keep it from ending.
+process.exit(await main());
