@@ -82,6 +82,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     windowChanges: WINDOW_CHANGES,
     windowMs: WINDOW_MS,
   });
+  const closing = { begun: false };
   const tunnel = createTunnel();
   const local = new Map<string, (socket: Duplex) => void>();
   const authority = createTokenAuthority({ keyPem: pki.tokenKey, issuer: ISSUER, clock });
@@ -103,10 +104,12 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
         return accept ? pair(directory, accept) : tunnel.dial(cluster, node);
       },
     },
-    onFault: (fault, id, info) =>
-      log(`request ${id} ${info?.method} ${info?.path}: ${fault instanceof Error ? fault.stack : fault}`),
+    onFault: (fault, id, info) => {
+      if (closing.begun) return;
+      log(`request ${id} ${info?.method} ${info?.path}: ${fault instanceof Error ? fault.stack : fault}`);
+    },
   });
-  return listen(options, { api, pki, store, replicas, tunnel, local, clock, authority });
+  return listen(options, { api, pki, store, replicas, tunnel, local, clock, authority, closing });
 };
 
 interface Parts {
@@ -118,10 +121,12 @@ interface Parts {
   local: Map<string, (socket: Duplex) => void>;
   clock: ReturnType<typeof createSystemClock>;
   authority: TokenAuthority;
+  /** Writes that are cut off by the end are no faults. */
+  closing: { begun: boolean };
 }
 
 const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<ControlPlane> => {
-  const { api, pki, store, replicas, tunnel, local, clock, authority } = parts;
+  const { api, pki, store, replicas, tunnel, local, clock, authority, closing } = parts;
   const { directory, log } = options;
   const upgrades = createUpgrades(api.server, tunnel);
   const listener = await createListener({
@@ -165,6 +170,7 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
     serveNode: (cluster, node, accept) => void local.set(`${cluster}/${node}`, accept),
     idle: () => background.idle(),
     close: async () => {
+      closing.begun = true;
       await background.stop();
       relay.close();
       tunnel.close();
