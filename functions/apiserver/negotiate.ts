@@ -74,7 +74,9 @@ export const negotiate = (
     const found = shapeOf(clause, isList);
     if (found) return { ...found, pretty: pretty || browser };
   }
-  throw notAcceptable([...media.keys()]);
+  // Clients are told nothing more of a shape that is not offered, and empty details of an encoding that is not.
+  const shapeOnly = clauses.some((clause) => clause.parameters.has('as'));
+  throw notAcceptable([...media.keys()], shapeOnly ? undefined : {});
 };
 
 /** The `includeObject` of a Table request. Throws a 400 Status for other values. */

@@ -46,7 +46,7 @@ export const reportStrict = (call: Call, strict: readonly string[], patch: boole
   const level = fieldValidationOf(call);
   if (strict.length === 0 || level === 'Ignore') return;
   if (level === 'Warn') {
-    for (const text of strict) call.warnings.push(text);
+    for (const text of strict) if (!call.warnings.includes(text)) call.warnings.push(text);
     return;
   }
   const message = `strict decoding error: ${strict.join(', ')}`;
@@ -54,10 +54,12 @@ export const reportStrict = (call: Call, strict: readonly string[], patch: boole
     throw badRequest(
       `${call.resource.kind} in version ${JSON.stringify(call.resource.version)} cannot be handled as a ${call.resource.kind}: ${message}`,
     );
-  throw invalid({ group: call.resource.group, kind: call.resource.kind, name: call.info.name }, [
-    cause.invalid('patch', '', message),
-  ]);
+  throw badPatch(message);
 };
+
+/** A patch whose result is not an object of its kind: 422 that names only the patch. */
+export const badPatch = (message: string) =>
+  invalid({ group: '', kind: '', name: '' }, [cause.invalid('patch', '', message)]);
 
 interface Gvk {
   group: string;

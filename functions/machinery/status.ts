@@ -97,13 +97,14 @@ export const expired = (message: string): StatusError => failure(410, 'Expired',
 export const gone = (message: string): StatusError => failure(410, 'Gone', message);
 export const methodNotAllowed = (s: Subject, verb: string): StatusError =>
   failure(405, 'MethodNotAllowed', `${verb} is not supported on resources of kind "${qualified(s)}"`, detailsOf(s));
-export const notAcceptable = (accepted: string[]): StatusError =>
-  failure(406, 'NotAcceptable', `only the following media types are accepted: ${accepted.join(', ')}`);
-export const unsupportedMediaType = (accepted: string[]): StatusError =>
+export const notAcceptable = (accepted: string[], details?: StatusDetails): StatusError =>
+  failure(406, 'NotAcceptable', `only the following media types are accepted: ${accepted.join(', ')}`, details);
+export const unsupportedMediaType = (accepted: string[], details?: StatusDetails): StatusError =>
   failure(
     415,
     'UnsupportedMediaType',
     `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`,
+    details,
   );
 export const tooLarge = (message: string): StatusError => failure(413, 'RequestEntityTooLarge', message);
 export const tooManyRequests = (message: string, retryAfterSeconds: number): StatusError =>

@@ -61,9 +61,9 @@ export const deleteOptions = async (call: Call): Promise<DeleteOptions> => {
   return options;
 };
 
-/** Throws a 409 where the object is not the one that the preconditions name. */
+/** Throws a 409 (which names the kind here, as upstream's does) where the object is not the one that the preconditions name. */
 export const checkPreconditions = (call: Call, object: AnyObject, options: DeleteOptions): void => {
-  const subject = { group: call.resource.group, kind: call.resource.resource, name: object.metadata.name ?? '' };
+  const subject = { group: call.resource.group, kind: call.resource.kind, name: object.metadata.name ?? '' };
   const { uid, resourceVersion } = options.preconditions ?? {};
   if (uid !== undefined && uid !== object.metadata.uid)
     throw conflict(

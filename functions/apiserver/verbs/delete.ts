@@ -25,11 +25,14 @@ const finalizersFor = (call: Call, object: AnyObject, options: DeleteOptions): s
   return kept;
 };
 
+const isNamespace = (call: Call): boolean => call.resource.group === '' && call.resource.resource === 'namespaces';
+const isPod = (call: Call): boolean => call.resource.group === '' && call.resource.resource === 'pods';
+
 /** Grace applies to pods that a node runs; everything else goes at once. */
 const graceOf = (call: Call, object: AnyObject, options: DeleteOptions): number => {
-  const { strategy, resource } = call.resource;
+  const { strategy } = call.resource;
   if (strategy.graceSeconds) return strategy.graceSeconds(object, options.gracePeriodSeconds) ?? 0;
-  if (resource !== 'pods' || call.resource.group !== '') return 0;
+  if (!isPod(call)) return 0;
   if (!object.spec?.nodeName || object.status?.phase === 'Succeeded' || object.status?.phase === 'Failed') return 0;
   return options.gracePeriodSeconds ?? Number(object.spec.terminationGracePeriodSeconds ?? 30);
 };
@@ -42,7 +45,7 @@ const marked = (call: Call, object: AnyObject, grace: number, finalizers: string
   else delete meta.finalizers;
   if (!meta.deletionTimestamp) {
     meta.deletionTimestamp = timestamp(now + grace * 1000);
-    meta.deletionGracePeriodSeconds = grace;
+    if (!isNamespace(call)) meta.deletionGracePeriodSeconds = grace;
     if (meta.generation !== undefined) meta.generation++;
   } else if (grace < (meta.deletionGracePeriodSeconds ?? 0)) {
     meta.deletionTimestamp = timestamp(now + grace * 1000);
@@ -54,8 +57,6 @@ const marked = (call: Call, object: AnyObject, grace: number, finalizers: string
 /** What became of a delete: removed, or still there with a deletionTimestamp. */
 export type Deleted = { removed: boolean; object: AnyObject };
 
-const isNamespace = (call: Call): boolean => call.resource.group === '' && call.resource.resource === 'namespaces';
-
 const step = (call: Call, object: AnyObject, options: DeleteOptions): 'remove' | 'mark' | 'leave' => {
   const finalizers = finalizersFor(call, object, options);
   const grace = graceOf(call, object, options);
@@ -66,6 +67,12 @@ const step = (call: Call, object: AnyObject, options: DeleteOptions): 'remove' |
   const changed = marked(call, object, grace, finalizers);
   if (isNamespace(call)) object.status = { ...object.status, phase: 'Terminating' };
   return changed ? 'mark' : 'leave';
+};
+
+/** A pod that went at once is answered as marked for no grace; watchers see its last state as it was. */
+const answered = (call: Call, what: 'remove' | 'mark' | 'leave', object: AnyObject): AnyObject => {
+  if (what === 'remove' && isPod(call)) marked(call, object, 0, object.metadata.finalizers ?? []);
+  return object;
 };
 
 /** Deletes one object, retrying lost races unless a precondition names the resourceVersion. Throws StatusError. */
@@ -84,7 +91,7 @@ export const deleteObject = async (
     const object = parseStored(resource, current.bytes);
     checkPreconditions(call, object, options);
     const what = step(call, object, options);
-    if (what === 'leave' || call.dryRun) return { removed: what === 'remove', object };
+    if (what === 'leave' || call.dryRun) return { removed: what === 'remove', object: answered(call, what, object) };
     const bytes = serializer(resource, object);
     const expected = current.revision;
     const [outcome] = await server.store.commit(domain, [
@@ -93,7 +100,8 @@ export const deleteObject = async (
         : { op: 'update', key, expected, index: indexOf(resource, object), bytes },
     ]);
     if (outcome?.ok && what === 'remove') await releaseNumbers(call, object);
-    if (outcome?.ok) return { removed: what === 'remove', object: parseStored(resource, outcome.stored.bytes) };
+    if (outcome?.ok)
+      return { removed: what === 'remove', object: answered(call, what, parseStored(resource, outcome.stored.bytes)) };
     if (outcome?.reason === 'missing') current = undefined;
     else if (outcome?.reason === 'changed') {
       if (attempt > 8) throw changedConflict(call, name);

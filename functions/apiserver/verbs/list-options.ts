@@ -65,7 +65,13 @@ const checkMatch = (query: URLSearchParams, isWatch: boolean): void => {
         ),
       );
     if (initial && match && match !== 'NotOlderThan')
-      causes.push(cause.notSupported('resourceVersionMatch', match, ['NotOlderThan']));
+      causes.push(
+        cause.forbidden(
+          'resourceVersionMatch',
+          'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+        ),
+        cause.notSupported('resourceVersionMatch', match, ['NotOlderThan']),
+      );
     if (initial && match && query.get('continue'))
       causes.push(cause.forbidden('continue', 'is forbidden with sendInitialEvents'));
   } else {
@@ -117,11 +123,11 @@ export const listOptions = (query: URLSearchParams, isWatch: boolean): ListOptio
   };
 };
 
-/** 504 for a resourceVersion that the store has not reached. */
-export const versionTooLarge = (wanted: bigint, current: bigint) =>
+/** 504 for a resourceVersion that the store has not reached; `retry` where it may come soon. */
+export const versionTooLarge = (wanted: bigint, current: bigint, retry: boolean) =>
   genericFailure(504, 'Timeout', `Timeout: Too large resource version: ${wanted}, current: ${current}`, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
-    retryAfterSeconds: 1,
+    ...(retry && { retryAfterSeconds: 1 }),
   });
 
 export const continueExpired = () =>

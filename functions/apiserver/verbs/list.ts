@@ -34,7 +34,7 @@ const select = async (replica: Replica, options: ListOptions, call: Call): Promi
     await replica.fresh();
     const wait = Math.min(options.timeoutMs ?? waitMsMax, waitMsMax);
     if (replica.revision < revision && !(await replica.atLeast(revision, wait)))
-      throw versionTooLarge(revision, replica.revision);
+      throw versionTooLarge(revision, replica.revision, match !== 'Exact');
     if (match === 'Exact' || (options.limit > 0 && match === '')) {
       const items = replica.listAt(revision, selection);
       if (!items) throw expired(`The resourceVersion for the provided list is too old.`);

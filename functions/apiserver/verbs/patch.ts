@@ -5,9 +5,9 @@ import { groupVersion, type Json, type JsonObject } from '../../machinery/object
 import { applyJsonPatch } from '../../machinery/patch/json-patch.ts';
 import { applyMergePatch } from '../../machinery/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../../machinery/patch/strategic.ts';
-import { badRequest, cause, invalid, unsupportedMediaType } from '../../machinery/status.ts';
+import { badRequest, cause, invalid, StatusError, unsupportedMediaType } from '../../machinery/status.ts';
 import type { AnyObject, Call } from '../context.ts';
-import { decodeAs, isObject, readBody, reportStrict } from '../request-body.ts';
+import { badPatch, decodeAs, isObject, readBody, reportStrict } from '../request-body.ts';
 import { asJson } from '../stored-object.ts';
 import { createObject, resetFieldsOf } from './create.ts';
 import { type Transform, updateObject } from './update-object.ts';
@@ -19,10 +19,21 @@ const types = [
   'application/strategic-merge-patch+json',
 ];
 
+/** The patched object as its kind. What does not decode is the patch's fault: 422 with the cause `patch`. */
 const decoded = (call: Call, value: Json): AnyObject => {
-  const { resource } = call;
-  if (!isObject(value)) throw badRequest('the patched object is not a JSON object');
-  const object = decodeAs(call, { value, duplicates: [], oddNumbers: undefined }, resource, resource.schema, true);
+  const { resource, info } = call;
+  const body = { value, duplicates: [], oddNumbers: undefined };
+  let object: AnyObject;
+  try {
+    object = decodeAs(call, body, resource, resource.schema, true);
+  } catch (error) {
+    if (error instanceof StatusError && error.code === 400) throw badPatch(error.message);
+    throw error;
+  }
+  if (object.metadata.name !== info.name)
+    throw badRequest(`the name of the object (${object.metadata.name ?? ''}) does not match the name on the URL`);
+  if (resource.namespaced && object.metadata.namespace !== info.namespace)
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   resource.strategy.defaults?.(object);
   return object;
 };
@@ -32,6 +43,18 @@ const patched = (call: Call, type: string, old: AnyObject, patch: Json): Json =>
   if (type === 'application/json-patch+json') return applyJsonPatch(structuredClone(live), patch);
   if (type === 'application/merge-patch+json') return applyMergePatch(live, patch);
   return applyStrategicMergePatch(live, patch, call.resource.schema);
+};
+
+/** An applied configuration of a built-in kind may hold declared fields only, whatever fieldValidation says. */
+const declared = (call: Call, value: JsonObject): AnyObject => {
+  const { resource } = call;
+  const body = { value, duplicates: [], oddNumbers: undefined };
+  const warnings: string[] = [];
+  const object = decodeAs({ ...call, warnings }, body, resource, resource.schema, true);
+  if (resource.custom) call.warnings.push(...warnings.filter((text) => !call.warnings.includes(text)));
+  else if (warnings.length) throw badRequest(`failed to create typed patch object: ${warnings.join(', ')}`);
+  resource.strategy.defaults?.(object);
+  return object;
 };
 
 const applied = (call: Call, body: ParsedBody, old: AnyObject | undefined): { next: AnyObject; tracked: true } => {
@@ -49,8 +72,7 @@ const applied = (call: Call, body: ParsedBody, old: AnyObject | undefined): { ne
     resetFields: resetFieldsOf(resource),
   });
   if ('conflicts' in result) throw applyConflict(result.conflicts);
-  const next = decoded(call, result.object);
-  return { next, tracked: true };
+  return { next: declared(call, result.object), tracked: true };
 };
 
 const checkApply = (call: Call, body: ParsedBody): void => {
@@ -65,8 +87,10 @@ const checkApply = (call: Call, body: ParsedBody): void => {
       `the applied configuration is a ${String(apiVersion)} ${String(kind)}, not a ${wanted} ${resource.kind}`,
     );
   const meta = isObject(body.value.metadata) ? body.value.metadata : undefined;
-  if (meta?.name !== undefined && meta.name !== info.name)
-    throw badRequest(`metadata.name: Invalid value: ${JSON.stringify(meta.name)}: does not match the name on the URL`);
+  if (meta?.name !== info.name)
+    throw badRequest(
+      `metadata.name: Invalid value: ${JSON.stringify(meta?.name ?? '')}: does not match the name on the URL`,
+    );
   if (resource.namespaced && meta?.namespace !== undefined && meta.namespace !== info.namespace)
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   reportStrict(call, body.duplicates, true);
@@ -87,24 +111,24 @@ const apply = async (call: Call): Promise<Response> => {
         next.metadata.name = call.info.name;
         return createObject(call, next, true);
       };
-  return updateObject(call, (old) => applied(call, body, old), { retries: 5, ...(onMissing && { onMissing }) });
+  return updateObject(call, (old) => applied(call, body, old), {
+    retries: 5,
+    uidIsPrecondition: false,
+    ...(onMissing && { onMissing }),
+  });
 };
 
 export const patch = async (call: Call): Promise<Response> => {
   const type = (call.request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim() ?? '';
   if (!types.includes(type) || (call.resource.custom && type === 'application/strategic-merge-patch+json'))
-    throw unsupportedMediaType(types);
+    throw unsupportedMediaType(types, call.resource.custom ? undefined : {});
   if (type === 'application/apply-patch+yaml') return apply(call);
   if (call.info.query.get('force'))
     throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions', name: '' }, [
       cause.forbidden('force', 'may not be specified for non-apply patch'),
     ]);
   const body = parseBody(await readBody(call.request), 'json');
-  let conditional = false;
-  const transform: Transform = (old) => {
-    const next = decoded(call, patched(call, type, old, body.value));
-    conditional = next.metadata.resourceVersion !== old.metadata.resourceVersion;
-    return { next };
-  };
-  return updateObject(call, transform, { retries: conditional ? 0 : 5 });
+  reportStrict(call, body.duplicates, true);
+  const transform: Transform = (old) => ({ next: decoded(call, patched(call, type, old, body.value)) });
+  return updateObject(call, transform, { retries: 5, uidIsPrecondition: false });
 };

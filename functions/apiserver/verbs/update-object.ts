@@ -22,6 +22,8 @@ export type Transform = (old: AnyObject) => { next: AnyObject; tracked?: boolean
 export interface UpdateOptions {
   /** Retries lost races, where the client named no resourceVersion. */
   retries: number;
+  /** false where another metadata.uid is an invalid change (patches) and not a lost race (PUT). Default true. */
+  uidIsPrecondition?: boolean;
   /** Called where the object does not exist. */
   onMissing?: () => Promise<Response>;
   /** Refuses by uid and resourceVersion before anything else. */
@@ -32,11 +34,11 @@ const statusReset = fieldsOf([['spec'], ['metadata']]);
 const resetOf = (call: Call): FieldSet =>
   call.info.subresource === 'status' ? statusReset : resetFieldsOf(call.resource);
 
-const checkPreconditions = (call: Call, next: AnyObject, old: AnyObject): void => {
+const checkPreconditions = (call: Call, next: AnyObject, old: AnyObject, options: UpdateOptions): void => {
   const { metadata } = next;
   const { group, resource: kind } = call.resource;
   const name = call.info.name;
-  if (metadata.uid && metadata.uid !== old.metadata.uid)
+  if (options.uidIsPrecondition !== false && metadata.uid && metadata.uid !== old.metadata.uid)
     throw conflict(
       { group, kind, name },
       `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata.uid}`,
@@ -57,8 +59,7 @@ const carryMetadata = (next: AnyObject, old: AnyObject): void => {
   const meta = next.metadata;
   meta.resourceVersion = old.metadata.resourceVersion ?? '';
   meta.uid ||= old.metadata.uid ?? '';
-  if (!meta.creationTimestamp && old.metadata.creationTimestamp)
-    meta.creationTimestamp = old.metadata.creationTimestamp;
+  if (old.metadata.creationTimestamp) meta.creationTimestamp = old.metadata.creationTimestamp;
   if (old.metadata.deletionTimestamp) {
     meta.deletionTimestamp ??= old.metadata.deletionTimestamp;
     if (old.metadata.deletionGracePeriodSeconds !== undefined)
@@ -91,11 +92,22 @@ const separate = (call: Call, next: AnyObject, old: AnyObject): AnyObject => {
   return out;
 };
 
+const checkedTwice = /^metadata\.(labels|annotations|ownerReferences|finalizers|managedFields)/;
+
+/**
+ * Upstream checks metadata in the registry and once more in the kind's validation, and its contents twice in each, so
+ * that clients are told every cause as often.
+ */
+const metadataCauses = (next: AnyObject, old: AnyObject): Cause[] =>
+  validateObjectMetaUpdate(next.metadata, old.metadata).flatMap((one) =>
+    checkedTwice.test(one.field) && one.reason !== 'FieldValueForbidden' ? [one, one, one, one] : [one, one],
+  );
+
 const validated = (call: Call, next: AnyObject, old: AnyObject): void => {
   const { resource } = call;
   const { strategy } = resource;
   const ctx = strategyContext(call);
-  const causes: Cause[] = validateObjectMetaUpdate(next.metadata, old.metadata);
+  const causes = metadataCauses(next, old);
   if (call.info.subresource === 'status') causes.push(...(strategy.validateStatusUpdate?.(next, old, ctx) ?? []));
   else causes.push(...(strategy.validate?.(next, ctx) ?? []), ...(strategy.validateUpdate?.(next, old, ctx) ?? []));
   if (causes.length)
@@ -103,10 +115,15 @@ const validated = (call: Call, next: AnyObject, old: AnyObject): void => {
   for (const text of strategy.warnings?.(next, old, ctx) ?? []) ctx.warn(text);
 };
 
-const prepared = async (call: Call, old: AnyObject, transform: Transform): Promise<AnyObject> => {
+const prepared = async (
+  call: Call,
+  old: AnyObject,
+  transform: Transform,
+  options: UpdateOptions,
+): Promise<AnyObject> => {
   const { resource, server } = call;
   const { next: given, tracked, raw } = transform(old);
-  checkPreconditions(call, given, old);
+  checkPreconditions(call, given, old, options);
   carryMetadata(given, old);
   if (!tracked) {
     const fields = trackUpdate({
@@ -159,14 +176,14 @@ export const updateObject = async (call: Call, transform: Transform, options: Up
     }
     const old = parseStored(resource, current.bytes);
     options.check?.(old);
-    const next = await prepared(call, old, transform);
+    const next = await prepared(call, old, transform, options);
     const numbers = await allocateNumbers(call, next, old);
     if (equalJson(asJson(next), asJson(old))) return storedResponse(call, 200, current);
     if (call.dryRun) return objectResponse(call, 200, next);
     const expected = current.revision;
     const gone = finished(next);
     const write = gone
-      ? ({ op: 'delete', key, expected, bytes: serializer(resource, next) } as const)
+      ? ({ op: 'delete', key, expected, bytes: serializer(resource, old) } as const)
       : ({ op: 'update', key, expected, index: indexOf(resource, next), bytes: serializer(resource, next) } as const);
     const [outcome] = await server.store.commit(domain, [write]);
     await (outcome?.ok ? numbers.done() : numbers.undo());
