@@ -8,6 +8,8 @@ export interface PodOutcome {
   node?: string;
   oneOf?: string[];
   byScore?: boolean;
+  /** Ours: no other node was feasible. */
+  alone?: true;
   feasible?: string[];
   scores?: Record<string, Record<string, number>>;
   reasons?: Record<string, number>;
@@ -59,7 +61,8 @@ const unplaced = (pod: Pod): PodOutcome => {
 };
 
 const scoresOf = (decision: Decision | undefined): PodOutcome => {
-  if (decision?.type !== 'bind' || decision.totals.size < 2) return {};
+  if (decision?.type !== 'bind') return {};
+  if (decision.feasible.length === 1) return { alone: true };
   const scores: Record<string, Record<string, number>> = {};
   for (const [node, plugins] of decision.totals) {
     const shown = [...plugins].filter(([, score]) => score !== 0);

@@ -35,7 +35,7 @@ const ALWAYS: (keyof PodOutcome)[] = ['outcome', 'reasons', 'preFilter', 'postFi
 /** Fields that are compared where it says something. */
 const WHERE_SAID: (keyof PodOutcome)[] = ['byScore', 'feasible', 'scores'];
 
-const comparePod = (name: string, want: PodOutcome, got: PodOutcome, initial: boolean): string[] => {
+const comparePod = (world: World, name: string, want: PodOutcome, got: PodOutcome, initial: boolean): string[] => {
   const out: string[] = [];
   const differ = (field: string, a: unknown, b: unknown) => {
     if (text(a) !== text(b)) out.push(`${name}.${field}: expected ${text(a)}, got ${text(b)}`);
@@ -53,6 +53,9 @@ const comparePod = (name: string, want: PodOutcome, got: PodOutcome, initial: bo
     if (!want.oneOf.includes(got.node ?? ''))
       out.push(`${name}.node: expected one of ${text(want.oneOf)}, got ${got.node}`);
   } else differ('node', want.node, got.node);
+  // Without a word on scores, the node was the only one feasible.
+  if (want.outcome === 'bound' && !want.oneOf && !want.byScore && world.tried.has(name))
+    differ('alone', true, got.alone);
   if (want.first) {
     const { outcome: _, ...first } = got.first ?? {};
     differ('first', want.first, first);
@@ -98,8 +101,12 @@ const compareDistribution = (world: World, scenario: Scenario, want: Expectation
 
 const compare = (world: World, scenario: Scenario, want: Expectation, initial: boolean): string[] => {
   const out = compareDistribution(world, scenario, want);
-  for (const [name, pod] of Object.entries(want.pods))
-    out.push(...comparePod(name, pod, observePod(world, name), initial));
+  for (const [name, pod] of Object.entries(want.pods)) {
+    out.push(...comparePod(world, name, pod, observePod(world, name), initial));
+    if (pod.retried !== undefined && pod.retried !== world.tried.has(name)) {
+      out.push(`${name}.retried: expected ${pod.retried}`);
+    }
+  }
   const victims = [...new Set(world.evicted.map((e) => e.victim))].sort();
   if (text(victims) !== text(want.victims ?? []) && !(want.victims === undefined && !initial)) {
     out.push(`victims: expected ${text(want.victims ?? [])}, got ${text(victims)}`);
@@ -121,7 +128,7 @@ export const play = async (scenario: Scenario, profiles: readonly Profile[]): Pr
   await world.settle();
   const out = compare(world, scenario, scenario.expect, true);
   for (const [i, step] of (scenario.steps ?? []).entries()) {
-    world.firsts.clear();
+    world.newStep();
     for (const operation of step.do) await world.perform(operation);
     await world.settle();
     out.push(...compare(world, scenario, step.expect, false).map((d) => `step ${i + 1}: ${d}`));

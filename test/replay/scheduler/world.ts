@@ -57,6 +57,7 @@ export const createWorld = (profiles: readonly Profile[], options: { binder: boo
     },
   });
   const decisions = new Map<string, Decision>();
+  const tried = new Set<string>();
   /** Who was evicted, for whom (pods by name). */
   const evicted: { victim: string; by: string }[] = [];
   const firsts = new Map<string, Pod>();
@@ -89,7 +90,10 @@ export const createWorld = (profiles: readonly Profile[], options: { binder: boo
     clock,
     profiles,
     backoff: { initialMs: 1_000, maximumMs: 1_000 },
-    decided: (pod, decision) => decisions.set(pod.metadata.name ?? '', decision),
+    decided: (pod, decision) => {
+      decisions.set(pod.metadata.name ?? '', decision);
+      tried.add(pod.metadata.name ?? '');
+    },
     record: ({ regarding, reason, message }) => {
       const uid = /^Preempted by pod (\S+)/.exec(message)?.[1];
       if (reason !== 'Preempted' || !uid) return;
@@ -163,8 +167,14 @@ export const createWorld = (profiles: readonly Profile[], options: { binder: boo
     settle,
     decisions,
     evicted,
-    /** The first time since the last call of forget() that each pod was told it cannot be placed. */
+    /** The first time in this step that each pod was told it cannot be placed. */
     firsts,
+    /** The pods that were looked at in this step. */
+    tried,
+    newStep(): void {
+      firsts.clear();
+      tried.clear();
+    },
     pods: () => cluster.all(PODS) as Pod[],
     claims: () => cluster.all(CLAIMS) as PersistentVolumeClaim[],
     nodes: () => cluster.all(v1('nodes')),
