@@ -7,6 +7,7 @@ import { notAcceptable, type Status } from '../machinery/status.ts';
 import type { Stored } from '../store/store.ts';
 import type { AnyObject, Call } from './context.ts';
 import { contentTypes, includeObject, type Negotiated } from './negotiate.ts';
+import { plainResponse } from './plain-response.ts';
 import { tableOf, tableShapeOf } from './printers/table.ts';
 import type { ResourceInfo } from './registry.ts';
 import { bytesToSend, headLength, parseStored } from './stored-object.ts';
@@ -18,21 +19,19 @@ const gzipBytesMin = 128 * 1024;
 const warningHeader = (text: string): string =>
   `299 - "${text.replace(/[\\"]/g, '\\$&').replace(/[^\x20-\x7e]/g, ' ')}"`;
 
-export const headersOf = (call: Call, type: string): Headers => {
-  const headers = new Headers({
+type PlainHeaders = Record<string, string | string[]>;
+
+const headersFor = (requestId: string, type: string, warnings: readonly string[]): PlainHeaders => {
+  const headers: PlainHeaders = {
     'content-type': type,
     'cache-control': 'no-cache, private',
-    'audit-id': call.requestId,
-  });
-  for (const text of call.warnings) headers.append('warning', warningHeader(text));
+    'audit-id': requestId,
+  };
+  if (warnings.length > 0) headers.warning = warnings.map(warningHeader);
   return headers;
 };
 
-const jsonHeaders = (requestId: string) => ({
-  'content-type': 'application/json',
-  'cache-control': 'no-cache, private',
-  'audit-id': requestId,
-});
+export const headersOf = (call: Call, type: string): PlainHeaders => headersFor(call.requestId, type, call.warnings);
 
 const encode = (value: object, accept: Negotiated): Uint8Array | string => {
   if (accept.media === 'yaml') return stringify(value);
@@ -44,19 +43,15 @@ const encode = (value: object, accept: Negotiated): Uint8Array | string => {
   return accept.pretty ? `${JSON.stringify(value, null, 2)}\n` : `${JSON.stringify(value)}\n`;
 };
 
-const send = async (call: Call, code: number, body: Uint8Array | string): Promise<Response> => {
+const send = (call: Call, status: number, body: Uint8Array | string): Response | Promise<Response> => {
   const headers = headersOf(call, contentTypes[call.accept.media]);
   const size = typeof body === 'string' ? body.length : body.byteLength;
-  if (
-    size >= gzipBytesMin &&
-    call.info.verb !== 'watch' &&
-    (call.request.headers.get('accept-encoding') ?? '').includes('gzip')
-  ) {
-    headers.set('content-encoding', 'gzip');
-    headers.append('vary', 'Accept-Encoding');
-    return new Response(await compress(body, { level: 1 }), { status: code, headers });
-  }
-  return new Response(body as BodyInit, { status: code, headers });
+  const isLarge = size >= gzipBytesMin && call.info.verb !== 'watch';
+  if (!isLarge || !(call.request.headers.get('accept-encoding') ?? '').includes('gzip'))
+    return plainResponse({ status, headers, body });
+  headers['content-encoding'] = 'gzip';
+  headers.vary = 'Accept-Encoding';
+  return compress(body, { level: 1 }).then((packed) => plainResponse({ status, headers, body: packed }));
 };
 
 /** A Status as the client asked for it. */
@@ -67,13 +62,11 @@ export const statusResponse = (
   accept?: Negotiated,
   warnings: readonly string[] = [],
 ): Response => {
-  const headers = new Headers(jsonHeaders(requestId));
-  for (const text of warnings) headers.append('warning', warningHeader(text));
   const retry = status.details?.retryAfterSeconds;
-  if (retry) headers.set('retry-after', String(retry));
   const shape: Negotiated = { media: accept?.media ?? 'json', as: '', version: '', pretty: accept?.pretty ?? false };
-  headers.set('content-type', contentTypes[shape.media]);
-  return new Response(encode(status, shape) as BodyInit, { status: code, headers });
+  const headers = headersFor(requestId, contentTypes[shape.media], warnings);
+  if (retry) headers['retry-after'] = String(retry);
+  return plainResponse({ status: code, headers, body: encode(status, shape) });
 };
 
 const partial = (object: KubeObject, version: string) => ({
@@ -97,11 +90,11 @@ export const shaped = (call: Call, object: KubeObject, withColumns = true): obje
 };
 
 /** An object given as a value: a write's answer, a review, a Scale. */
-export const objectResponse = (call: Call, code: number, object: object): Promise<Response> =>
+export const objectResponse = (call: Call, code: number, object: object): Response | Promise<Response> =>
   send(call, code, encode(shaped(call, object as KubeObject), call.accept));
 
 /** An object as stored: its own bytes when nothing about them has to change. */
-export const storedResponse = (call: Call, code: number, stored: Stored): Promise<Response> => {
+export const storedResponse = (call: Call, code: number, stored: Stored): Response | Promise<Response> => {
   const { accept, resource } = call;
   if (accept.media === 'json' && !accept.as && !accept.pretty) return send(call, code, bytesToSend(resource, stored));
   return objectResponse(call, code, parseStored(resource, stored.bytes));
@@ -138,7 +131,7 @@ const bare = (object: AnyObject): object => {
 };
 
 /** A list in the shape asked for. */
-export const listResponse = (call: Call, items: readonly Stored[], meta: ListMeta): Promise<Response> => {
+export const listResponse = (call: Call, items: readonly Stored[], meta: ListMeta): Response | Promise<Response> => {
   const { accept, resource, info } = call;
   if (accept.media === 'json' && !accept.as && !accept.pretty) return send(call, 200, listBytes(resource, items, meta));
   const objects = items.map((item) => parseStored(resource, item.bytes));
@@ -150,14 +143,15 @@ export const listResponse = (call: Call, items: readonly Stored[], meta: ListMet
       withColumns: true,
     };
     const table = tableOf(tableShapeOf(resource.group, resource.kind), objects, options);
-    return send(call, 200, encode({ ...table, apiVersion: `meta.k8s.io/${accept.version}` }, accept));
+    const rows = objects.length ? table.rows : null;
+    return send(call, 200, encode({ ...table, rows, apiVersion: `meta.k8s.io/${accept.version}` }, accept));
   }
   if (accept.as === 'PartialObjectMetadataList') {
     const list = {
       kind: 'PartialObjectMetadataList',
       apiVersion: `meta.k8s.io/${accept.version}`,
       metadata: meta,
-      items: objects.map((o) => partial(o, accept.version)),
+      items: objects.length ? objects.map((o) => partial(o, accept.version)) : null,
     };
     return send(call, 200, encode(list, accept));
   }

@@ -1,10 +1,11 @@
-import { type JsonObject, parseKey } from '../../machinery/object.ts';
+import type { JsonObject } from '../../machinery/object.ts';
 import { encodeWatchFrame } from '../../machinery/protobuf/codec.ts';
 import { expired, type Status } from '../../machinery/status.ts';
 import type { Replica } from '../../store/replica-port.ts';
 import type { Change, Stored } from '../../store/store.ts';
 import { type Call, domainOf } from '../context.ts';
 import { contentTypes } from '../negotiate.ts';
+import { plainResponse, type StreamedBody } from '../plain-response.ts';
 import { headersOf, shaped } from '../respond.ts';
 import { bytesToSend, parseStored } from '../stored-object.ts';
 import { type ListOptions, listOptions } from './list-options.ts';
@@ -76,10 +77,51 @@ const eventOf = (change: Change, matches: Matcher): EventType | undefined => {
   return was ? 'DELETED' : undefined;
 };
 
-interface Sink {
+interface Events {
   send(frame: Uint8Array): void;
   readonly full: boolean;
 }
+
+const expiredFrame = (call: Call, after: bigint, replica: Replica): Uint8Array => {
+  const status: Status = expired(`too old resource version: ${after} (${replica.revision})`).status;
+  return valueFrame(call, 'ERROR', status);
+};
+
+/** Follows the replica as it is advanced, with no work per watcher besides its own events; ends when aborted or full. */
+const live = (call: Call, replica: Replica, pass: (change: Change) => void, events: Events, signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    const finish = () => {
+      stop();
+      signal.removeEventListener('abort', finish);
+      resolve();
+    };
+    const stop = replica.onApplied(
+      (changes) => {
+        for (const change of changes) pass(change);
+        if (events.full) finish();
+      },
+      () => {
+        events.send(expiredFrame(call, replica.revision, replica));
+        finish();
+      },
+    );
+    signal.addEventListener('abort', finish);
+    if (signal.aborted) finish();
+  });
+
+/** Sends a bookmark a minute while the watch lasts. */
+const bookmarks = (call: Call, replica: Replica, events: Events, signal: AbortSignal): void => {
+  const again = () => {
+    const cancel = call.server.clock.after(bookmarkMs, () => {
+      signal.removeEventListener('abort', cancel);
+      if (signal.aborted) return;
+      events.send(bookmark(call, replica.revision, false));
+      again();
+    });
+    signal.addEventListener('abort', cancel, { once: true });
+  };
+  again();
+};
 
 const pump = async (
   call: Call,
@@ -87,78 +129,64 @@ const pump = async (
   after: bigint,
   matches: Matcher,
   options: ListOptions,
-  sink: Sink,
+  events: Events,
   signal: AbortSignal,
 ): Promise<void> => {
-  const namespace = call.resource.namespaced ? call.info.namespace : '';
+  const prefix = call.resource.namespaced && call.info.namespace ? `${call.info.namespace}/` : '';
   const followed = replica.follow(after, signal);
   if (followed === 'expired') {
-    const status: Status = expired(`too old resource version: ${after} (${replica.revision})`).status;
-    sink.send(valueFrame(call, 'ERROR', status));
+    events.send(expiredFrame(call, after, replica));
     return;
   }
-  let sentAt = call.server.clock.now();
-  for await (const one of followed) {
-    if (sink.full || signal.aborted) return;
-    if (one.type === 'bookmark') {
-      const now = call.server.clock.now();
-      if (options.bookmarks && now - sentAt >= bookmarkMs) {
-        sink.send(bookmark(call, one.revision, false));
-        sentAt = now;
-      }
-      continue;
+  if (options.bookmarks) bookmarks(call, replica, events, signal);
+  const pass = (change: Change): void => {
+    if (prefix && !change.stored.key.startsWith(prefix)) return;
+    const type = eventOf(change, matches);
+    if (type) events.send(frameOf(call, type, change.stored));
+  };
+  let reached = after;
+  let rest: Promise<void> | undefined;
+  if (reached === replica.revision) rest = live(call, replica, pass, events, signal);
+  else
+    for await (const one of followed) {
+      if (events.full || signal.aborted) return;
+      if (one.type === 'change') {
+        pass(one.change);
+        reached = one.change.stored.revision;
+      } else reached = one.revision;
+      if (reached !== replica.revision) continue;
+      rest = live(call, replica, pass, events, signal);
+      break;
     }
-    if (namespace && parseKey(one.change.stored.key).namespace !== namespace) continue;
-    const type = eventOf(one.change, matches);
-    if (type) sink.send(frameOf(call, type, one.change.stored));
-  }
+  await rest;
 };
 
-const stream = (
-  call: Call,
-  run: (sink: Sink, signal: AbortSignal) => Promise<void>,
-  timeoutMs: number,
-): ReadableStream<Uint8Array> => {
-  const abort = new AbortController();
-  let unread = 0;
-  let stop = () => {};
-  return new ReadableStream<Uint8Array>(
-    {
-      start: (controller) => {
-        const sink: Sink = {
-          send: (frame) => {
-            if (abort.signal.aborted) return;
-            controller.enqueue(frame);
-            unread = unreadBytesMax - (controller.desiredSize ?? 0);
-          },
-          get full() {
-            return unread > unreadBytesMax;
-          },
-        };
-        stop = call.server.clock.after(timeoutMs, () => abort.abort());
-        call.request.signal.addEventListener('abort', () => abort.abort());
-        const done = () => {
-          stop();
-          if (!abort.signal.aborted) abort.abort();
-          try {
-            controller.close();
-          } catch {
-            // The reader cancelled first.
-          }
-        };
-        run(sink, abort.signal).then(done, (error) => {
-          if (!abort.signal.aborted) call.server.onFault?.(error, call.requestId, call.info);
-          done();
-        });
+const stream =
+  (call: Call, run: (events: Events, signal: AbortSignal) => Promise<void>, timeoutMs: number): StreamedBody =>
+  (sink, gone) => {
+    const abort = new AbortController();
+    const end = () => abort.abort();
+    const stop = call.server.clock.after(timeoutMs, end);
+    gone.addEventListener('abort', end, { once: true });
+    call.request.signal.addEventListener('abort', end, { once: true });
+    const events: Events = {
+      send: (frame) => {
+        if (!abort.signal.aborted) sink.send(frame);
       },
-      cancel: () => {
-        stop();
-        abort.abort();
+      get full() {
+        return sink.unread > unreadBytesMax;
       },
-    },
-    new ByteLengthQueuingStrategy({ highWaterMark: unreadBytesMax }),
-  );
-};
+    };
+    const done = () => {
+      stop();
+      abort.abort();
+      sink.end();
+    };
+    run(events, abort.signal).then(done, (error) => {
+      if (!abort.signal.aborted) call.server.onFault?.(error, call.requestId, call.info);
+      done();
+    });
+  };
 
 /** How long to wait before the first bytes of a watch from a version that has not come. */
 const start = async (
@@ -166,7 +194,7 @@ const start = async (
   replica: Replica,
   matches: Matcher,
   options: ListOptions,
-  sink: Sink,
+  sink: Events,
   signal: AbortSignal,
 ): Promise<void> => {
   const initial = options.sendInitialEvents || options.revision === undefined || options.revision === 0n;
@@ -193,5 +221,5 @@ export const watch = async (call: Call): Promise<Response> => {
   const timeoutMs = Math.min(options.timeoutMs ?? longest * (0.5 + call.server.clock.random() / 2), longest);
   const type = call.accept.media === 'json' ? contentTypes.json : `${contentTypes[call.accept.media]};stream=watch`;
   const body = stream(call, (sink, signal) => start(call, replica, matches, options, sink, signal), timeoutMs);
-  return new Response(body, { status: 200, headers: headersOf(call, type) });
+  return plainResponse({ status: 200, headers: headersOf(call, type), body });
 };
