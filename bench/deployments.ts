@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { median, open, send } from './load.ts';
-import { startPlane } from './process.ts';
+import { startSettled } from './process.ts';
 
 const PODS = '/api/v1/namespaces/default/pods';
 const NODES = 50;
@@ -60,7 +60,7 @@ const deployment = (name: string, replicas: number, image: string) => ({
 
 /** From the create of a Deployment of 1,000 pods over 50 hollow nodes to readyReplicas 1,000. */
 export const hollow = async () => {
-  const plane = await startPlane(['--nodes', String(NODES), '--runtime', 'hollow']);
+  const plane = await startSettled(['--nodes', String(NODES), '--runtime', 'hollow']);
   try {
     const { token } = plane.target;
     const session = await open(plane.target);
@@ -122,7 +122,7 @@ const sleeperImage = (directory: string): void => {
 export const realPod = async () => {
   const reason = missing();
   if (reason) return { skipped: reason };
-  const plane = await startPlane(['--nodes', '1', '--runtime', 'cri', '--yes']);
+  const plane = await startSettled(['--nodes', '1', '--runtime', 'cri', '--yes']);
   try {
     const { token } = plane.target;
     const session = await open(plane.target);

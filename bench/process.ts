@@ -39,17 +39,28 @@ export const rssMb = (pid: number): number => {
   return Math.round((Number(kb) * 1024) / 100_000) / 10;
 };
 
-const isReady = async (target: Target): Promise<boolean> => {
+const answers = async (target: Target, path: string): Promise<boolean> => {
   const session = await open(target).catch(() => undefined);
   if (!session) return false;
   try {
-    await send(session, target.token, { method: 'GET', path: '/readyz' });
+    await send(session, target.token, { method: 'GET', path });
     return true;
   } catch {
     return false;
   } finally {
     session.close();
   }
+};
+
+/** None outlives a bench that fails. */
+const children = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+const kept = <T extends ChildProcess>(child: T): T => {
+  children.add(child);
+  child.on('exit', () => children.delete(child));
+  return child;
 };
 
 const ended = async (child: ChildProcess, signal: NodeJS.Signals): Promise<void> => {
@@ -75,10 +86,12 @@ export const startPlane = async (args: string[] = ['--nodes', '0']): Promise<Pla
   const pki = await loadPki(directory);
   const port = await freePort();
   const began = performance.now();
-  const child = spawn(
-    process.execPath,
-    [...process.execArgv, join(ROOT, 'cli/main.ts'), 'up', '--data', directory, '--port', String(port), ...args],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+  const child = kept(
+    spawn(
+      process.execPath,
+      [...process.execArgv, join(ROOT, 'cli/main.ts'), 'up', '--data', directory, '--port', String(port), ...args],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    ),
   );
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -87,7 +100,7 @@ export const startPlane = async (args: string[] = ['--nodes', '0']): Promise<Pla
     });
   }
   const target = { origin: `https://127.0.0.1:${port}`, ca: pki.caCert, token: pki.adminToken };
-  while (!(await isReady(target))) {
+  while (!(await answers(target, '/readyz'))) {
     if (child.exitCode !== null) throw new Error(`the control plane ended:\n${output}`);
     await delay(5);
   }
@@ -106,9 +119,18 @@ export const startPlane = async (args: string[] = ['--nodes', '0']): Promise<Pla
   };
 };
 
+const ACCOUNT = '/api/v1/namespaces/default/serviceaccounts/default';
+
+/** A plane whose controllers have made what pods need: the namespace's service account. */
+export const startSettled = async (args?: string[]): Promise<Plane> => {
+  const plane = await startPlane(args);
+  while (!(await answers(plane.target, ACCOUNT))) await delay(20);
+  return plane;
+};
+
 /** Starts the bare server that ratios are measured against; `sizes` are the bytes of its answers by path. */
 export const startBare = async (pki: Pki, sizes: Record<string, number>) => {
-  const child = spawn(process.execPath, [join(ROOT, 'bench/bare.ts')], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = kept(spawn(process.execPath, [join(ROOT, 'bench/bare.ts')], { stdio: ['pipe', 'pipe', 'inherit'] }));
   child.stdin.end(JSON.stringify({ cert: pki.serverCert, key: pki.serverKey, sizes }));
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   const target: Target = { origin: `https://127.0.0.1:${Number(line.toString())}`, ca: pki.caCert, token: '' };

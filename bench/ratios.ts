@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { type Call, type Measured, median, open, run, send, type Target } from './load.ts';
 import { podBody } from './pod.ts';
-import { startBare, startPlane } from './process.ts';
+import { startBare, startSettled } from './process.ts';
 
 const PODS = '/api/v1/namespaces/default/pods';
 const WORKERS = 16;
@@ -53,7 +53,7 @@ const sizeOf = async (target: Target, path: string): Promise<number> => {
 
 /** Durable creates of pods at 16 workers on one connection; the bare server answers with as many bytes. */
 export const creates = async () => {
-  const plane = await startPlane();
+  const plane = await startSettled();
   await run(plane.target, 1, 1, () => json('POST', PODS, podBody('first')));
   const bare = await startBare(plane.pki, { [PODS]: await sizeOf(plane.target, `${PODS}/first`) });
   try {
@@ -70,7 +70,7 @@ export const creates = async () => {
 
 /** Gets of one of 100 pods at 16 workers on one connection. */
 export const gets = async () => {
-  const plane = await startPlane();
+  const plane = await startSettled();
   await run(plane.target, WORKERS, 100, (i) => json('POST', PODS, podBody(`pod-${i}`)));
   const size = await sizeOf(plane.target, `${PODS}/pod-0`);
   const path = (i: number) => `${PODS}/pod-${i % 100}`;
@@ -98,7 +98,7 @@ const timeOf = async (target: Target, path: string): Promise<number> => {
 
 /** A full list of 4,000 pods against as many constant bytes, and the memory of the plane that holds them. */
 export const lists = async () => {
-  const plane = await startPlane();
+  const plane = await startSettled();
   const idleRssMb = plane.rssMb();
   await run(plane.target, WORKERS, LISTED, (i) => json('POST', PODS, podBody(`pod-${i}`)));
   const storedRssMb = plane.rssMb();
