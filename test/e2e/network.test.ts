@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createFabric, type FabricNode } from '../../agent/network/fabric.ts';
+import { containersMissing, describeWith } from './needs.ts';
 
 const fabric = createFabric(`t${process.pid % 100000}`);
 let nodes: FabricNode[] = [];
@@ -36,7 +37,7 @@ const SERVICES = `const services = [{ metadata: { name: 'web', namespace: 'a' },
     endpoints: ips.map((ip) => ({ addresses: [ip] })) }];
   const proxy = createServiceProxy({ node: 'n', podCidr: '10.244.0.0/24', own: new Set() });`;
 
-describe('node network', () => {
+describeWith(containersMissing(), 'node network', () => {
   beforeAll(async () => {
     nodes = [await fabric.addNode('n0', 0), await fabric.addNode('n1', 1)];
   });

@@ -1,0 +1,56 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { describe, it } from 'vitest';
+import { missingPackages } from '../../cli/setup.ts';
+
+/** Why containers cannot run here; undefined when they can. */
+export const containersMissing = (): string | undefined => {
+  if (process.getuid?.() !== 0) return 'containers need root';
+  const missing = missingPackages();
+  return missing.length > 0 ? `these packages are missing: ${missing.join(' ')}` : undefined;
+};
+
+export const kubectlMissing = (): string | undefined =>
+  (process.env.PATH ?? '').split(':').some((folder) => existsSync(`${folder}/kubectl`))
+    ? undefined
+    : 'kubectl is not on the PATH';
+
+/** `describe` for tests that need something of the machine: skipped with the reason by hand, failed with CI=true. */
+export const describeWith = (missing: string | undefined, name: string, body: () => void): void => {
+  if (missing === undefined) {
+    describe(name, body);
+  } else if (process.env.CI === 'true') {
+    describe(name, () => {
+      it('finds what it needs', () => {
+        throw new Error(missing);
+      });
+    });
+  } else {
+    console.log(`skipped: ${name}: ${missing}`);
+    describe.skip(`${name} (skipped: ${missing})`, body);
+  }
+};
+
+/** A port that was free a moment ago. */
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+
+/** Ids of the processes that have a text in their arguments. */
+export const processesWith = (text: string): number[] =>
+  readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => {
+      if (!Number.isInteger(pid) || pid === process.pid) return false;
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(text);
+      } catch {
+        return false;
+      }
+    });
