@@ -43,7 +43,8 @@ const set = {
 /** A cluster of lists, whose API accepts every binding at once. */
 const clusterOf = (lists: Record<string, KubeObject[]>) => {
   let bindings = 0;
-  const reader = { list: async (r: { resource: string }) => lists[r.resource] ?? [] } as unknown as Reader;
+  const list = async (r: { resource: string }) => lists[r.resource] ?? [];
+  const reader = { list, fresh: async () => {} } as unknown as Reader;
   const raw = async (_: string, path: string, init: { body: string }) => {
     const all = lists.pods as Pod[];
     const at = Number(/pod-(\d+)/.exec(path)?.[1]);

@@ -100,6 +100,7 @@ export const createScheduler = (options: SchedulerOptions) => {
   const reservations = createReservations(promised);
   const nominations = createNominations(cache);
   let start = 0;
+  let begun = false;
 
   /** Where the API fails or refuses, the pod is as if it had not been looked at, but for its back-off. */
   const orAgain = async (pod: Pod, write: () => Promise<boolean>): Promise<boolean> => {
@@ -222,6 +223,9 @@ export const createScheduler = (options: SchedulerOptions) => {
 
   /** Tries every pod that is due once; returns after how many milliseconds to look again, if any still waits. */
   const run = async (): Promise<number | undefined> => {
+    // What an earlier process bound must not be missing from the first view of this one.
+    if (!begun) await reader.fresh(PODS);
+    begun = true;
     const [pods, nodes] = await Promise.all([reader.list<Pod>(PODS), reader.list<Node>(NODES)]);
     const now = clock.now();
     const pending = new Map<string, Pod>();
