@@ -143,8 +143,7 @@ export const listResponse = (call: Call, items: readonly Stored[], meta: ListMet
       withColumns: true,
     };
     const table = tableOf(tableShapeOf(resource.group, resource.kind), objects, options);
-    const rows = objects.length ? table.rows : null;
-    return send(call, 200, encode({ ...table, rows, apiVersion: `meta.k8s.io/${accept.version}` }, accept));
+    return send(call, 200, encode({ ...table, apiVersion: `meta.k8s.io/${accept.version}` }, accept));
   }
   if (accept.as === 'PartialObjectMetadataList') {
     const list = {

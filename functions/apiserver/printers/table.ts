@@ -24,6 +24,8 @@ export interface TableShape {
   columns: readonly Column[];
   cells(object: KubeObject, now: number): Cell[];
   conditions?(object: KubeObject): RowCondition[] | undefined;
+  /** No printer of its own. */
+  unprinted?: boolean;
 }
 
 type Fact = { name: string; type: string; priority: number; format?: string };
@@ -55,7 +57,11 @@ export const tableShapeOf = (group: string, kind: string): TableShape => {
           cells: printer.cells,
           ...(printer.conditions && { conditions: printer.conditions }),
         }
-      : { columns: fallback, cells: (o) => [o.metadata.name ?? '', o.metadata.creationTimestamp ?? ''] };
+      : {
+          columns: fallback,
+          unprinted: true,
+          cells: (o) => [o.metadata.name ?? '', o.metadata.creationTimestamp ?? ''],
+        };
   shapes.set(name, shape);
   return shape;
 };
@@ -71,7 +77,8 @@ export interface Table {
   apiVersion: 'meta.k8s.io/v1';
   metadata: { resourceVersion?: string; continue?: string; remainingItemCount?: number };
   columnDefinitions: readonly Column[] | null;
-  rows: TableRow[];
+  /** null for no objects of a kind without a printer, as upstream's generic table has it. */
+  rows: TableRow[] | null;
 }
 
 /** Only the metadata of an object: what a row carries by default, and PartialObjectMetadata answers. */
@@ -94,13 +101,16 @@ export const tableOf = (
   apiVersion: 'meta.k8s.io/v1',
   metadata: options.metadata,
   columnDefinitions: options.withColumns ? shape.columns : null,
-  rows: objects.map((object) => {
-    const conditions = shape.conditions?.(object);
-    return {
-      cells: shape.cells(object, options.now),
-      ...(conditions && { conditions }),
-      ...(options.include === 'Object' && { object }),
-      ...(options.include === 'Metadata' && { object: partialMetadata(object) }),
-    };
-  }),
+  rows:
+    shape.unprinted && !objects.length
+      ? null
+      : objects.map((object) => {
+          const conditions = shape.conditions?.(object);
+          return {
+            cells: shape.cells(object, options.now),
+            ...(conditions && { conditions }),
+            ...(options.include === 'Object' && { object }),
+            ...(options.include === 'Metadata' && { object: partialMetadata(object) }),
+          };
+        }),
 });

@@ -7,7 +7,7 @@ import { type Call, domainOf } from '../context.ts';
 import { contentTypes } from '../negotiate.ts';
 import { plainResponse, type StreamedBody } from '../plain-response.ts';
 import { headersOf, shaped } from '../respond.ts';
-import { bytesToSend, parseStored } from '../stored-object.ts';
+import { bytesToSend, parseStored, serializer } from '../stored-object.ts';
 import { type ListOptions, listOptions } from './list-options.ts';
 import { type Matcher, matcherOf } from './select.ts';
 
@@ -20,11 +20,11 @@ type EventType = 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
 const frames = new WeakMap<Stored, Map<string, Uint8Array>>();
 const newline = Buffer.from('}\n');
 
-const makeFrame = (call: Call, type: EventType, stored: Stored): Uint8Array => {
+const makeFrame = (call: Call, type: EventType, stored: Stored, withColumns: boolean): Uint8Array => {
   const { accept, resource } = call;
   if (accept.media === 'json' && !accept.as)
     return Buffer.concat([Buffer.from(`{"type":"${type}","object":`), bytesToSend(resource, stored), newline]);
-  const object = shaped(call, parseStored(resource, stored.bytes));
+  const object = shaped(call, parseStored(resource, stored.bytes), withColumns);
   return valueFrame(call, type, object);
 };
 
@@ -36,9 +36,13 @@ const valueFrame = (call: Call, type: string, object: object): Uint8Array => {
   return Buffer.from(`${JSON.stringify({ type, object })}\n`);
 };
 
-const frameOf = (call: Call, type: EventType, stored: Stored): Uint8Array => {
+const frameOf = (call: Call, type: EventType, stored: Stored, events: Events): Uint8Array => {
   const { accept, resource } = call;
-  if (accept.as) return makeFrame(call, type, stored);
+  if (accept.as) {
+    const withColumns = !events.columnsSent;
+    events.columnsSent = true;
+    return makeFrame(call, type, stored, withColumns);
+  }
   const id = `${type} ${accept.media} ${resource.group}/${resource.version}`;
   let byId = frames.get(stored);
   if (!byId) {
@@ -47,7 +51,7 @@ const frameOf = (call: Call, type: EventType, stored: Stored): Uint8Array => {
   }
   const known = byId.get(id);
   if (known) return known;
-  const made = makeFrame(call, type, stored);
+  const made = makeFrame(call, type, stored, false);
   byId.set(id, made);
   return made;
 };
@@ -66,6 +70,18 @@ const bookmark = (call: Call, revision: bigint, initialEnd: boolean): Uint8Array
   return valueFrame(call, 'BOOKMARK', shaped(call, object, false));
 };
 
+const statesLeft = new WeakMap<Stored, Stored>();
+/** An object that left a selection is shown as it was last selected, at the revision at which it left. */
+const stateLeft = (call: Call, { stored, previous }: Change): Stored => {
+  if (!previous) return stored;
+  const known = statesLeft.get(stored);
+  if (known) return known;
+  const bytes = serializer(call.resource, parseStored(call.resource, previous.bytes))(stored.revision);
+  const made = { ...stored, bytes, index: previous.index };
+  statesLeft.set(stored, made);
+  return made;
+};
+
 /** What a change is to a watcher that sees only what `matches`: leaving the selection is a DELETED, entering an ADDED. */
 const eventOf = (change: Change, matches: Matcher): EventType | undefined => {
   const { key, index } = change.stored;
@@ -79,6 +95,8 @@ const eventOf = (change: Change, matches: Matcher): EventType | undefined => {
 
 interface Events {
   send(frame: Uint8Array): void;
+  /** A Table's columns stand in the first event only. */
+  columnsSent: boolean;
   readonly full: boolean;
 }
 
@@ -142,7 +160,9 @@ const pump = async (
   const pass = (change: Change): void => {
     if (prefix && !change.stored.key.startsWith(prefix)) return;
     const type = eventOf(change, matches);
-    if (type) events.send(frameOf(call, type, change.stored));
+    if (!type) return;
+    const left = type === 'DELETED' && change.type === 'put';
+    events.send(frameOf(call, type, left ? stateLeft(call, change) : change.stored, events));
   };
   let reached = after;
   let rest: Promise<void> | undefined;
@@ -170,6 +190,7 @@ const stream =
     gone.addEventListener('abort', end, { once: true });
     call.request.signal.addEventListener('abort', end, { once: true });
     const events: Events = {
+      columnsSent: false,
       send: (frame) => {
         if (!abort.signal.aborted) sink.send(frame);
       },
@@ -208,7 +229,7 @@ const start = async (
   const revision = options.revision === 0n ? replica.revision : await replica.fresh();
   const namespace = call.resource.namespaced ? call.info.namespace : '';
   const items = replica.list({ ...(namespace && { namespace }), ...(matches && { matches }) });
-  for (const item of items) sink.send(frameOf(call, 'ADDED', item));
+  for (const item of items) sink.send(frameOf(call, 'ADDED', item, sink));
   if (options.sendInitialEvents && options.bookmarks) sink.send(bookmark(call, revision, true));
   await pump(call, replica, revision, matches, options, sink, signal);
 };
