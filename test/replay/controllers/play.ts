@@ -49,18 +49,21 @@ const playIn = async (world: World, scenario: Scenario): Promise<Played> => {
   for (const name of sharedNodes) await addNode(world, { name });
   await world.quiet();
   const matcher = createMatcher(false);
+  const daemons = createDaemonNames(world, namespace);
   const events = eventCounter(world);
   events.delta();
   const uids = new Map<string, string>();
   for (const [i, step] of scenario.steps.entries()) {
     if (step.expect) {
       await world.quiet();
-      const actual = visible(world, scenario, uids);
+      const actual = visible(world, scenario, uids, daemons.symbols());
       const differences = matcher.compare(step.expect, actual, events.delta());
       if (world.failures.length > 0) differences.push(...world.failures);
       if (differences.length > 0) return { ok: false, differences: [`step ${i}`, ...differences] };
     } else if (step.do)
-      await perform(world, namespace, step, (name) => nthCreated(world, namespace, matcher.actual(name)));
+      await perform(world, namespace, step, (name) =>
+        daemons.actual(name) ?? nthCreated(world, namespace, matcher.actual(name)),
+      );
     await world.pass(0);
   }
   return { ok: true, differences: [] };
@@ -74,7 +77,12 @@ const ipNames = (world: World): Map<string, string> => {
   return names;
 };
 
-const visible = (world: World, scenario: Scenario, uids: Map<string, string>): Normal[] => {
+const visible = (
+  world: World,
+  scenario: Scenario,
+  uids: Map<string, string>,
+  symbols: ReadonlyMap<string, string>,
+): Normal[] => {
   const ips = ipNames(world);
   const list: Normal[] = [];
   for (const resource of world.api.resources()) {
@@ -93,8 +101,29 @@ const visible = (world: World, scenario: Scenario, uids: Map<string, string>): N
     }
   }
   let text = JSON.stringify(list);
+  for (const [name, symbol] of symbols) text = text.replaceAll(name, symbol);
   for (const [uid, name] of uids) text = text.replaceAll(uid, name);
   return JSON.parse(text) as Normal[];
+};
+
+/** The recordings name a daemon's pod after its node: `d-<node#2>` is the second that was made for that node. */
+const createDaemonNames = (world: World, namespace: string) => {
+  const symbols = new Map<string, string>();
+  const counts = new Map<string, number>();
+  world.api.onChange(({ resource, object, previous }) => {
+    const { metadata, spec } = object as Pod;
+    if (resource.resource !== 'pods' || previous || metadata.namespace !== namespace) return;
+    if (!metadata.ownerReferences?.some((owner) => owner.kind === 'DaemonSet')) return;
+    const terms = spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+    const base = `${metadata.generateName}<${terms?.[0]?.matchFields?.[0]?.values?.[0]}#`;
+    const count = (counts.get(base) ?? 0) + 1;
+    counts.set(base, count);
+    symbols.set(metadata.name ?? '', `${base}${count}>`);
+  });
+  return {
+    symbols: (): ReadonlyMap<string, string> => symbols,
+    actual: (symbol: string): string | undefined => [...symbols].find(([, known]) => known === symbol)?.[0],
+  };
 };
 
 /** A generated name that no expectation has shown yet: the n-th pod of that prefix in order of creation. */
