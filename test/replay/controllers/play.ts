@@ -61,8 +61,11 @@ const playIn = async (world: World, scenario: Scenario): Promise<Played> => {
       if (world.failures.length > 0) differences.push(...world.failures);
       if (differences.length > 0) return { ok: false, differences: [`step ${i}`, ...differences] };
     } else if (step.do)
-      await perform(world, namespace, step, (name) =>
-        daemons.actual(name) ?? nthCreated(world, namespace, matcher.actual(name)),
+      await perform(
+        world,
+        namespace,
+        step,
+        (name) => daemons.actual(name) ?? nthCreated(world, namespace, matcher.actual(name)),
       );
     await world.pass(0);
   }
