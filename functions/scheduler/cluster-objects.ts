@@ -15,6 +15,14 @@ import type {
 } from '../machinery/kinds.d.ts';
 import { type KubeObject, keyOf } from '../machinery/object.ts';
 
+/** What was decided on claims (`namespace/name`) that are not bound yet. */
+export interface Promised {
+  /** The claim, by the name of the volume it gets. */
+  volumes: Map<string, string>;
+  /** The node, by claim. */
+  claims: Map<string, string>;
+}
+
 /** What scheduling looks at besides nodes and pods; keys are `namespace/name`, or the name of what has no namespace. */
 export interface ClusterObjects {
   services: readonly Service[];
@@ -29,8 +37,7 @@ export interface ClusterObjects {
   csiNodes: ReadonlyMap<string, CSINode>;
   csiDrivers: ReadonlyMap<string, CSIDriver>;
   capacities: readonly CSIStorageCapacity[];
-  /** Volumes promised to a claim (`namespace/name`) by a decision whose write is not visible yet, by volume name. */
-  promised: Map<string, string>;
+  promised: Promised;
 }
 
 const none = new Map<string, never>();
@@ -47,7 +54,7 @@ export const noObjects = (): ClusterObjects => ({
   csiNodes: none,
   csiDrivers: none,
   capacities: [],
-  promised: new Map(),
+  promised: { volumes: new Map(), claims: new Map() },
 });
 
 const storage = (resource: string) => ({ group: 'storage.k8s.io', resource });
@@ -83,7 +90,7 @@ const byKey = <T extends KubeObject>(objects: readonly T[]): ReadonlyMap<string,
 export const readObjects = async (
   reader: Reader,
   wanted: ReadonlySet<Name>,
-  promised: Map<string, string>,
+  promised: Promised,
 ): Promise<ClusterObjects> => {
   const list = async <T extends KubeObject>(name: Name): Promise<readonly T[]> =>
     wanted.has(name) ? reader.list<T>(objectResources[name]) : [];

@@ -1,6 +1,6 @@
 import type { Pod } from '../machinery/kinds.d.ts';
 import type { KubeObject } from '../machinery/object.ts';
-import type { ClusterObjects } from './cluster-objects.ts';
+import type { ClusterObjects, Promised } from './cluster-objects.ts';
 
 /** A pod that has a node, and is bound to it once its claims have their volumes. */
 export interface Reservation {
@@ -20,18 +20,23 @@ const versions = (objects: Iterable<KubeObject>): string => {
   return out;
 };
 
-/** Pods that wait for their volumes; `promised` (volume by claim) is what other pods must leave alone meanwhile. */
-export const createReservations = (promised: Map<string, string>) => {
+/** Pods that wait for their volumes; `promised` is what other pods must respect meanwhile. */
+export const createReservations = (promised: Promised) => {
   const reservations = new Map<string, Reservation>();
   let seen = '';
   return {
     add(reservation: Reservation): void {
       reservations.set(reservation.pod.metadata.uid ?? '', reservation);
-      for (const { volume, claim } of reservation.volumes) promised.set(volume, claim);
+      for (const { volume, claim } of reservation.volumes) promised.volumes.set(volume, claim);
+      for (const claim of reservation.claims) promised.claims.set(claim, reservation.node);
     },
     drop(uid: string): void {
-      for (const { volume } of reservations.get(uid)?.volumes ?? []) promised.delete(volume);
+      const dropped = reservations.get(uid);
+      if (!dropped) return;
       reservations.delete(uid);
+      for (const { volume } of dropped.volumes) promised.volumes.delete(volume);
+      const kept = new Set([...reservations.values()].flatMap((r) => r.claims));
+      for (const claim of dropped.claims) if (!kept.has(claim)) promised.claims.delete(claim);
     },
     all: (): Reservation[] => [...reservations.values()],
     /** When the next one is given up. */

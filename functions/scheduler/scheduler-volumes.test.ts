@@ -34,14 +34,12 @@ const setUp = async (provisioner: string) => {
     },
   };
   const make = () => createScheduler({ reader: cluster.reader, client, clock, record: () => {} });
-  await cluster.client.create(v1('nodes'), node('a'));
-  await cluster.client.patch(
-    v1('nodes'),
-    '',
-    'a',
-    { type: 'merge', body: { status: node('a').status } },
-    { subresource: 'status' },
-  );
+  const addNode = async (name: string) => {
+    await cluster.client.create(v1('nodes'), node(name));
+    const body = { status: node(name).status };
+    await cluster.client.patch(v1('nodes'), '', name, { type: 'merge', body }, { subresource: 'status' });
+  };
+  await addNode('a');
   const storageClass: KubeObject = { metadata: { name: 'w' } };
   Object.assign(storageClass, { provisioner, volumeBindingMode: 'WaitForFirstConsumer' });
   await cluster.client.create(CLASSES, storageClass);
@@ -66,6 +64,7 @@ const setUp = async (provisioner: string) => {
     clock,
     cluster,
     make,
+    addNode,
     addClaim,
     addVolume,
     addPod,
@@ -129,6 +128,20 @@ describe('createScheduler, for claims that wait for a pod', () => {
     await world.cluster.client.create(PODS, pod('q', { cpu: '3' }));
     await scheduler.run();
     expect(await world.on('q')).toBe('a');
+  });
+
+  it('brings two pods of one claim to one node, however the ties fall', async () => {
+    const world = await setUp('driver');
+    for (const name of ['b', 'c', 'd', 'e']) await world.addNode(name);
+    const scheduler = world.make();
+    await world.addClaim('c');
+    for (const name of ['p', 'q', 'r']) await world.addPod(name, 'c', '1');
+    await scheduler.run();
+    await world.addVolume('v');
+    await world.bindClaim('c', 'v');
+    await scheduler.run();
+    const nodes = await Promise.all(['p', 'q', 'r'].map(world.on));
+    expect(new Set(nodes)).toEqual(new Set([await world.selected('c')]));
   });
 
   it('promises a volume to one claim, and takes the promise back when the API refuses it', async () => {

@@ -5,7 +5,7 @@ import type { EventDraft } from '../controllers/controller.ts';
 import type { Node, Pod } from '../machinery/kinds.d.ts';
 import { claimKey, claimNames, isBound } from './claims.ts';
 import { type ClusterChange, createClusterCache } from './cluster-cache.ts';
-import { type ClusterObjects, type ObjectList, readObjects, VOLUME_LISTS } from './cluster-objects.ts';
+import { type ClusterObjects, type ObjectList, type Promised, readObjects, VOLUME_LISTS } from './cluster-objects.ts';
 import { type Decision, decide, type Placed, type Unplaced } from './decide.ts';
 import { waitingClaims } from './filters/volume-binding.ts';
 import type { PodInfo } from './framework.ts';
@@ -96,7 +96,7 @@ export const createScheduler = (options: SchedulerOptions) => {
   const cache = createClusterCache();
   const waiting = createWaitingPods(options.backoff ?? { initialMs: 1_000, maximumMs: 10_000 });
   const writes = createSchedulerWrites(client, clock);
-  const promised = new Map<string, string>();
+  const promised: Promised = { volumes: new Map(), claims: new Map() };
   const reservations = createReservations(promised);
   const nominations = createNominations(cache);
   let start = 0;

@@ -46,9 +46,16 @@ describe('planVolumes', () => {
     const made = { claimRef: { namespace: 'default', name: 'x' } };
     const given = objects([volume('v', '1Gi'), volume('w', '9Gi', made)]);
     expect(plan([claim('x', '1Gi')], given)).toEqual({ bind: { x: 'w' }, provision: [] });
-    given.promised.set('v', 'default/z');
+    given.promised.volumes.set('v', 'default/z');
     expect(plan([claim('y', '1Gi')], given)).toBe('no volume');
     expect(plan([claim('z', '1Gi')], given)).toEqual({ bind: { z: 'v' }, provision: [] });
+  });
+  it('goes where another pod brings the claim already', () => {
+    const given = objects([volume('v', '1Gi')]);
+    given.promised.claims.set('default/x', 'b');
+    expect(plan([claim('x', '1Gi')], given)).toBe('no volume');
+    given.promised.claims.set('default/x', 'a');
+    expect(plan([claim('x', '1Gi')], given)).toEqual({ bind: {}, provision: [] });
   });
   it('provisions where the class allows it and the driver has room', () => {
     const given = objects([], { provisioner: 'd' });

@@ -36,7 +36,7 @@ const bestVolume = (
 ): PersistentVolume | undefined => {
   let best: { volume: PersistentVolume; size: number } | undefined;
   for (const [name, volume] of objects.volumes) {
-    if (taken.has(name) || (objects.promised.get(name) ?? claimKey(claim)) !== claimKey(claim)) continue;
+    if (taken.has(name) || (objects.promised.volumes.get(name) ?? claimKey(claim)) !== claimKey(claim)) continue;
     const made = volume.spec?.claimRef && refersTo(volume, claim);
     if (!made && (volume.spec?.claimRef || (volume.status?.phase ?? 'Available') !== 'Available')) continue;
     if (!suits(volume, claim) || !reaches(volume, node)) continue;
@@ -76,7 +76,10 @@ export interface VolumePlan {
   provision: PersistentVolumeClaim[];
 }
 
-/** How the claims that wait for a consumer get their volumes on a node, or what stands against it. */
+/**
+ * How the claims that wait for a consumer get their volumes on a node, or what stands against it. Claims that
+ * another pod is about to bring there are no concern of this one.
+ */
 export const planVolumes = (
   claims: readonly PersistentVolumeClaim[],
   node: NodeInfo,
@@ -86,6 +89,9 @@ export const planVolumes = (
   const plan: VolumePlan = { bind: [], provision: [] };
   const unmatched: PersistentVolumeClaim[] = [];
   for (const claim of claims.toSorted((a, b) => sizeOf(a) - sizeOf(b))) {
+    const promised = objects.promised.claims.get(claimKey(claim));
+    if (promised === node.name) continue;
+    if (promised !== undefined) return 'no volume';
     const selected = claim.metadata.annotations?.[SELECTED_NODE];
     if (selected && selected !== node.name) return 'no volume';
     const volume = selected ? undefined : bestVolume(claim, node, objects, taken);
