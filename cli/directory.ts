@@ -19,11 +19,12 @@ export type DirectoryState = z.infer<typeof stateSchema>;
 
 const statePath = (directory: string): string => join(directory, 'skiff.json');
 
-/** When a process started, in clock ticks since boot; undefined when there is none. */
+/** When a process started, in clock ticks since boot; undefined when there is none, or only a zombie that nobody reaps. */
 export const processStart = (pid: number): string | undefined => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
   } catch {
     return undefined;
   }

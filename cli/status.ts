@@ -1,6 +1,6 @@
 import type { Node, Pod } from '../functions/machinery/kinds.d.ts';
 import { connectClient, readAccess } from './access.ts';
-import { dataDirectory, parse } from './command.ts';
+import { CommandError, dataDirectory, parse } from './command.ts';
 import { isNodeReady, NODES, PODS } from './demo/context.ts';
 import { isRunning, readState } from './directory.ts';
 import { kubeconfigPath } from './kubeconfig.ts';
@@ -29,6 +29,9 @@ export const run = async (args: string[]): Promise<number> => {
       );
     }
     return nodes.every(isNodeReady) ? 0 : 1;
+  } catch (error) {
+    const why = error instanceof Error ? ((error.cause as Error | undefined)?.message ?? error.message) : String(error);
+    throw new CommandError(`process ${state.pid} runs, but ${access.server} does not answer: ${why}`);
   } finally {
     remote.close();
   }
