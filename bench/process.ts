@@ -39,6 +39,12 @@ export const rssMb = (pid: number): number => {
   return Math.round((Number(kb) * 1024) / 100_000) / 10;
 };
 
+/** Processor time of a process with all its threads so far, in milliseconds; a tick is 10. */
+export const cpuMs = (pid: number): number => {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+};
+
 const answers = async (target: Target, path: string): Promise<boolean> => {
   const session = await open(target).catch(() => undefined);
   if (!session) return false;
@@ -134,5 +140,5 @@ export const startBare = async (pki: Pki, sizes: Record<string, number>) => {
   child.stdin.end(JSON.stringify({ cert: pki.serverCert, key: pki.serverKey, sizes }));
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   const target: Target = { origin: `https://127.0.0.1:${Number(line.toString())}`, ca: pki.caCert, token: '' };
-  return { target, stop: () => ended(child, 'SIGTERM') };
+  return { target, pid: child.pid ?? 0, stop: () => ended(child, 'SIGTERM') };
 };

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { type Call, type Measured, median, open, run, send, type Target } from './load.ts';
 import { podBody } from './pod.ts';
-import { startBare, startSettled } from './process.ts';
+import { cpuMs, startBare, startSettled } from './process.ts';
 
 const PODS = '/api/v1/namespaces/default/pods';
 const WORKERS = 16;
@@ -15,29 +15,46 @@ const json = (method: string, path: string, body?: string): Call => ({
   ...(body !== undefined && { body }),
 });
 
+interface Side {
+  target: Target;
+  pid: number;
+}
+interface Round extends Measured {
+  /** Processor time of the server per call, in microseconds. */
+  cpuMicros: number;
+}
+
+const round = async (side: Side, count: number, next: (i: number) => Call): Promise<Round> => {
+  const before = cpuMs(side.pid);
+  const measured = await run(side.target, WORKERS, count, next);
+  return { ...measured, cpuMicros: ((cpuMs(side.pid) - before) * 1000) / count };
+};
+
 /** One round on each server in turn, so that both see the same machine; medians of the rounds. */
 const interleaved = async (
-  ours: (round: number) => Promise<Measured>,
-  theirs: (round: number) => Promise<Measured>,
+  own: Side,
+  bare: Side,
+  count: number,
+  next: (round: number) => (i: number) => Call,
 ): Promise<Record<string, number>> => {
-  const a: Measured[] = [];
-  const b: Measured[] = [];
+  const a: Round[] = [];
+  const b: Round[] = [];
   // The first round warms both up and does not count.
-  for (let round = 0; round <= ROUNDS; round++) {
-    const own = await ours(round);
-    const bare = await theirs(round);
-    if (round > 0) {
-      a.push(own);
-      b.push(bare);
+  for (let i = 0; i <= ROUNDS; i++) {
+    const ours = await round(own, count, next(i));
+    const theirs = await round(bare, count, next(i));
+    if (i > 0) {
+      a.push(ours);
+      b.push(theirs);
     }
   }
-  const rate = median(a.map((m) => m.perSecond));
-  const bareRate = median(b.map((m) => m.perSecond));
   return {
-    perSecond: Math.round(rate),
-    barePerSecond: Math.round(bareRate),
+    perSecond: Math.round(median(a.map((m) => m.perSecond))),
+    barePerSecond: Math.round(median(b.map((m) => m.perSecond))),
     ratio: round2(median(a.map((m, i) => m.perSecond / (b[i]?.perSecond ?? 1)))),
     p99Ms: round2(median(a.map((m) => m.p99Ms))),
+    cpuMicros: Math.round(median(a.map((m) => m.cpuMicros))),
+    bareCpuMicros: Math.round(median(b.map((m) => m.cpuMicros))),
   };
 };
 const round2 = (value: number): number => Math.round(value * 100) / 100;
@@ -57,11 +74,8 @@ export const creates = async () => {
   await run(plane.target, 1, 1, () => json('POST', PODS, podBody('first')));
   const bare = await startBare(plane.pki, { [PODS]: await sizeOf(plane.target, `${PODS}/first`) });
   try {
-    const next = (round: number) => (i: number) => json('POST', PODS, podBody(`pod-${round}-${i}`));
-    return await interleaved(
-      (round) => run(plane.target, WORKERS, CALLS, next(round)),
-      (round) => run(bare.target, WORKERS, CALLS, next(round)),
-    );
+    const next = (at: number) => (i: number) => json('POST', PODS, podBody(`pod-${at}-${i}`));
+    return await interleaved(plane, bare, CALLS, next);
   } finally {
     await bare.stop();
     await plane.stop();
@@ -77,10 +91,7 @@ export const gets = async () => {
   const sizes = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [path(i), size]));
   const bare = await startBare(plane.pki, sizes);
   try {
-    return await interleaved(
-      () => run(plane.target, WORKERS, CALLS * 2, (i) => json('GET', path(i))),
-      () => run(bare.target, WORKERS, CALLS * 2, (i) => json('GET', path(i))),
-    );
+    return await interleaved(plane, bare, CALLS * 2, () => (i) => json('GET', path(i)));
   } finally {
     await bare.stop();
     await plane.stop();
