@@ -136,8 +136,9 @@ describe('tidy', () => {
     const long = [...sources]
       .filter(([f]) => !isTest(f) && !f.startsWith('test/'))
       .flatMap(([f, s]) => longFunctions(s).map((l) => `${f} ${l}`));
-    // A factory is as long as its methods together; each of those is counted by itself.
-    expect(long.filter((l) => !/ create\w+: /.test(l))).toEqual([]);
+    // A factory (createX; startX and connectX give a thing that already runs) is as long as its methods together, and each
+    // of those is counted by itself.
+    expect(long.filter((l) => !/ (create|start|connect)\w+: /.test(l))).toEqual([]);
   });
 
   it('no file is called utils, helpers or common', () => {
