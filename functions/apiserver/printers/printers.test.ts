@@ -32,7 +32,19 @@ describe('tables', () => {
     for (const name of Object.keys(builtinPrinters)) {
       const columns = (facts as Record<string, unknown[]>)[name];
       expect(columns, name).toBeDefined();
-      const empty = { metadata: { name: 'x' }, spec: { containers: [], scaleTargetRef: {}, source: {}, pool: {}, template: {}, jobTemplate: {}, priorityLevelConfiguration: {} }, roleRef: {} };
+      const empty = {
+        metadata: { name: 'x' },
+        spec: {
+          containers: [],
+          scaleTargetRef: {},
+          source: {},
+          pool: {},
+          template: {},
+          jobTemplate: {},
+          priorityLevelConfiguration: {},
+        },
+        roleRef: {},
+      };
       const object = { ...empty, endpoints: [], addressType: 'IPv4' };
       expect(builtinPrinters[name]?.cells(object as unknown as KubeObject, NOW).length, name).toBe(columns?.length);
     }
@@ -44,20 +56,51 @@ describe('tables', () => {
       spec: { nodeName: 'n', containers: [{ name: 'a' }, { name: 'b' }], initContainers: [{ name: 'i' }] },
       status,
     });
-    expect(cells('Pod', '', pod({ phase: 'Pending' }))).toEqual(['p', '0/2', 'Pending', '0', '60m', '<none>', 'n', '<none>', '<none>']);
-    const waiting = { phase: 'Pending', initContainerStatuses: [{ name: 'i', restartCount: 2, state: { waiting: { reason: 'CrashLoopBackOff' } }, lastState: { terminated: { exitCode: 1, finishedAt: '2026-01-01T00:59:00Z' } } }] };
+    expect(cells('Pod', '', pod({ phase: 'Pending' }))).toEqual([
+      'p',
+      '0/2',
+      'Pending',
+      '0',
+      '60m',
+      '<none>',
+      'n',
+      '<none>',
+      '<none>',
+    ]);
+    const waiting = {
+      phase: 'Pending',
+      initContainerStatuses: [
+        {
+          name: 'i',
+          restartCount: 2,
+          state: { waiting: { reason: 'CrashLoopBackOff' } },
+          lastState: { terminated: { exitCode: 1, finishedAt: '2026-01-01T00:59:00Z' } },
+        },
+      ],
+    };
     expect(cells('Pod', '', pod(waiting)).slice(0, 4)).toEqual(['p', '0/2', 'Init:CrashLoopBackOff', '2 (60s ago)']);
-    const running = { phase: 'Running', initContainerStatuses: [{ name: 'i', state: { terminated: { exitCode: 0 } } }], containerStatuses: [{ name: 'a', ready: true, state: { running: {} } }, { name: 'b', ready: false, state: { running: {} } }] };
+    const running = {
+      phase: 'Running',
+      initContainerStatuses: [{ name: 'i', state: { terminated: { exitCode: 0 } } }],
+      containerStatuses: [
+        { name: 'a', ready: true, state: { running: {} } },
+        { name: 'b', ready: false, state: { running: {} } },
+      ],
+    };
     expect(cells('Pod', '', pod(running)).slice(1, 3)).toEqual(['1/2', 'Running']);
     expect(cells('Pod', '', pod(running, { deletionTimestamp: created }))[2]).toBe('Terminating');
   });
 
   it('answer the recorded cells', () => {
-    const lines = readFileSync(join(import.meta.dirname, '../../../test/behaviour/api/tables.jsonl'), 'utf8').split('\n');
+    const lines = readFileSync(join(import.meta.dirname, '../../../test/behaviour/api/tables.jsonl'), 'utf8').split(
+      '\n',
+    );
     let compared = 0;
     for (const line of lines.filter(Boolean)) {
       const test = JSON.parse(line);
-      const got = test.steps.find((s: { expect: { body?: { kind?: string; rows?: unknown[] } } }) => s.expect.body?.kind === 'Table');
+      const got = test.steps.find(
+        (s: { expect: { body?: { kind?: string; rows?: unknown[] } } }) => s.expect.body?.kind === 'Table',
+      );
       const posted = test.steps[0]?.body;
       if (!got?.expect.body.rows?.length || !posted?.kind) continue;
       const group = posted.apiVersion.includes('/') ? posted.apiVersion.split('/')[0] : '';
