@@ -37,10 +37,12 @@ export const validateAnnotations = (annotations: Record<string, string> | undefi
 const validateFinalizers = (meta: ObjectMeta, path: string): Cause[] => {
   const at = `${path}.finalizers`;
   const out: Cause[] = [];
-  for (const name of meta.finalizers ?? []) {
+  for (const [i, name] of (meta.finalizers ?? []).entries()) {
     for (const why of qualifiedName(name)) out.push(cause.invalid(at, name, why));
     if (!name.includes('/') && !['orphan', 'foregroundDeletion', 'kubernetes'].includes(name)) {
-      out.push(cause.invalid(at, name, 'name is neither a standard finalizer name nor is it fully qualified'));
+      out.push(
+        cause.invalid(`${at}[${i}]`, name, 'name is neither a standard finalizer name nor is it fully qualified'),
+      );
     }
   }
   if (meta.finalizers?.includes('orphan') && meta.finalizers.includes('foregroundDeletion')) {
@@ -51,8 +53,13 @@ const validateFinalizers = (meta: ObjectMeta, path: string): Cause[] => {
 
 const validateOwner = (owner: OwnerReference, path: string): Cause[] => {
   const out: Cause[] = [];
-  const [group, version] = owner.apiVersion.includes('/') ? owner.apiVersion.split('/') : ['', owner.apiVersion];
-  if (!version) out.push(cause.invalid(`${path}.apiVersion`, owner.apiVersion, 'version must not be empty'));
+  const parts = owner.apiVersion.split('/');
+  const [group, version] = parts.length === 1 ? ['', parts[0]] : parts;
+  if (parts.length > 2)
+    out.push(
+      cause.invalid(`${path}.apiVersion`, owner.apiVersion, `unexpected GroupVersion string: ${owner.apiVersion}`),
+    );
+  else if (!version) out.push(cause.invalid(`${path}.apiVersion`, owner.apiVersion, 'version must not be empty'));
   if (!owner.kind) out.push(cause.invalid(`${path}.kind`, owner.kind, 'must not be empty'));
   if (!owner.name) out.push(cause.invalid(`${path}.name`, owner.name, 'must not be empty'));
   if (!owner.uid) out.push(cause.invalid(`${path}.uid`, owner.uid, 'must not be empty'));
@@ -65,7 +72,7 @@ const validateOwner = (owner: OwnerReference, path: string): Cause[] => {
 const validateOwners = (meta: ObjectMeta, path: string): Cause[] => {
   const at = `${path}.ownerReferences`;
   const owners = meta.ownerReferences ?? [];
-  const out = owners.flatMap((owner, i) => validateOwner(owner, `${at}[${i}]`));
+  const out = owners.flatMap((owner) => validateOwner(owner, at));
   const controllers = owners.filter((o) => o.controller === true);
   if (controllers.length > 1) {
     const names = controllers.map((o) => `${o.kind}/${o.name}`).join(' and ');

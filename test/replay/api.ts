@@ -19,7 +19,7 @@ const app = createApiServer({
   store,
   clock,
   replicas: createReplicas(store, { clock, bytesMax: 256 << 20, windowChanges: 100_000, windowMs: 600_000 }),
-  authenticator: staticTokens(new Map([[token, user('admin', ['system:masters'])]])),
+  authenticator: staticTokens(new Map([[token, { ...user('admin', ['system:masters']), uid: 'admin' }]])),
   authorizer: mastersAuthorizer(),
   disableAdmission: ['ServiceAccount'],
   onFault: (fault, id, info) => console.error(`fault ${id} ${info?.method} ${info?.path}`, fault),

@@ -3,6 +3,8 @@ import { forbidden, notFound } from '../../machinery/status.ts';
 import { domainOf } from '../context.ts';
 import { parseStored } from '../stored-object.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './admission.ts';
+import { storageObjectInUseProtection, taintNodesByCondition } from './objects-in-use.ts';
+import { runtimeClass } from './runtime-class.ts';
 
 const builtinNamespaces = new Set(['default', 'kube-system', 'kube-public']);
 
@@ -171,6 +173,9 @@ export const serviceAccount: AdmissionPlugin = {
 export const builtinPlugins: readonly AdmissionPlugin[] = [
   namespaceLifecycle,
   serviceAccount,
+  taintNodesByCondition,
   priority,
   defaultTolerationSeconds,
+  storageObjectInUseProtection,
+  runtimeClass,
 ];

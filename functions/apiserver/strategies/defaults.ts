@@ -48,9 +48,14 @@ const deployment: Defaults = (object) => {
   podSpecDefaults(spec.template?.spec);
 };
 
+/** Counts a DaemonSet's templates; upstream shows a former field of its spec under this name. */
+export const TEMPLATE_GENERATION = 'deprecated.daemonset.template.generation';
+
 const daemonSet: Defaults = (object) => {
-  const { spec } = object as DaemonSet;
+  const { spec, metadata } = object as DaemonSet;
   if (!spec) return;
+  metadata.annotations ??= {};
+  metadata.annotations[TEMPLATE_GENERATION] ??= '0';
   spec.updateStrategy ??= {};
   const strategy = spec.updateStrategy;
   strategy.type ||= 'RollingUpdate';

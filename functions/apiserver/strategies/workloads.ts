@@ -32,6 +32,7 @@ import {
   selectorMatches,
 } from './checks.ts';
 import { checkClaimSpec } from './claim-spec.ts';
+import { TEMPLATE_GENERATION } from './defaults.ts';
 import { checkPodAnnotations, checkTemplate } from './pod/spec.ts';
 import { podWarnings } from './pod/warnings.ts';
 
@@ -125,6 +126,10 @@ const checkReplicaSet = (object: KubeObject): Causes => {
     checkEndless(out, spec?.template?.spec, 'ReplicaSet');
   }
   return out;
+};
+
+const setTemplateGeneration = (object: KubeObject, count: number): void => {
+  object.metadata.annotations = { ...object.metadata.annotations, [TEMPLATE_GENERATION]: String(count) };
 };
 
 const checkDaemonSet = (object: KubeObject): Causes => {
@@ -312,6 +317,12 @@ export const workloadStrategies: Readonly<Record<string, Strategy>> = {
   },
   'apps/DaemonSet': {
     ...orphaning,
+    prepareForCreate: (object) => setTemplateGeneration(object, 1),
+    prepareForUpdate: (next, old) => {
+      const [before, after] = [(old as DaemonSet).spec?.template, (next as DaemonSet).spec?.template];
+      const count = Number(old.metadata.annotations?.[TEMPLATE_GENERATION] ?? 0);
+      setTemplateGeneration(next, same(before, after) ? count : count + 1);
+    },
     validate: checkDaemonSet,
     validateUpdate: selectorStays,
     validateStatusUpdate: counts(

@@ -11,7 +11,7 @@ import type { ResourceInfo } from '../registry.ts';
 import { decodeAs, parseRequest } from '../request-body.ts';
 import { objectResponse, storedResponse } from '../respond.ts';
 import { asJson, indexOf, serializer } from '../stored-object.ts';
-import { committed, tracksGeneration } from './rules.ts';
+import { committed, tracksFields, tracksGeneration } from './rules.ts';
 import { allocateNumbers } from './service-numbers.ts';
 
 const letters = 'bcdfghjklmnpqrstvwxz2456789';
@@ -55,7 +55,8 @@ export const createObject = async (call: Call, object: AnyObject, tracked = fals
   const generated = Boolean(object.metadata.generateName && !object.metadata.name);
   const ctx = strategyContext(call, '');
   const now = timestamp(server.clock.now());
-  if (!tracked) {
+  if (!tracksFields(resource)) delete object.metadata.managedFields;
+  else if (!tracked) {
     const given = trackUpdate({
       before: undefined,
       after: asJson(object),
@@ -98,9 +99,11 @@ const storeNew = async (call: Call, object: AnyObject, generated: boolean): Prom
     ...(resource.strategy.validate?.(object, ctx) ?? []),
   ];
   if (causes.length)
-    throw invalid({ group: resource.group, kind: resource.kind, name: object.metadata.name ?? '' }, causes);
+    throw invalid({ group: resource.storage.group, kind: resource.kind, name: object.metadata.name ?? '' }, causes);
   for (const text of resource.strategy.warnings?.(object, undefined, ctx) ?? []) ctx.warn(text);
   await validate({ call, operation: 'CREATE', subresource: '', object });
+  // Upstream defaults again what it reads back: a job takes over the labels that its template was given.
+  resource.strategy.defaults?.(object);
   return commitNew(call, object, generated);
 };
 

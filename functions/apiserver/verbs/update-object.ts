@@ -8,11 +8,12 @@ import { type Cause, cause, conflict, invalid } from '../../machinery/status.ts'
 import type { Stored } from '../../store/store.ts';
 import { admit, validate } from '../admission/admission.ts';
 import { type AnyObject, type Call, domainOf, strategyContext } from '../context.ts';
+import type { ResourceInfo } from '../registry.ts';
 import { objectResponse, storedResponse } from '../respond.ts';
 import { asJson, indexOf, parseStored, serializer } from '../stored-object.ts';
 import { resetFieldsOf } from './create.ts';
 import { keyOfCall, missing } from './get.ts';
-import { changedConflict, committed, tracksGeneration } from './rules.ts';
+import { changedConflict, committed, tracksFields, tracksGeneration } from './rules.ts';
 import { allocateNumbers } from './service-numbers.ts';
 
 /** How the next state comes from the current one; `tracked` when managedFields are already right (apply). */
@@ -30,9 +31,31 @@ export interface UpdateOptions {
   check?: (old: AnyObject) => void;
 }
 
-const statusReset = fieldsOf([['spec'], ['metadata']]);
-const resetOf = (call: Call): FieldSet =>
-  call.info.subresource === 'status' ? statusReset : resetFieldsOf(call.resource);
+const specReset = fieldsOf([['spec']]);
+const metadataReset = fieldsOf([['spec'], ['metadata']]);
+const labelsReset = fieldsOf([['spec'], ['metadata', 'labels']]);
+
+/** What of metadata a status write leaves as it was: custom kinds all, Deployments their labels, others nothing. */
+const keepsOf = ({ custom, kind }: ResourceInfo): 'metadata' | 'labels' | undefined => {
+  if (custom || kind === 'CustomResourceDefinition' || kind === 'APIService') return 'metadata';
+  return kind === 'Deployment' ? 'labels' : undefined;
+};
+const statusResets = { metadata: metadataReset, labels: labelsReset };
+
+const resetOf = ({ info, resource }: Call): FieldSet => {
+  if (info.subresource !== 'status') return resetFieldsOf(resource);
+  const keeps = keepsOf(resource);
+  return keeps ? statusResets[keeps] : specReset;
+};
+
+const statusMetadata = (call: Call, next: AnyObject, old: AnyObject): AnyObject['metadata'] => {
+  const keeps = keepsOf(call.resource);
+  if (!keeps) return next.metadata;
+  const { managedFields } = next.metadata;
+  if (keeps === 'metadata') return { ...old.metadata, ...(managedFields && { managedFields }) };
+  const { labels: _labels, ...rest } = next.metadata;
+  return { ...rest, ...(old.metadata.labels && { labels: old.metadata.labels }) };
+};
 
 const checkPreconditions = (call: Call, next: AnyObject, old: AnyObject, options: UpdateOptions): void => {
   const { metadata } = next;
@@ -84,7 +107,7 @@ const separate = (call: Call, next: AnyObject, old: AnyObject): AnyObject => {
     return next;
   }
   const fields = call.resource.strategy.statusFields ?? ['status'];
-  const out: AnyObject = { ...old, metadata: next.metadata };
+  const out: AnyObject = { ...old, metadata: statusMetadata(call, next, old) };
   for (const field of fields) {
     if (next[field] === undefined) delete out[field];
     else out[field] = next[field];
@@ -111,7 +134,7 @@ const validated = (call: Call, next: AnyObject, old: AnyObject): void => {
   if (call.info.subresource === 'status') causes.push(...(strategy.validateStatusUpdate?.(next, old, ctx) ?? []));
   else causes.push(...(strategy.validate?.(next, ctx) ?? []), ...(strategy.validateUpdate?.(next, old, ctx) ?? []));
   if (causes.length)
-    throw invalid({ group: resource.group, kind: resource.kind, name: next.metadata.name ?? '' }, causes);
+    throw invalid({ group: resource.storage.group, kind: resource.kind, name: next.metadata.name ?? '' }, causes);
   for (const text of strategy.warnings?.(next, old, ctx) ?? []) ctx.warn(text);
 };
 
@@ -125,7 +148,8 @@ const prepared = async (
   const { next: given, tracked, raw } = transform(old);
   checkPreconditions(call, given, old, options);
   carryMetadata(given, old);
-  if (!tracked) {
+  if (!tracksFields(resource)) delete given.metadata.managedFields;
+  else if (!tracked) {
     const fields = trackUpdate({
       before: asJson(old),
       after: asJson(given),
