@@ -48,9 +48,9 @@ describe('metadata', () => {
       'metadata.labels FieldValueInvalid',
       'metadata.labels FieldValueInvalid',
       'metadata.annotations FieldValueTooLong',
-      'metadata.ownerReferences[0].uid FieldValueInvalid',
+      'metadata.ownerReferences.uid FieldValueInvalid',
       'metadata.ownerReferences FieldValueInvalid',
-      'metadata.finalizers FieldValueInvalid',
+      'metadata.finalizers[0] FieldValueInvalid',
     ]);
     expect(validateObjectMeta({ name: 'ok', generateName: 'ok-' }, { namespaced: false })).toEqual([]);
   });
