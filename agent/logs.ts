@@ -20,8 +20,24 @@ export interface LogLine {
   content: Buffer;
 }
 
-/** One line of the CRI log format, `TIME STREAM P|F CONTENT`; undefined when it is not one. */
+const BRACE = 123;
+
+/** One line as docker's json-file driver, and nerdctl's, write it: a piece of a line has no newline at its end. */
+const parseJsonLine = (line: Buffer): LogLine | undefined => {
+  try {
+    const { log, stream, time } = JSON.parse(line.toString()) as { log: unknown; stream: unknown; time: unknown };
+    if (typeof log !== 'string' || typeof time !== 'string') return undefined;
+    if (stream !== 'stdout' && stream !== 'stderr') return undefined;
+    const partial = !log.endsWith('\n');
+    return { timestamp: time, stream, partial, content: Buffer.from(partial ? log : log.slice(0, -1)) };
+  } catch {
+    return undefined;
+  }
+};
+
+/** One line of the CRI log format, `TIME STREAM P|F CONTENT`, or of json-file; undefined when it is neither. */
 export const parseLogLine = (line: Buffer): LogLine | undefined => {
+  if (line[0] === BRACE) return parseJsonLine(line);
   const first = line.indexOf(32);
   const second = line.indexOf(32, first + 1);
   const third = line.indexOf(32, second + 1);
