@@ -1,4 +1,9 @@
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { type Cli, failureOf } from './nerdctl-cli.ts';
 import { type ImageInfo, type Images, RuntimeError } from './runtime.ts';
 
@@ -86,9 +91,17 @@ export const createNerdctlImages = (cli: Cli): Images => {
       return pulled;
     },
     load: async (tar: Readable) => {
-      const { code, stdout, stderr } = await cli.run(['load'], { input: tar, timeoutMs: LOAD_MS });
-      if (code !== 0) throw new RuntimeError('ErrImageLoad', failureOf(stderr.toString()));
-      return [...stdout.toString().matchAll(/^Loaded image: (\S+)$/gm)].map((m) => m[1] ?? '');
+      // nerdctl takes a pipe of the shell, not the socket that Node gives as standard input.
+      const folder = await mkdtemp(join(tmpdir(), 'skiff-load-'));
+      try {
+        const path = join(folder, 'image.tar');
+        await pipeline(tar, createWriteStream(path));
+        const { code, stdout, stderr } = await cli.run(['load', '--input', path], { timeoutMs: LOAD_MS });
+        if (code !== 0) throw new RuntimeError('ErrImageLoad', failureOf(stderr.toString()));
+        return [...stdout.toString().matchAll(/^Loaded image: (\S+)$/gm)].map((m) => m[1] ?? '');
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
     },
     list: async () => {
       const lines = await cli.call(['images', '--no-trunc', '--format', '{{.Name}}'], { timeoutMs: CALL_MS });
