@@ -93,11 +93,9 @@ export const startPlane = async (args: string[] = ['--nodes', '0']): Promise<Pla
   const port = await freePort();
   const began = performance.now();
   const child = kept(
-    spawn(
-      process.execPath,
-      [...process.execArgv, join(ROOT, 'cli/main.ts'), 'up', '--data', directory, '--port', String(port), ...args],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
-    ),
+    spawn(join(ROOT, 'skiff'), ['up', '--data', directory, '--port', String(port), ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
   );
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {

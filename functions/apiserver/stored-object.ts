@@ -3,6 +3,8 @@ import type { Indexed, Revision, Stored } from '../store/store.ts';
 import type { AnyObject } from './context.ts';
 import type { ResourceInfo } from './registry.ts';
 
+const encoder = new TextEncoder();
+
 /**
  * Objects as stored bytes. They start `{"kind":K,"apiVersion":V,` so that a list can leave that out of its items by
  * length alone, and resourceVersion stands where it can be filled in without a second serialisation.
@@ -30,7 +32,8 @@ export const serializer = (resource: ResourceInfo, object: KubeObject): ((revisi
   const body = JSON.stringify(rest);
   const before = `${headOf(resource)}"metadata":${start.slice(0, -1)},"resourceVersion":"`;
   const after = `"${meta === '{}' ? '}' : `,${meta.slice(1)}`}${body === '{}' ? '}' : `,${body.slice(1)}`}`;
-  return (revision) => Buffer.from(`${before}${revision}${after}`);
+  // Bytes of their own: a view into Node's pool would hold the whole pool in memory, or be copied.
+  return (revision) => encoder.encode(`${before}${revision}${after}`);
 };
 
 /** Decodes stored bytes into the resource's own version. The result belongs to the caller. */

@@ -13,6 +13,16 @@ export interface Clock {
 }
 
 /** RFC 3339 with whole seconds, as metav1.Time is written. */
-export const timestamp = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+export const timestamp = (ms: number): string => {
+  const second = Math.floor(ms / 1000);
+  if (second !== lastSecond) {
+    lastText = `${new Date(ms).toISOString().slice(0, 19)}Z`;
+    lastSecond = second;
+  }
+  return lastText;
+};
+/** Under load the same second is asked for many times. */
+let lastSecond = Number.NaN;
+let lastText = '';
 /** RFC 3339 with microseconds, as metav1.MicroTime is written. */
 export const microTimestamp = (ms: number): string => `${new Date(ms).toISOString().slice(0, 23)}000Z`;

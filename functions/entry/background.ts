@@ -37,6 +37,8 @@ const OWN_GROUP = 'skiff.dev';
 const RESYNC_MS = 10 * 60_000;
 /** Discovery of a cluster's resource types is kept so long. */
 const TYPES_MS = 10_000;
+/** A run of the scheduler takes all pods that wait, so that runs this far apart cost little under many writes. */
+const SCHEDULER_PAUSE_MS = 20;
 
 const remembered = <T>(make: (cluster: string) => T): ((cluster: string) => T) => {
   const known = new Map<string, T>();
@@ -104,10 +106,18 @@ export const startBackground = (options: BackgroundOptions): Background => {
   });
 
   const aborted = new AbortController();
+  const lastRuns = new Map<string, number>();
+  const schedule = async (cluster: string): Promise<number | undefined> => {
+    const pause = (lastRuns.get(cluster) ?? 0) + SCHEDULER_PAUSE_MS - clock.now();
+    if (pause > 0) await clock.sleep(pause, aborted.signal);
+    const again = await scheduler(cluster).run();
+    lastRuns.set(cluster, clock.now());
+    return again;
+  };
   const active = new Set<string>();
   const running = queue.run(async (message) => {
     if (message.consumer !== SCHEDULER) return runner.handle(message);
-    const again = await scheduler(message.cluster).run();
+    const again = await schedule(message.cluster);
     if (again !== undefined) await queue.send([message], again);
   }, aborted.signal);
 

@@ -42,11 +42,17 @@ const prepareMetadata = (call: Call, object: AnyObject): void => {
   if (tracksGeneration(resource)) meta.generation = 1;
 };
 
-/** A new object's status is what Go encodes for an unset one: absent, or the type's zero value. */
+/** The status that Go encodes for an unset one, by kind: absent, or the type's zero value. */
+const unsetStatuses = new WeakMap<ResourceInfo, { status: AnyObject['status'] }>();
+
 const resetStatus = (resource: ResourceInfo, object: AnyObject): void => {
-  const empty = decode<AnyObject>(resource.schema, { metadata: {} }, { defaults: true }).value;
-  if (empty.status === undefined) delete object.status;
-  else object.status = empty.status;
+  let unset = unsetStatuses.get(resource);
+  if (!unset) {
+    unset = { status: decode<AnyObject>(resource.schema, { metadata: {} }, { defaults: true }).value.status };
+    unsetStatuses.set(resource, unset);
+  }
+  if (unset.status === undefined) delete object.status;
+  else object.status = structuredClone(unset.status);
 };
 
 /** Stores a decoded object as new: admission, strategy, validation, commit. `apply` objects bring managedFields along. */
