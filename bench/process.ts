@@ -10,6 +10,9 @@ import { loadPki, type Pki } from '../functions/entry/pki.ts';
 import { open, send, type Target } from './load.ts';
 
 const ROOT = join(import.meta.dirname, '..');
+/** How ./skiff starts node. */
+const LAUNCH = ['--max-semi-space-size=4', '--disable-warning=ExperimentalWarning'];
+const COMPILED = join(ROOT, 'node_modules/.cache/skiff');
 
 /** A control plane as users start it: a process of its own on a folder of its own. */
 export interface Plane {
@@ -93,9 +96,11 @@ export const startPlane = async (args: string[] = ['--nodes', '0']): Promise<Pla
   const port = await freePort();
   const began = performance.now();
   const child = kept(
-    spawn(join(ROOT, 'skiff'), ['up', '--data', directory, '--port', String(port), ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    }),
+    spawn(
+      process.execPath,
+      [...LAUNCH, join(ROOT, 'cli/main.ts'), 'up', '--data', directory, '--port', String(port), ...args],
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_COMPILE_CACHE: COMPILED } },
+    ),
   );
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
