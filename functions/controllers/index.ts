@@ -1,4 +1,5 @@
 import type { Controller } from './controller.ts';
+import { daemonSetController } from './daemonset/daemonset.ts';
 import { deploymentController } from './deployment/deployment.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
 import { endpointSliceController } from './endpoints/slices.ts';
@@ -33,6 +34,7 @@ export const createControllers = (options: ControllersOptions): AnyController[] 
   deploymentController,
   replicaSetController,
   statefulSetController,
+  daemonSetController,
   endpointsController,
   endpointSliceController,
   jobController,

@@ -93,7 +93,8 @@ const visible = (
       const { kind = '', metadata } = object;
       uids.set(metadata.uid ?? '-', `<uid:${kind}/${metadata.name}>`);
       if (hidden.has(kind)) continue;
-      if (kind === 'Node' && sharedNodes.includes(metadata.name ?? '')) continue;
+      if (kind === 'Node' && (scenario.controller !== 'nodelifecycle' || sharedNodes.includes(metadata.name ?? '')))
+        continue;
       if (kind === 'Namespace' && scenario.controller !== 'namespace') continue;
       if (metadata.namespace && metadata.namespace !== scenario.id) continue;
       if (scenario.controller !== 'namespace') {

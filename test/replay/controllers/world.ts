@@ -66,16 +66,7 @@ const prepare =
     const strategy = strategyFor(resource.group, object.kind ?? '');
     const { status } = object as { status?: unknown };
     strategy.defaults?.(object);
-    if (previous) {
-      if (status !== undefined) Object.assign(object, { status });
-      return;
-    }
-    const labelled = object as {
-      metadata: KubeObject['metadata'];
-      spec?: { template?: { metadata?: { labels?: Record<string, string> } } };
-    };
-    const same = JSON.stringify(labelled.metadata.labels) === JSON.stringify(labelled.spec?.template?.metadata?.labels);
-    strategy.prepareForCreate?.(object, {
+    const context = {
       cluster: 'default',
       namespace: object.metadata.namespace ?? '',
       now: now(),
@@ -84,7 +75,18 @@ const prepare =
       dryRun: false,
       warn: () => {},
       user: { username: 'replay', uid: '', groups: [], extra: {} },
-    });
+    };
+    if (previous) {
+      strategy.prepareForUpdate?.(object, previous, context);
+      if (status !== undefined) Object.assign(object, { status });
+      return;
+    }
+    const labelled = object as {
+      metadata: KubeObject['metadata'];
+      spec?: { template?: { metadata?: { labels?: Record<string, string> } } };
+    };
+    const same = JSON.stringify(labelled.metadata.labels) === JSON.stringify(labelled.spec?.template?.metadata?.labels);
+    strategy.prepareForCreate?.(object, context);
     // Upstream's defaulting shares one map between a Job's labels and its template's; the strategy then adds to both.
     if (object.kind === 'Job' && same) labelled.metadata.labels = { ...labelled.spec?.template?.metadata?.labels };
     if (status !== undefined) Object.assign(object, { status });
