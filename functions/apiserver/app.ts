@@ -4,8 +4,9 @@ import { anonymous } from './authn/authenticator.ts';
 import { impersonate } from './authn/impersonation.ts';
 import { refusal } from './authz/authorizer.ts';
 import type { ApiServerOptions, Call, ConnectionInfo, Server } from './context.ts';
-import { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, etagOf } from './discovery.ts';
+import { documentOf, inApi, pageNotFound } from './documents.ts';
 import { parseStatusError } from './faults.ts';
+import { createMetrics } from './metrics.ts';
 import { negotiate } from './negotiate.ts';
 import type { UserInfo } from './registry.ts';
 import { builtinResources } from './registry-builtin.ts';
@@ -18,7 +19,7 @@ import { eviction } from './subresources/eviction.ts';
 import { log, nodeProxy } from './subresources/node-request.ts';
 import { scale } from './subresources/scale.ts';
 import { token } from './subresources/token.ts';
-import { bind, finalize } from './subresources/writes.ts';
+import { bind, bindings, finalize } from './subresources/writes.ts';
 import { create } from './verbs/create.ts';
 import { del } from './verbs/delete.ts';
 import { deletecollection } from './verbs/deletecollection.ts';
@@ -74,46 +75,11 @@ const authorized = async (server: Server, info: RequestInfo, user: UserInfo): Pr
     throw forbidden({ group: info.group, kind: info.resource, name: info.name }, refusal(attributes, decision.reason));
 };
 
-const json = (value: object, headers: Record<string, string> = {}): Response =>
-  new Response(`${JSON.stringify(value)}\n`, { headers: { 'content-type': 'application/json', ...headers } });
-
-const discovery = (server: Server, info: RequestInfo, request: Request): Response | undefined => {
-  const all = server.registry.all(info.cluster);
-  const { path } = info;
-  if (path === '/api' || path === '/apis') {
-    const match = /application\/json;[^,]*v=(v2|v2beta1);[^,]*as=APIGroupDiscoveryList/.exec(
-      request.headers.get('accept') ?? '',
-    );
-    if (match?.[1]) {
-      const body = aggregatedDiscovery(all, path === '/api' ? 'api' : 'apis', match[1]);
-      const etag = etagOf(JSON.stringify(body));
-      const type = `application/json;g=apidiscovery.k8s.io;v=${match[1]};as=APIGroupDiscoveryList`;
-      if (request.headers.get('if-none-match') === etag) return new Response(null, { status: 304, headers: { etag } });
-      return json(body, { 'content-type': type, etag, vary: 'Accept' });
-    }
-    return json(path === '/api' ? apiVersions(server.address ?? '') : apiGroupList(all));
-  }
-  const parts = path.split('/');
-  if (parts[1] === 'api' && parts.length === 3) return found(apiResourceList(all, '', parts[2] ?? ''));
-  if (parts[1] === 'apis' && parts.length === 3) return found(apiGroup(all, parts[2] ?? ''));
-  if (parts[1] === 'apis' && parts.length === 4) return found(apiResourceList(all, parts[2] ?? '', parts[3] ?? ''));
-  if (path === '/version')
-    return json({
-      major: '1',
-      minor: '36',
-      gitVersion: 'v1.36.3',
-      gitCommit: '',
-      gitTreeState: 'clean',
-      buildDate: '1970-01-01T00:00:00Z',
-      goVersion: 'none',
-      compiler: 'node',
-      platform: `${process.platform}/${process.arch}`,
-    });
-  if (/^\/(healthz|livez|readyz)(\/(ping|etcd))?$/.test(path))
-    return new Response('ok', { headers: { 'content-type': 'text/plain; charset=utf-8' } });
-  return undefined;
+/** Objects are created in a collection, and updated and patched one by one. */
+const fitsPath = (info: RequestInfo): boolean => {
+  if (info.subresource) return true;
+  return info.name === '' ? info.verb !== 'update' && info.verb !== 'patch' : info.verb !== 'create';
 };
-const found = (document: object | undefined): Response | undefined => document && json(document);
 
 const allowedVerbs = (call: Call): ReadonlySet<string> | undefined =>
   call.info.subresource ? call.resource.subresources.get(call.info.subresource)?.verbs : call.resource.verbs;
@@ -126,6 +92,7 @@ const resourceRequest = async (
   user: UserInfo,
 ): Promise<Response> => {
   const resource = server.registry.find(info.cluster, info.group, info.version, info.resource);
+  if (!resource && !inApi(server, info)) return pageNotFound();
   if (!resource || (resource.namespaced && info.name !== '' && !info.namespace)) throw unknownPath();
   if (!resource.namespaced && info.resource !== 'namespaces' && info.namespace) throw unknownPath();
   const isList = info.verb === 'list' || info.verb === 'deletecollection';
@@ -144,9 +111,10 @@ const resourceRequest = async (
   };
   const allowed = allowedVerbs(call);
   if (!allowed) throw unknownPath();
-  if (!allowed.has(info.verb)) throw notOffered();
+  if (!allowed.has(info.verb) || request.method === 'HEAD' || !fitsPath(info)) throw notOffered();
   if (resource.namespaced && !info.namespace && ['create', 'deletecollection'].includes(info.verb)) throw notOffered();
-  const own = info.subresource ? subresourceVerbs[info.subresource] : undefined;
+  const isBindings = info.group === '' && info.resource === 'bindings';
+  const own = info.subresource ? subresourceVerbs[info.subresource] : isBindings ? bindings : undefined;
   const plain = ['', 'status', 'resize', 'ephemeralcontainers', 'approval'].includes(info.subresource);
   if (!plain && !own) throw methodNotAllowed({ group: info.group, kind: info.resource, name: info.name }, info.verb);
   const verb = own ?? verbs[info.verb];
@@ -157,6 +125,11 @@ const resourceRequest = async (
     call.fieldManager = options.manager || managerOf(request.headers.get('user-agent'));
   }
   return verb(call);
+};
+
+const isServed = (server: Server, info: RequestInfo | undefined): boolean => {
+  const resource = info && server.registry.find(info.cluster, info.group, info.version, info.resource);
+  return resource !== undefined && (!info?.subresource || resource.subresources.has(info.subresource));
 };
 
 export interface ApiServer {
@@ -175,6 +148,7 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     plugins,
     services: createServiceAllocator({ store: options.store }),
   };
+  const metrics = createMetrics(server.clock.now());
   const handle = async (
     info: RequestInfo,
     request: Request,
@@ -184,25 +158,43 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     if (server.clusterExists && !(await server.clusterExists(info.cluster))) throw unknownPath();
     const caller = await authenticated(server, info, request, connection);
     const { cluster, group, resource, name } = info;
-    const user = await impersonate(server.authorizer, caller, { cluster, group, resource, name, headers: request.headers });
+    const user = await impersonate(server.authorizer, caller, {
+      cluster,
+      group,
+      resource,
+      name,
+      headers: request.headers,
+    });
     await authorized(server, info, user);
     if (info.isResource) return resourceRequest(server, info, request, requestId, user);
-    const document = info.method === 'GET' || info.method === 'HEAD' ? discovery(server, info, request) : undefined;
-    if (!document) throw unknownPath();
-    return document;
+    const document = info.method === 'GET' ? await documentOf(server, metrics, info, request) : undefined;
+    if (document) return document;
+    if (!inApi(server, info)) return pageNotFound();
+    throw unknownPath();
   };
   return {
     server,
     fetch: async (request, connection = {}) => {
       const requestId = server.clock.uuid();
+      const began = server.clock.now();
+      const mutating = request.method !== 'GET' && request.method !== 'HEAD';
       let info: RequestInfo | undefined;
+      let code = 500;
+      metrics.started(mutating);
       try {
         info = requestInfo(request.method, request.url);
-        return await handle(info, request, requestId, connection);
+        const response = await handle(info, request, requestId, connection);
+        code = response.status;
+        return response;
       } catch (error) {
         const { status, fault } = parseStatusError(error, requestId);
         if (fault) server.onFault?.(error, requestId, info);
-        return statusResponse(requestId, status, status.code ?? 500);
+        code = status.code ?? 500;
+        return statusResponse(requestId, status, code);
+      } finally {
+        const known = (code !== 404 && code !== 405) || isServed(server, info);
+        const dryRun = mutating && (info?.query.has('dryRun') ?? false);
+        metrics.ended({ info, known, mutating, dryRun, code, ms: server.clock.now() - began });
       }
     },
   };

@@ -1,0 +1,212 @@
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import type { Server } from './context.ts';
+import { customOpenApi } from './custom-openapi.ts';
+import { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, etagOf } from './discovery.ts';
+import { health, healthPaths } from './health.ts';
+import type { Metrics } from './metrics.ts';
+import { cachedDescriptions } from './openapi/descriptions.ts';
+import { createOpenApi, type OpenApi } from './openapi/documents.ts';
+import { encodeSwagger } from './openapi/gnostic.ts';
+import type { ResourceInfo } from './registry.ts';
+import type { RequestInfo } from './request-info.ts';
+
+/** What is served besides objects: discovery, OpenAPI, health, version, metrics and the list of paths. */
+
+const compress = promisify(gzip);
+export const VERSION = 'v1.36.3';
+const TEXT = 'text/plain; charset=utf-8';
+const GNOSTIC = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+const gzipBytesMin = 1024;
+
+const json = (value: object, headers: Record<string, string> = {}): Response =>
+  new Response(`${JSON.stringify(value)}\n`, {
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-cache, private', ...headers },
+  });
+const found = (document: object | undefined): Response | undefined => document && json(document);
+
+/** What upstream's mux answers for a path that nothing serves. */
+export const pageNotFound = (): Response =>
+  new Response('404 page not found\n', {
+    status: 404,
+    headers: { 'content-type': TEXT, 'x-content-type-options': 'nosniff' },
+  });
+
+/** True below `/api` or `/apis/{served group}`: there an unknown path is answered with a Status. */
+export const inApi = (server: Server, info: RequestInfo): boolean => {
+  const [, root, group] = info.path.split('/');
+  if (root === 'api') return true;
+  return root === 'apis' && server.registry.all(info.cluster).some((r) => r.group === group);
+};
+
+const bytesWithEtag = async (
+  request: Request,
+  body: Uint8Array | string,
+  headers: Record<string, string>,
+): Promise<Response> => {
+  const matched = request.headers.get('if-none-match');
+  if (matched && headers.etag && matched.split(',').some((tag) => tag.trim() === headers.etag))
+    return new Response(null, { status: 304, headers });
+  if (body.length >= gzipBytesMin && (request.headers.get('accept-encoding') ?? '').includes('gzip')) {
+    const packed = await compress(body, { level: 1 });
+    return new Response(packed, { headers: { ...headers, 'content-encoding': 'gzip' } });
+  }
+  return new Response(body as BodyInit, { headers });
+};
+
+interface Documents {
+  builtin: OpenApi;
+  custom: OpenApi | undefined;
+  v2?: { json: string; etag: string; protobuf?: Uint8Array };
+}
+
+const openApiOf = (resources: readonly ResourceInfo[]): OpenApi =>
+  createOpenApi({ resources, descriptions: cachedDescriptions, custom: customOpenApi, version: VERSION });
+
+let ofBuiltin: { key: readonly string[]; api: OpenApi } | undefined;
+
+/** The built-in groups' documents are the same in every cluster: one instance in the process. */
+const builtinOpenApi = (resources: readonly ResourceInfo[]): OpenApi => {
+  const key = resources.map((r) => `${r.group}/${r.version}/${r.resource}`);
+  if (ofBuiltin?.key.length !== key.length || ofBuiltin.key.some((k, i) => k !== key[i]))
+    ofBuiltin = { key, api: openApiOf(resources) };
+  return ofBuiltin.api;
+};
+
+/** By the list of served resources, which the registry replaces whenever it changes. */
+const instances = new WeakMap<readonly ResourceInfo[], Documents>();
+const documentsOf = (resources: readonly ResourceInfo[]): Documents => {
+  const known = instances.get(resources);
+  if (known) return known;
+  const custom = resources.filter((r) => r.custom);
+  const made: Documents = {
+    builtin: builtinOpenApi(resources.filter((r) => !r.custom)),
+    custom: custom.length > 0 ? openApiOf(custom) : undefined,
+  };
+  instances.set(resources, made);
+  return made;
+};
+
+const swagger = (d: Documents) => {
+  const base = d.builtin.v2();
+  const own = d.custom?.v2();
+  if (!own) return base;
+  return {
+    ...base,
+    paths: { ...base.paths, ...own.paths },
+    definitions: { ...base.definitions, ...own.definitions },
+  };
+};
+
+const openApiV2 = async (d: Documents, request: Request): Promise<Response> => {
+  if (!d.v2) {
+    const text = JSON.stringify(swagger(d));
+    d.v2 = { json: text, etag: etagOf(text) };
+  }
+  const accept = request.headers.get('accept') ?? '';
+  const common = { etag: d.v2.etag, vary: 'Accept-Encoding, Accept', 'cache-control': 'no-cache, private' };
+  if (accept.includes('com.github.proto-openapi.spec.v2')) {
+    d.v2.protobuf ??= encodeSwagger(swagger(d) as Parameters<typeof encodeSwagger>[0]);
+    return bytesWithEtag(request, d.v2.protobuf, { ...common, 'content-type': GNOSTIC });
+  }
+  return bytesWithEtag(request, d.v2.json, { ...common, 'content-type': 'application/json' });
+};
+
+const openApi = async (server: Server, info: RequestInfo, request: Request): Promise<Response | undefined> => {
+  const d = documentsOf(server.registry.all(info.cluster));
+  if (info.path === '/openapi/v2') return openApiV2(d, request);
+  const prefix = info.cluster === 'default' ? '' : `/clusters/${info.cluster}`;
+  if (info.path === '/openapi/v3') {
+    const body = JSON.stringify({ paths: { ...d.builtin.index(prefix).paths, ...d.custom?.index(prefix).paths } });
+    return bytesWithEtag(request, body, { 'content-type': TEXT, etag: etagOf(body), vary: 'Accept-Encoding' });
+  }
+  const path = info.path.slice('/openapi/v3/'.length);
+  const document = d.custom?.v3(path) ?? d.builtin.v3(path);
+  if (!document) return undefined;
+  const named = info.query.get('hash');
+  if (named !== null && named !== '' && named !== document.hash) {
+    const location = `${prefix}/openapi/v3/${path}?hash=${document.hash}`;
+    return new Response(null, { status: 301, headers: { location } });
+  }
+  return bytesWithEtag(request, document.body, {
+    'content-type': 'application/json',
+    etag: `"${document.hash}"`,
+    vary: 'Accept-Encoding',
+    'cache-control': named ? 'public, immutable, max-age=31536000' : 'no-cache, private',
+  });
+};
+
+const rootDocument = (server: Server, info: RequestInfo, request: Request): Response => {
+  const all = server.registry.all(info.cluster);
+  const root = info.path === '/api' ? 'api' : 'apis';
+  const match = /application\/json;[^,]*v=(v2|v2beta1);[^,]*as=APIGroupDiscoveryList/.exec(
+    request.headers.get('accept') ?? '',
+  );
+  if (!match?.[1]) return json(root === 'api' ? apiVersions(server.address ?? '') : apiGroupList(all));
+  const body = aggregatedDiscovery(all, root, match[1]);
+  const etag = etagOf(JSON.stringify(body));
+  const type = `application/json;g=apidiscovery.k8s.io;v=${match[1]};as=APIGroupDiscoveryList`;
+  if (request.headers.get('if-none-match') === etag) return new Response(null, { status: 304, headers: { etag } });
+  return json(body, { 'content-type': type, etag, vary: 'Accept' });
+};
+
+/** GET /: everything that can be asked for, sorted. */
+const paths = (resources: readonly ResourceInfo[]) => {
+  const groups = resources.flatMap(({ group, version }) =>
+    group === '' ? [`/api/${version}`] : [`/apis/${group}`, `/apis/${group}/${version}`],
+  );
+  const open = resources.map(({ group, version }) =>
+    group === '' ? `/openapi/v3/api/${version}` : `/openapi/v3/apis/${group}/${version}`,
+  );
+  const fixed = ['/api', '/apis', '/metrics', '/openapi/v2', '/openapi/v3', '/version'];
+  return { paths: [...new Set([...fixed, ...healthPaths, ...groups, ...open])].sort() };
+};
+
+const version = {
+  major: '1',
+  minor: '36',
+  gitVersion: VERSION,
+  gitCommit: '',
+  gitTreeState: 'clean',
+  buildDate: '1970-01-01T00:00:00Z',
+  goVersion: 'none',
+  compiler: 'node',
+  platform: `${process.platform}/${process.arch}`,
+};
+
+/** The answer to a GET outside the resources; undefined where nothing is served at the path. */
+export const documentOf = async (
+  server: Server,
+  metrics: Metrics,
+  info: RequestInfo,
+  request: Request,
+): Promise<Response | undefined> => {
+  const parts = info.path.split('/');
+  const all = server.registry.all(info.cluster);
+  switch (parts[1]) {
+    case '':
+      return json(paths(all));
+    case 'api':
+      if (parts.length === 2) return rootDocument(server, info, request);
+      return parts.length === 3 ? found(apiResourceList(all, '', parts[2] ?? '')) : undefined;
+    case 'apis':
+      if (parts.length === 2) return rootDocument(server, info, request);
+      if (parts.length === 3) return found(apiGroup(all, parts[2] ?? ''));
+      return parts.length === 4 ? found(apiResourceList(all, parts[2] ?? '', parts[3] ?? '')) : undefined;
+    case 'openapi':
+      return /^\/openapi\/(v2$|v3($|\/))/.test(info.path) ? openApi(server, info, request) : undefined;
+    case 'healthz':
+    case 'livez':
+    case 'readyz':
+      return health(server, info);
+    case 'version':
+      return parts.length === 2 ? json(version) : undefined;
+    case 'metrics':
+      if (parts.length > 2) return undefined;
+      return new Response(metrics.render(server, info.cluster), {
+        headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
+      });
+    default:
+      return undefined;
+  }
+};

@@ -1,0 +1,84 @@
+import type { Server } from './context.ts';
+import type { RequestInfo } from './request-info.ts';
+
+/**
+ * /healthz, /livez and /readyz: named checks, one by path (`/livez/etcd`) or all with `?verbose` and `?exclude=name`.
+ * Source: the reference page "Kubernetes API health endpoints".
+ */
+
+interface Check {
+  name: string;
+  /** Only asked for readiness. */
+  readiness?: boolean;
+  healthy(server: Server, cluster: string): Promise<boolean>;
+}
+
+const STORE_MS = 5_000;
+
+const storeAnswers = async (server: Server, cluster: string): Promise<boolean> => {
+  const late = new AbortController();
+  const answered = server.store.head({ cluster, group: '', resource: 'namespaces' }).then(
+    () => true,
+    () => false,
+  );
+  const timeout = server.clock.sleep(STORE_MS, late.signal).then(
+    () => false,
+    () => false,
+  );
+  const healthy = await Promise.race([answered, timeout]);
+  late.abort();
+  return healthy;
+};
+
+const CHECKS: readonly Check[] = [
+  { name: 'ping', healthy: async () => true },
+  { name: 'log', healthy: async () => true },
+  { name: 'etcd', healthy: storeAnswers },
+  { name: 'etcd-readiness', readiness: true, healthy: storeAnswers },
+];
+
+const text = (status: number, body: string): Response =>
+  new Response(body, {
+    status,
+    headers: {
+      'content-type': 'text/plain; charset=utf-8',
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-cache, private',
+    },
+  });
+
+const every = async (server: Server, info: RequestInfo, root: string, checks: readonly Check[]): Promise<Response> => {
+  const excluded = new Set(info.query.getAll('exclude'));
+  const lines: string[] = [];
+  let failed = false;
+  for (const check of checks) {
+    if (excluded.delete(check.name)) lines.push(`[+]${check.name} excluded: ok`);
+    else if (await check.healthy(server, info.cluster)) lines.push(`[+]${check.name} ok`);
+    else {
+      failed = true;
+      lines.push(`[-]${check.name} failed: reason withheld`);
+    }
+  }
+  if (excluded.size > 0) {
+    const names = [...excluded].map((name) => JSON.stringify(name)).join(', ');
+    lines.push(`warn: some health checks cannot be excluded: no matches for ${names}`);
+  }
+  if (failed) return text(500, `${lines.join('\n')}\n${root} check failed\n`);
+  return info.query.has('verbose') ? text(200, `${lines.join('\n')}\n${root} check passed\n`) : text(200, 'ok');
+};
+
+/** The answer to a health path, or undefined for a check that does not exist. */
+export const health = async (server: Server, info: RequestInfo): Promise<Response | undefined> => {
+  const [, root = '', name, ...rest] = info.path.split('/');
+  const checks = CHECKS.filter((check) => root === 'readyz' || !check.readiness);
+  if (name === undefined) return every(server, info, root, checks);
+  const check = rest.length === 0 ? checks.find((c) => c.name === name) : undefined;
+  if (!check) return undefined;
+  if (await check.healthy(server, info.cluster)) return text(200, 'ok');
+  return text(500, `internal server error: ${name} failed: reason withheld\n`);
+};
+
+export const healthPaths: readonly string[] = ['healthz', 'livez', 'readyz'].flatMap((root) => [
+  `/${root}`,
+  ...CHECKS.filter((check) => root === 'readyz' || !check.readiness).map((check) => `/${root}/${check.name}`),
+]);
