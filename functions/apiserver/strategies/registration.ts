@@ -1,4 +1,6 @@
 // Kinds that change the API itself: webhooks, certificate requests, aggregated services.
+
+import { timestamp } from '../../clock/clock.ts';
 import type {
   APIService,
   CertificateSigningRequest,
@@ -22,6 +24,7 @@ import {
   required,
 } from './checks.ts';
 import { dns1035Label, pathSegment, qualifiedDomain } from './names.ts';
+import { checkConditions, stampConditions } from './request-conditions.ts';
 import { checkSignerName } from './signer-name.ts';
 
 type Webhook = ValidatingWebhook & MutatingWebhook;
@@ -171,7 +174,7 @@ const isRequest = (base64: string): boolean => {
 
 const checkRequest: NonNullable<Strategy['validate']> = (object) => {
   const out: Causes = [];
-  const { spec, status } = object as CertificateSigningRequest;
+  const { spec } = object as CertificateSigningRequest;
   if (!isRequest(spec?.request ?? '')) {
     out.push(cause.invalid('spec.request', spec?.request ?? '', 'PEM block type must be CERTIFICATE REQUEST'));
   }
@@ -193,10 +196,6 @@ const checkRequest: NonNullable<Strategy['validate']> = (object) => {
       cause.invalid('spec.expirationSeconds', seconds, 'may not specify a duration less than 600 seconds (10 minutes)'),
     );
   }
-  const seen = new Set((status?.conditions ?? []).map((c) => c.type));
-  if (seen.has('Approved') && seen.has('Denied')) {
-    out.push(cause.invalid('status.conditions', 'Denied', 'Approved and Denied conditions are mutually exclusive'));
-  }
   return out;
 };
 
@@ -213,13 +212,15 @@ const requests: Strategy = {
     if (extra.length > 0) csr.spec.extra = Object.fromEntries(extra);
     else delete csr.spec.extra;
   },
-  prepareForUpdate: (next, old) => {
-    // Nothing in the spec may change, and only the approval subresource writes Approved and Denied.
+  prepareForUpdate: (next, old, ctx) => {
+    // Nothing in the spec may change.
     (next as CertificateSigningRequest).spec = (old as CertificateSigningRequest).spec;
+    stampConditions(next as CertificateSigningRequest, old as CertificateSigningRequest, timestamp(ctx.now));
   },
   validate: checkRequest,
-  validateStatusUpdate: (next, old) => {
-    const out: Causes = [];
+  validateStatusUpdate: (next, old, ctx) => {
+    const requests = [next as CertificateSigningRequest, old as CertificateSigningRequest] as const;
+    const out = checkConditions(...requests, ctx.subresource === 'approval');
     const before = (old as CertificateSigningRequest).status?.certificate;
     const after = (next as CertificateSigningRequest).status?.certificate;
     if (before) immutable(out, 'status.certificate', after, before);

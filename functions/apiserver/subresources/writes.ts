@@ -1,15 +1,14 @@
-import type { JsonObject } from '../../machinery/object.ts';
+import type { Json, JsonObject } from '../../machinery/object.ts';
 import { badRequest, cause, conflict, invalid } from '../../machinery/status.ts';
 import type { AnyObject, Call } from '../context.ts';
 import { decodeAs, isObject, parseRequest } from '../request-body.ts';
-import { objectResponse, statusResponse } from '../respond.ts';
-import { parseStored } from '../stored-object.ts';
-import { load } from '../verbs/get.ts';
+import { statusResponse } from '../respond.ts';
 import { updateObject } from '../verbs/update-object.ts';
 
 /** POST pods/x/binding: assigns a pod to a node once. A second binding is a 409. */
-export const bind = async (call: Call): Promise<Response> => {
-  const { value } = await parseRequest(call.request);
+export const bind = async (call: Call): Promise<Response> => bindTo(call, (await parseRequest(call.request)).value);
+
+const bindTo = async (call: Call, value: Json): Promise<Response> => {
   if (!isObject(value)) throw badRequest('the body is not a Binding');
   const target = isObject(value.target) ? value.target : {};
   const { kind, name } = target;
@@ -49,6 +48,17 @@ export const bind = async (call: Call): Promise<Response> => {
   );
 };
 
+/** POST bindings: the older way to write pods/x/binding; the pod is the one that the Binding is named after. */
+export const bindings = async (call: Call): Promise<Response> => {
+  const resource = call.server.registry.find(call.info.cluster, '', 'v1', 'pods');
+  const body = await parseRequest(call.request);
+  const metadata = isObject(body.value) && isObject(body.value.metadata) ? body.value.metadata : {};
+  if (!resource || typeof metadata.name !== 'string' || !metadata.name)
+    throw badRequest('the name of the pod must be provided');
+  const info = { ...call.info, resource: 'pods', name: metadata.name, subresource: 'binding' };
+  return bindTo({ ...call, info, resource }, body.value);
+};
+
 /** PUT namespaces/x/finalize: replaces spec.finalizers; the last one gone, a terminating namespace is removed. */
 export const finalize = async (call: Call): Promise<Response> => {
   const object = decodeAs(call, await parseRequest(call.request), call.resource, call.resource.schema);
@@ -71,58 +81,4 @@ export const finalize = async (call: Call): Promise<Response> => {
     },
     { retries: object.metadata.resourceVersion ? 0 : 5 },
   );
-};
-
-const selectorText = (selector: unknown): string => {
-  const labels =
-    (selector as { matchLabels?: Record<string, string> })?.matchLabels ?? (selector as Record<string, string>);
-  if (!labels || typeof labels !== 'object') return '';
-  return Object.entries(labels)
-    .filter(([, value]) => typeof value === 'string')
-    .map(([key, value]) => `${key}=${value}`)
-    .sort()
-    .join(',');
-};
-
-const scaleOf = (object: AnyObject): JsonObject => {
-  const { name = '', namespace = '', uid = '', resourceVersion = '', creationTimestamp } = object.metadata;
-  const selector = selectorText(object.spec?.selector);
-  return {
-    kind: 'Scale',
-    apiVersion: 'autoscaling/v1',
-    metadata: { name, namespace, uid, resourceVersion, ...(creationTimestamp && { creationTimestamp }) },
-    spec: object.spec?.replicas ? { replicas: object.spec.replicas } : {},
-    status: { replicas: object.status?.replicas ?? 0, ...(selector && { selector }) },
-  };
-};
-
-/** GET and PUT of the scale of a kind that keeps it in spec.replicas. */
-export const scale = async (call: Call): Promise<Response> => {
-  if (call.info.verb === 'get') {
-    const stored = await load(call);
-    return objectResponse(call, 200, scaleOf(parseStored(call.resource, stored.bytes)));
-  }
-  const { value } = await parseRequest(call.request);
-  if (!isObject(value)) throw badRequest('the body is not a Scale');
-  const metadata = isObject(value.metadata) ? value.metadata : {};
-  if (metadata.name && metadata.name !== call.info.name)
-    throw badRequest(
-      `the name of the object (${String(metadata.name)}) does not match the name on the URL (${call.info.name})`,
-    );
-  const replicas = isObject(value.spec) ? (value.spec.replicas ?? 0) : 0;
-  if (typeof replicas !== 'number' || !Number.isInteger(replicas))
-    throw badRequest('Scale in version "v1" cannot be handled as a Scale: spec.replicas is not an integer');
-  if (replicas < 0)
-    throw invalid({ group: 'autoscaling', kind: 'Scale', name: call.info.name }, [
-      cause.invalid('spec.replicas', replicas, 'must be greater than or equal to 0'),
-    ]);
-  const version = typeof metadata.resourceVersion === 'string' ? metadata.resourceVersion : '';
-  const response = await updateObject(
-    call,
-    (old) => ({
-      next: { ...old, metadata: { ...old.metadata, resourceVersion: version }, spec: { ...old.spec, replicas } },
-    }),
-    { retries: version ? 0 : 5 },
-  );
-  return objectResponse(call, 200, scaleOf((await response.json()) as AnyObject));
 };

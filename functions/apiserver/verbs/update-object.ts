@@ -1,5 +1,4 @@
 import { timestamp } from '../../clock/clock.ts';
-import { type FieldSet, fieldsOf } from '../../machinery/apply/fields.ts';
 import { trackUpdate } from '../../machinery/apply/update.ts';
 import { validateObjectMetaUpdate } from '../../machinery/metadata.ts';
 import { groupVersion } from '../../machinery/object.ts';
@@ -8,12 +7,12 @@ import { type Cause, cause, conflict, invalid } from '../../machinery/status.ts'
 import type { Stored } from '../../store/store.ts';
 import { admit, validate } from '../admission/admission.ts';
 import { type AnyObject, type Call, domainOf, strategyContext } from '../context.ts';
-import type { ResourceInfo } from '../registry.ts';
 import { objectResponse, storedResponse } from '../respond.ts';
 import { asJson, indexOf, parseStored, serializer } from '../stored-object.ts';
-import { resetFieldsOf } from './create.ts';
 import { keyOfCall, missing } from './get.ts';
+import { podChangeCauses } from './pod-changes.ts';
 import { changedConflict, committed, tracksFields, tracksGeneration } from './rules.ts';
+import { resetOf, separate } from './separate.ts';
 import { allocateNumbers } from './service-numbers.ts';
 
 /** How the next state comes from the current one; `tracked` when managedFields are already right (apply). */
@@ -30,32 +29,6 @@ export interface UpdateOptions {
   /** Refuses by uid and resourceVersion before anything else. */
   check?: (old: AnyObject) => void;
 }
-
-const specReset = fieldsOf([['spec']]);
-const metadataReset = fieldsOf([['spec'], ['metadata']]);
-const labelsReset = fieldsOf([['spec'], ['metadata', 'labels']]);
-
-/** What of metadata a status write leaves as it was: custom kinds all, Deployments their labels, others nothing. */
-const keepsOf = ({ custom, kind }: ResourceInfo): 'metadata' | 'labels' | undefined => {
-  if (custom || kind === 'CustomResourceDefinition' || kind === 'APIService') return 'metadata';
-  return kind === 'Deployment' ? 'labels' : undefined;
-};
-const statusResets = { metadata: metadataReset, labels: labelsReset };
-
-const resetOf = ({ info, resource }: Call): FieldSet => {
-  if (info.subresource !== 'status') return resetFieldsOf(resource);
-  const keeps = keepsOf(resource);
-  return keeps ? statusResets[keeps] : specReset;
-};
-
-const statusMetadata = (call: Call, next: AnyObject, old: AnyObject): AnyObject['metadata'] => {
-  const keeps = keepsOf(call.resource);
-  if (!keeps) return next.metadata;
-  const { managedFields } = next.metadata;
-  if (keeps === 'metadata') return { ...old.metadata, ...(managedFields && { managedFields }) };
-  const { labels: _labels, ...rest } = next.metadata;
-  return { ...rest, ...(old.metadata.labels && { labels: old.metadata.labels }) };
-};
 
 const checkPreconditions = (call: Call, next: AnyObject, old: AnyObject, options: UpdateOptions): void => {
   const { metadata } = next;
@@ -98,23 +71,6 @@ const content = (object: AnyObject): object => {
   return rest;
 };
 
-/** Keeps to each endpoint the fields that are its own: status writes leave the rest, main writes leave status. */
-const separate = (call: Call, next: AnyObject, old: AnyObject): AnyObject => {
-  if (!call.resource.subresources.has('status')) return next;
-  if (call.info.subresource !== 'status') {
-    if (old.status === undefined) delete next.status;
-    else next.status = old.status;
-    return next;
-  }
-  const fields = call.resource.strategy.statusFields ?? ['status'];
-  const out: AnyObject = { ...old, metadata: statusMetadata(call, next, old) };
-  for (const field of fields) {
-    if (next[field] === undefined) delete out[field];
-    else out[field] = next[field];
-  }
-  return out;
-};
-
 const checkedTwice = /^metadata\.(labels|annotations|ownerReferences|finalizers|managedFields)/;
 
 /**
@@ -131,7 +87,11 @@ const validated = (call: Call, next: AnyObject, old: AnyObject): void => {
   const { strategy } = resource;
   const ctx = strategyContext(call);
   const causes = metadataCauses(next, old);
-  if (call.info.subresource === 'status') causes.push(...(strategy.validateStatusUpdate?.(next, old, ctx) ?? []));
+  const { subresource } = call.info;
+  if (subresource === 'status' || subresource === 'approval')
+    causes.push(...(strategy.validateStatusUpdate?.(next, old, ctx) ?? []));
+  else if (subresource === 'resize' || subresource === 'ephemeralcontainers')
+    causes.push(...(strategy.validate?.(next, ctx) ?? []), ...podChangeCauses(subresource, next, old));
   else causes.push(...(strategy.validate?.(next, ctx) ?? []), ...(strategy.validateUpdate?.(next, old, ctx) ?? []));
   if (causes.length)
     throw invalid({ group: resource.storage.group, kind: resource.kind, name: next.metadata.name ?? '' }, causes);

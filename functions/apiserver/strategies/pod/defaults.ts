@@ -89,7 +89,8 @@ const hostPorts = (containers: Container[] | undefined): void => {
 
 /** Defaults that hold in a Pod and not in a template (SetDefaults_Pod). */
 export const podDefaults = (object: KubeObject): void => {
-  const { spec } = object as Pod;
+  const { spec, status } = object as Pod;
+  if (status?.podIP && !status.podIPs?.length) status.podIPs = [{ ip: status.podIP }];
   if (!spec) return;
   podSpecDefaults(spec);
   for (const c of spec.containers ?? []) requestsFromLimits(c.resources);

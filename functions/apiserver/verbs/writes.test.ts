@@ -1,0 +1,102 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { createSystemClock } from '../../clock/system.ts';
+import { createMemoryStore } from '../../store/memory.ts';
+import { createReplicas } from '../../store/replica.ts';
+import { createApiServer } from '../app.ts';
+import { staticTokens, user } from '../authn/authenticator.ts';
+import { mastersAuthorizer } from '../authz/authorizer.ts';
+import { bodyBytesMax } from '../request-body.ts';
+
+type Answer = { code: number; body: Record<string, never> };
+type Send = (method: string, path: string, body?: unknown, type?: string) => Promise<Answer>;
+
+const started = (): Send => {
+  const clock = createSystemClock();
+  const store = createMemoryStore();
+  const app = createApiServer({
+    store,
+    clock,
+    replicas: createReplicas(store, { clock, bytesMax: 1 << 24, windowChanges: 1000, windowMs: 60_000 }),
+    authenticator: staticTokens(new Map([['t', user('admin', ['system:masters'])]])),
+    authorizer: mastersAuthorizer(),
+    disableAdmission: ['ServiceAccount'],
+  });
+  return async (method, path, body, type = 'application/json') => {
+    const init = {
+      method,
+      headers: { authorization: 'Bearer t', 'content-type': type },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    };
+    const response = await app.fetch(new Request(`http://server${path}`, init));
+    return { code: response.status, body: (await response.json()) as Answer['body'] };
+  };
+};
+
+const resources = { requests: { cpu: '1', memory: '1Gi' }, limits: { cpu: '2', memory: '1Gi' } };
+const pods = '/api/v1/namespaces/n/pods';
+const strategic = 'application/strategic-merge-patch+json';
+
+describe("a pod's own endpoints", () => {
+  let send: Send;
+  beforeEach(async () => {
+    send = started();
+    await send('POST', '/api/v1/namespaces', { metadata: { name: 'n' } });
+    const spec = { containers: [{ name: 'c', image: 'i', resources }] };
+    expect((await send('POST', pods, { metadata: { name: 'p' }, spec })).code).toBe(201);
+  });
+  const causes = ({ body }: Answer): unknown => (body as { details?: { causes?: unknown } }).details?.causes;
+
+  it('resize changes resources and nothing else of the pod', async () => {
+    const cpu = { requests: { cpu: '500m' } };
+    const patch = { spec: { containers: [{ name: 'c', image: 'other', resources: cpu }] } };
+    const { code, body } = await send('PATCH', `${pods}/p/resize`, patch, strategic);
+    expect(code).toBe(200);
+    expect(body).toMatchObject({
+      metadata: { generation: 2 },
+      spec: { containers: [{ image: 'i', resources: { ...resources, requests: { cpu: '500m', memory: '1Gi' } } }] },
+    });
+  });
+
+  it('resize keeps the quality of service', async () => {
+    const even = { requests: { cpu: '2', memory: '1Gi' } };
+    const answer = await send(
+      'PATCH',
+      `${pods}/p/resize`,
+      { spec: { containers: [{ name: 'c', resources: even }] } },
+      strategic,
+    );
+    expect(answer.code).toBe(422);
+    expect(causes(answer)).toMatchObject([{ reason: 'FieldValueInvalid', field: 'spec' }]);
+  });
+
+  it('ephemeral containers are added and never removed', async () => {
+    const debug = { name: 'debug', image: 'd' };
+    const path = `${pods}/p/ephemeralcontainers`;
+    const added = await send('PATCH', path, { spec: { ephemeralContainers: [debug], hostname: 'x' } }, strategic);
+    expect(added.code).toBe(200);
+    expect(added.body).toMatchObject({ spec: { ephemeralContainers: [debug] } });
+    expect(added.body).not.toHaveProperty('spec.hostname');
+    const type = 'application/merge-patch+json';
+    const removed = await send('PATCH', path, { spec: { ephemeralContainers: null } }, type);
+    expect(removed.code).toBe(422);
+    expect(causes(removed)).toMatchObject([{ reason: 'FieldValueForbidden', field: 'spec.ephemeralContainers' }]);
+  });
+
+  it('a Binding sent to the collection binds the pod of its name', async () => {
+    const binding = { metadata: { name: 'p' }, target: { kind: 'Node', name: 'node' } };
+    const { code, body } = await send('POST', '/api/v1/namespaces/n/bindings', binding);
+    expect([code, body]).toMatchObject([201, { kind: 'Status', status: 'Success' }]);
+    expect((await send('GET', `${pods}/p`)).body).toMatchObject({ spec: { nodeName: 'node' } });
+  });
+
+  it('a pod that goes at once is answered as marked for deletion', async () => {
+    const { body } = await send('DELETE', `${pods}/p`);
+    expect(body).toMatchObject({ metadata: { generation: 2, deletionGracePeriodSeconds: 0 } });
+    expect((await send('GET', `${pods}/p`)).code).toBe(404);
+  });
+
+  it('a body over the limit is refused though it names no length', async () => {
+    const name = 'x'.repeat(bodyBytesMax);
+    expect((await send('POST', pods, { metadata: { name } })).code).toBe(413);
+  });
+});
