@@ -206,16 +206,17 @@ export const podStatus = (o: ObservedPod, plan: Pick<PodPlan, 'fail'>, now: numb
   return status;
 };
 
-/** Equal as JSON: the order of keys does not count, and undefined is absent. */
-const same = (a: unknown, b: unknown): boolean => {
+/** Equal as JSON: the order of keys does not count, undefined is absent, and so is the null that the API writes for it. */
+const same = (given: unknown, other: unknown): boolean => {
+  const [a, b] = [given ?? undefined, other ?? undefined];
   if (a === b) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (typeof a !== 'object' || typeof b !== 'object') return false;
   if (Array.isArray(a) || Array.isArray(b)) {
     return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((x, i) => same(x, b[i]));
   }
   const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>];
   for (const key in left) if (!same(left[key], right[key])) return false;
-  for (const key in right) if (left[key] === undefined && right[key] !== undefined) return false;
+  for (const key in right) if (!same(left[key], right[key])) return false;
   return true;
 };
 
