@@ -1,4 +1,5 @@
 import type { Controller } from './controller.ts';
+import { cronJobController } from './cronjob/cronjob.ts';
 import { daemonSetController } from './daemonset/daemonset.ts';
 import { deploymentController } from './deployment/deployment.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
@@ -40,6 +41,7 @@ export const createControllers = (options: ControllersOptions): AnyController[] 
   jobController,
   jobOrphanController,
   jobTtlController,
+  cronJobController,
   createNodeLifecycleController(options),
   createNodeIpamController(options),
   taintEvictionController,

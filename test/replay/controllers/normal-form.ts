@@ -150,6 +150,7 @@ export const normalForm = (object: KubeObject, ipNames: Map<string, string>): No
   }
   if (statusKinds.has(kind)) {
     const { conditions: list, uncountedTerminatedPods: _, ...rest } = status;
+    if (kind === 'CronJob' && rest.active) rest.active = (rest.active as { name: string }[]).map(({ name }) => name);
     form.status = { ...rest, ...(list !== undefined && { conditions: conditions(list as never) }) };
   }
   Object.assign(form, parts[kind]?.(loose, ipNames));

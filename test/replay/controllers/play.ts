@@ -33,7 +33,7 @@ const sharedNodes = ['shared-n1', 'shared-n2', 'shared-n3'];
 export const play = async (scenario: Scenario): Promise<Played> => {
   const world = await createWorld();
   try {
-    return await playIn(world, scenario);
+    return await playIn(world, scenario.controller === 'cronjob' ? withoutMinutes(scenario) : scenario);
   } catch (error) {
     return { ok: false, differences: [String(error instanceof Error ? error.stack : error), ...world.failures] };
   } finally {
@@ -49,24 +49,19 @@ const playIn = async (world: World, scenario: Scenario): Promise<Played> => {
   for (const name of sharedNodes) await addNode(world, { name });
   await world.quiet();
   const matcher = createMatcher(false);
-  const daemons = createDaemonNames(world, namespace);
+  const symbols = createSymbols(world, namespace);
   const events = eventCounter(world);
   events.delta();
   const uids = new Map<string, string>();
   for (const [i, step] of scenario.steps.entries()) {
     if (step.expect) {
       await world.quiet();
-      const actual = visible(world, scenario, uids, daemons.symbols());
-      const differences = matcher.compare(step.expect, actual, events.delta());
+      const actual = visible(world, scenario, uids, symbols.known);
+      const differences = matcher.compare(step.expect, actual, symbols.told(events.delta()));
       if (world.failures.length > 0) differences.push(...world.failures);
       if (differences.length > 0) return { ok: false, differences: [`step ${i}`, ...differences] };
     } else if (step.do)
-      await perform(
-        world,
-        namespace,
-        step,
-        (name) => daemons.actual(name) ?? nthCreated(world, namespace, matcher.actual(name)),
-      );
+      await perform(world, namespace, step, (name) => nthCreated(world, namespace, symbols.real(matcher.actual(name))));
     await world.pass(0);
   }
   return { ok: true, differences: [] };
@@ -105,29 +100,57 @@ const visible = (
     }
   }
   let text = JSON.stringify(list);
-  for (const [name, symbol] of symbols) text = text.replaceAll(name, symbol);
   for (const [uid, name] of uids) text = text.replaceAll(uid, name);
+  for (const [name, symbol] of symbols) text = text.replaceAll(name, symbol);
   return JSON.parse(text) as Normal[];
 };
 
-/** The recordings name a daemon's pod after its node: `d-<node#2>` is the second that was made for that node. */
-const createDaemonNames = (world: World, namespace: string) => {
-  const symbols = new Map<string, string>();
+/**
+ * The recordings name a daemon's pod after its node (`d-<node#2>` is the second that was made for that node) and a cron
+ * job's minutes in order (`c-<minute1>`).
+ */
+const createSymbols = (world: World, namespace: string) => {
+  const known = new Map<string, string>();
   const counts = new Map<string, number>();
-  world.api.onChange(({ resource, object, previous }) => {
-    const { metadata, spec } = object as Pod;
-    if (resource.resource !== 'pods' || previous || metadata.namespace !== namespace) return;
-    if (!metadata.ownerReferences?.some((owner) => owner.kind === 'DaemonSet')) return;
-    const terms = spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
-    const base = `${metadata.generateName}<${terms?.[0]?.matchFields?.[0]?.values?.[0]}#`;
+  const next = (base: string): number => {
     const count = (counts.get(base) ?? 0) + 1;
     counts.set(base, count);
-    symbols.set(metadata.name ?? '', `${base}${count}>`);
-  });
-  return {
-    symbols: (): ReadonlyMap<string, string> => symbols,
-    actual: (symbol: string): string | undefined => [...symbols].find(([, known]) => known === symbol)?.[0],
+    return count;
   };
+  world.api.onChange(({ resource, object, previous }) => {
+    const { metadata, spec } = object as Pod;
+    if (previous || metadata.namespace !== namespace) return;
+    const owner = metadata.ownerReferences?.find((reference) => reference.controller)?.kind;
+    if (resource.resource === 'pods' && owner === 'DaemonSet') {
+      const terms = spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+      const base = `${metadata.generateName}<${terms?.[0]?.matchFields?.[0]?.values?.[0]}#`;
+      known.set(metadata.name ?? '', `${base}${next(base)}>`);
+    }
+    const minute = /-(\d+)$/.exec(metadata.name ?? '')?.[1];
+    if (resource.resource === 'jobs' && owner === 'CronJob' && minute) known.set(minute, `<minute${next('minute')}>`);
+  });
+  const replaced = (text: string): string => {
+    let result = text;
+    for (const [real, symbol] of known) result = result.replaceAll(real, symbol);
+    return result;
+  };
+  return {
+    known: known as ReadonlyMap<string, string>,
+    told: <T>(value: T): T => JSON.parse(replaced(JSON.stringify(value))) as T,
+    real: (name: string): string => {
+      let result = name;
+      for (const [real, symbol] of known) result = result.replaceAll(symbol, real);
+      return result;
+    },
+  };
+};
+
+/** Names of pods keep the minute of the recording; here it becomes the symbol that the rest of the scenario has. */
+const withoutMinutes = (scenario: Scenario): Scenario => {
+  let text = JSON.stringify(scenario);
+  const minutes = [...new Set([...text.matchAll(/-(\d{8})-</g)].map(([, minute]) => minute ?? ''))].sort();
+  for (const [i, minute] of minutes.entries()) text = text.replaceAll(minute, `<minute${i + 1}>`);
+  return JSON.parse(text) as Scenario;
 };
 
 /** A generated name that no expectation has shown yet: the n-th pod of that prefix in order of creation. */
