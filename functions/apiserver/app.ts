@@ -1,10 +1,10 @@
-import { forbidden, genericFailure, methodNotAllowed, unauthorized } from '../machinery/status.ts';
+import { forbidden, genericFailure, methodNotAllowed, StatusError, unauthorized } from '../machinery/status.ts';
 import { builtinPlugins } from './admission/plugins.ts';
 import { anonymous } from './authn/authenticator.ts';
 import { impersonate } from './authn/impersonation.ts';
 import { refusal } from './authz/authorizer.ts';
 import type { ApiServerOptions, Call, ConnectionInfo, Server } from './context.ts';
-import { documentOf, inApi, pageNotFound } from './documents.ts';
+import { documentOf, inApi, negotiateDocument, pageNotFound } from './documents.ts';
 import { parseStatusError } from './faults.ts';
 import { createMetrics } from './metrics.ts';
 import { negotiate } from './negotiate.ts';
@@ -14,6 +14,7 @@ import { createRegistry } from './registry-clusters.ts';
 import { checkWriteOptions, managerOf } from './request-body.ts';
 import { type RequestInfo, requestInfo } from './request-info.ts';
 import { statusResponse } from './respond.ts';
+import { isReview, review } from './reviews.ts';
 import { createServiceAllocator } from './strategies/service-allocation.ts';
 import { eviction } from './subresources/eviction.ts';
 import { log, nodeProxy } from './subresources/node-request.ts';
@@ -26,6 +27,7 @@ import { deletecollection } from './verbs/deletecollection.ts';
 import { get } from './verbs/get.ts';
 import { list } from './verbs/list.ts';
 import { patch } from './verbs/patch.ts';
+import { deprecationOf } from './verbs/rules.ts';
 import { update } from './verbs/update.ts';
 import { watch } from './verbs/watch.ts';
 
@@ -117,14 +119,22 @@ const resourceRequest = async (
   const own = info.subresource ? subresourceVerbs[info.subresource] : isBindings ? bindings : undefined;
   const plain = ['', 'status', 'resize', 'ephemeralcontainers', 'approval'].includes(info.subresource);
   if (!plain && !own) throw methodNotAllowed({ group: info.group, kind: info.resource, name: info.name }, info.verb);
-  const verb = own ?? verbs[info.verb];
+  const asks = info.verb === 'create' && isReview(info.group, resource.kind);
+  const verb = asks ? review : (own ?? verbs[info.verb]);
   if (!verb) throw notOffered();
   if (info.verb !== 'get' && info.verb !== 'list' && info.verb !== 'watch') {
     const options = checkWriteOptions(info.verb, info.query);
     call.dryRun = options.dryRun;
     call.fieldManager = options.manager || managerOf(request.headers.get('user-agent'));
   }
-  return verb(call);
+  const deprecation = info.subresource ? undefined : deprecationOf(resource);
+  if (deprecation) call.warnings.push(deprecation);
+  try {
+    return await verb(call);
+  } catch (error) {
+    if (!(error instanceof StatusError) || !call.warnings.length) throw error;
+    return statusResponse(requestId, error.status, error.code, undefined, call.warnings);
+  }
 };
 
 const isServed = (server: Server, info: RequestInfo | undefined): boolean => {
@@ -167,6 +177,7 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     });
     await authorized(server, info, user);
     if (info.isResource) return resourceRequest(server, info, request, requestId, user);
+    if (info.method === 'GET' && info.path.startsWith('/api')) negotiateDocument(request.headers.get('accept'));
     const document = info.method === 'GET' ? await documentOf(server, metrics, info, request) : undefined;
     if (document) return document;
     if (!inApi(server, info)) return pageNotFound();

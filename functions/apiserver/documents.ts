@@ -1,5 +1,6 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { notAcceptable } from '../machinery/status.ts';
 import type { Server } from './context.ts';
 import { customOpenApi } from './custom-openapi.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, etagOf } from './discovery.ts';
@@ -31,6 +32,15 @@ export const pageNotFound = (): Response =>
     status: 404,
     headers: { 'content-type': TEXT, 'x-content-type-options': 'nosniff' },
   });
+
+/** Throws a 406 Status where nothing in Accept can hold a discovery document. */
+export const negotiateDocument = (accept: string | null): void => {
+  if (!accept) return;
+  const readable = accept
+    .split(',')
+    .some((clause) => /^\s*(\*\/\*|application\/(\*|json|yaml|vnd\.kubernetes\.protobuf))/.test(clause));
+  if (!readable) throw notAcceptable(['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']);
+};
 
 /** True below `/api` or `/apis/{served group}`: there an unknown path is answered with a Status. */
 export const inApi = (server: Server, info: RequestInfo): boolean => {
@@ -122,7 +132,7 @@ const openApi = async (server: Server, info: RequestInfo, request: Request): Pro
   }
   const path = info.path.slice('/openapi/v3/'.length);
   const document = d.custom?.v3(path) ?? d.builtin.v3(path);
-  if (!document) return undefined;
+  if (!document) return new Response(null, { status: 404 });
   const named = info.query.get('hash');
   if (named !== null && named !== '' && named !== document.hash) {
     const location = `${prefix}/openapi/v3/${path}?hash=${document.hash}`;
