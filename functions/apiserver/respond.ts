@@ -101,7 +101,7 @@ export const storedResponse = (call: Call, code: number, stored: Stored): Respon
 };
 
 export interface ListMeta {
-  resourceVersion: string;
+  resourceVersion?: string;
   continue?: string;
   remainingItemCount?: number;
 }

@@ -92,7 +92,6 @@ const checkNodeUpdate = (next: Node, old: Node): Causes => {
   return out;
 };
 
-const ENDPOINTS_DEPRECATED = 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice';
 const checkEndpoints: NonNullable<Strategy['validate']> = (object) => {
   const out: Causes = [];
   (object as Endpoints).subsets?.forEach((subset, i) => {
@@ -317,9 +316,6 @@ export const clusterStrategies: Readonly<Record<string, Strategy>> = {
   '/Endpoints': {
     validate: checkEndpoints,
     createOnUpdate: true,
-    // The version itself is deprecated, so the warning comes whether or not the object is valid.
-    prepareForCreate: (_, ctx) => ctx.warn(ENDPOINTS_DEPRECATED),
-    prepareForUpdate: (_, __, ctx) => ctx.warn(ENDPOINTS_DEPRECATED),
   },
   'discovery.k8s.io/EndpointSlice': {
     validate: checkSlice,

@@ -45,6 +45,8 @@ const select = async (replica: Replica, options: ListOptions, call: Call): Promi
 };
 
 export const list = async (call: Call): Promise<Response> => {
+  // No component here is a process of its own to report on.
+  if (call.resource.kind === 'ComponentStatus') return listResponse(call, [], {});
   const options = listOptions(call.info.query, false);
   const replica = await call.server.replicas.of(domainOf(call.info.cluster, call.resource));
   const { revision, items } = await select(replica, options, call);

@@ -35,6 +35,14 @@ const withGeneration = new Set([
 export const tracksGeneration = (resource: ResourceInfo): boolean =>
   resource.custom || withGeneration.has(resource.kind);
 
+const deprecated: Record<string, string> = {
+  Endpoints: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+  ComponentStatus: 'v1 ComponentStatus is deprecated in v1.19+',
+};
+/** The warning that every request for a deprecated version of a kind carries. */
+export const deprecationOf = ({ group, version, kind }: ResourceInfo): string | undefined =>
+  group === '' && version === 'v1' ? deprecated[kind] : undefined;
+
 /** CertificateSigningRequests carry no managedFields: upstream fails to type them and goes on without. */
 export const tracksFields = (resource: ResourceInfo): boolean => resource.group !== 'certificates.k8s.io';
 

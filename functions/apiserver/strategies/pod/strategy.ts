@@ -4,6 +4,7 @@ import { compareQuantity, signOf } from '../../../machinery/quantity.ts';
 import { cause } from '../../../machinery/status.ts';
 import type { Strategy } from '../../registry.ts';
 import type { Causes } from '../checks.ts';
+import { annotationWarnings, profilesFromAnnotations } from './annotations.ts';
 import { podDefaults } from './defaults.ts';
 import { checkOnlyPod, checkPodAnnotations, checkPodSpec } from './spec.ts';
 import { checkPodUpdate } from './update.ts';
@@ -70,6 +71,7 @@ export const podStrategy: Strategy = {
       const lastTransitionTime = `${new Date(ctx.now).toISOString().slice(0, 19)}Z`;
       pod.status.conditions = [{ ...GATED, lastTransitionTime }];
     }
+    profilesFromAnnotations(pod);
     // A negative grace period is taken as the shortest one.
     if ((pod.spec?.terminationGracePeriodSeconds ?? 0) < 0 && pod.spec) pod.spec.terminationGracePeriodSeconds = 1;
   },
@@ -91,7 +93,10 @@ export const podStrategy: Strategy = {
     checkPodUpdate(out, next as Pod, old as Pod);
     return out;
   },
-  warnings: (object) => podWarnings((object as Pod).spec ?? ({} as PodSpec)),
+  warnings: (object, old) => [
+    ...podWarnings((object as Pod).spec ?? ({} as PodSpec)),
+    ...(old ? [] : annotationWarnings(object as Pod)),
+  ],
   graceSeconds: (object, requested) => {
     const { spec, status } = object as Pod;
     let seconds = requested ?? spec?.terminationGracePeriodSeconds ?? 0;
