@@ -3,7 +3,7 @@ import { type FieldSet, fieldsOf } from '../../machinery/apply/fields.ts';
 import { trackUpdate } from '../../machinery/apply/update.ts';
 import { decode } from '../../machinery/decode.ts';
 import { validateObjectMeta } from '../../machinery/metadata.ts';
-import { groupVersion, keyOf } from '../../machinery/object.ts';
+import { groupVersion, type JsonObject, keyOf } from '../../machinery/object.ts';
 import { alreadyExists, badRequest, type Cause, invalid } from '../../machinery/status.ts';
 import { admit, validate } from '../admission/admission.ts';
 import { type AnyObject, type Call, domainOf, strategyContext } from '../context.ts';
@@ -42,17 +42,18 @@ const prepareMetadata = (call: Call, object: AnyObject): void => {
   if (tracksGeneration(resource)) meta.generation = 1;
 };
 
-/** The status that Go encodes for an unset one, by kind: absent, or the type's zero value. */
-const unsetStatuses = new WeakMap<ResourceInfo, { status: AnyObject['status'] }>();
+/** JSON of the status that Go encodes for an unset one, by kind: '' for absent, else the type's zero value. */
+const unsetStatuses = new WeakMap<ResourceInfo, string>();
 
 const resetStatus = (resource: ResourceInfo, object: AnyObject): void => {
   let unset = unsetStatuses.get(resource);
-  if (!unset) {
-    unset = { status: decode<AnyObject>(resource.schema, { metadata: {} }, { defaults: true }).value.status };
+  if (unset === undefined) {
+    const empty = decode<AnyObject>(resource.schema, { metadata: {} }, { defaults: true }).value;
+    unset = JSON.stringify(empty.status) ?? '';
     unsetStatuses.set(resource, unset);
   }
-  if (unset.status === undefined) delete object.status;
-  else object.status = structuredClone(unset.status);
+  if (unset === '') delete object.status;
+  else object.status = JSON.parse(unset) as JsonObject;
 };
 
 /** Stores a decoded object as new: admission, strategy, validation, commit. `apply` objects bring managedFields along. */
