@@ -109,7 +109,8 @@ export const startBackground = (options: BackgroundOptions): Background => {
   const lastRuns = new Map<string, number>();
   const schedule = async (cluster: string): Promise<number | undefined> => {
     const pause = (lastRuns.get(cluster) ?? 0) + SCHEDULER_PAUSE_MS - clock.now();
-    if (pause > 0) await clock.sleep(pause, aborted.signal);
+    if (pause > 0) await clock.sleep(pause);
+    if (aborted.signal.aborted) return undefined;
     const again = await scheduler(cluster).run();
     lastRuns.set(cluster, clock.now());
     return again;
