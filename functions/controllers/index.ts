@@ -1,7 +1,9 @@
+import { clusterRoleAggregationController } from './clusterrole-aggregation.ts';
 import type { Controller } from './controller.ts';
 import { cronJobController } from './cronjob/cronjob.ts';
 import { daemonSetController } from './daemonset/daemonset.ts';
 import { deploymentController } from './deployment/deployment.ts';
+import { disruptionController } from './disruption/disruption.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
 import { endpointSliceController } from './endpoints/slices.ts';
 import { createGarbageCollector } from './garbagecollector.ts';
@@ -42,6 +44,8 @@ export const createControllers = (options: ControllersOptions): AnyController[] 
   jobOrphanController,
   jobTtlController,
   cronJobController,
+  disruptionController,
+  clusterRoleAggregationController,
   createNodeLifecycleController(options),
   createNodeIpamController(options),
   taintEvictionController,

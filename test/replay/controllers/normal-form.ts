@@ -92,6 +92,15 @@ const parts: Record<string, (object: Loose, ipNames: Map<string, string>) => Loo
   }),
   ConfigMap: ({ data }) => ({ dataKeys: Object.keys(data ?? {}).sort() }),
   Secret: ({ data, type }) => ({ dataKeys: data ? Object.keys(data).sort() : undefined, type }),
+  ClusterRole: ({ aggregationRule, rules }) => ({ aggregationRule, rules }),
+  PersistentVolume: ({ spec, status }) => {
+    const { claimRef, persistentVolumeReclaimPolicy: reclaim } = spec as Loose;
+    const { namespace, name, uid } = (claimRef ?? {}) as Loose;
+    return {
+      spec: { ...(claimRef !== undefined && { claimRef: { namespace, name, uid } }), reclaim },
+      phase: (status as Loose | undefined)?.phase,
+    };
+  },
   ControllerRevision: ({ revision }) => ({ revision }),
   ServiceAccount: () => ({}),
   Service: ({ spec }) => ({
