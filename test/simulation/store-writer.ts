@@ -9,6 +9,19 @@ const random = seeded(Number(seed) * 1000 + Number(round));
 const store = await createSqliteStore({ path, logKeep: 500 });
 const index = { labels: {}, fields: {}, owners: [] };
 
+/** At once, so that what was told is told whatever happens next; waits where the pipe is full (it does not block). */
+const tell = (line: string): void => {
+  for (;;) {
+    try {
+      writeSync(1, line);
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
+};
+
 const caller = async (id: number): Promise<void> => {
   let own: { key: string; revision: bigint } | undefined;
   for (let n = 0; ; n++) {
@@ -29,8 +42,8 @@ const caller = async (id: number): Promise<void> => {
     if (!outcome?.ok) throw new Error(`refused: ${outcome?.reason}`);
     const gone = outcome.stored.key === own?.key && remove;
     own = gone ? undefined : outcome.stored;
-    writeSync(1, `${at} ${outcome.stored.key} ${outcome.stored.revision} ${gone ? 'gone' : 'there'}\n`);
+    tell(`${at} ${outcome.stored.key} ${outcome.stored.revision} ${gone ? 'gone' : 'there'}\n`);
   }
 };
-writeSync(1, 'ready\n');
+tell('ready\n');
 await Promise.all(Array.from({ length: 12 }, (_, id) => caller(id)));
