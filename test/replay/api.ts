@@ -1,13 +1,17 @@
 // Starts an embedded server and replays the recorded API cases against it; arguments go on to the replayer.
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { createApiServer } from '../../functions/apiserver/app.ts';
-import { staticTokens, user } from '../../functions/apiserver/authn/authenticator.ts';
-import { mastersAuthorizer } from '../../functions/apiserver/authz/authorizer.ts';
+import { user } from '../../functions/apiserver/authn/authenticator.ts';
+import { authenticatorChain } from '../../functions/apiserver/authn/chain.ts';
+import { createTokenAuthority } from '../../functions/apiserver/authn/token-authority.ts';
+import { mastersAuthorizer, unionAuthorizer } from '../../functions/apiserver/authz/authorizer.ts';
+import { rbacAuthorizer } from '../../functions/apiserver/authz/rbac.ts';
+import { seedCluster } from '../../functions/apiserver/seed.ts';
 import { createSystemClock } from '../../functions/clock/system.ts';
 import { createMemoryStore } from '../../functions/store/memory.ts';
 import { createReplicas } from '../../functions/store/replica.ts';
@@ -15,15 +19,29 @@ import { createReplicas } from '../../functions/store/replica.ts';
 const clock = createSystemClock();
 const store = createMemoryStore();
 const token = randomBytes(16).toString('hex');
+const replicas = createReplicas(store, { clock, bytesMax: 256 << 20, windowChanges: 100_000, windowMs: 600_000 });
+const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+// The recording's issuer and its administrator, by whose names the cases know them.
+const authority = createTokenAuthority({ keyPem, issuer: 'https://k', clock });
+const administrator = { ...user('admin', ['system:masters']), uid: 'admin' };
 const app = createApiServer({
   store,
   clock,
-  replicas: createReplicas(store, { clock, bytesMax: 256 << 20, windowChanges: 100_000, windowMs: 600_000 }),
-  authenticator: staticTokens(new Map([[token, { ...user('admin', ['system:masters']), uid: 'admin' }]])),
-  authorizer: mastersAuthorizer(),
+  replicas,
+  authenticator: authenticatorChain({
+    tokens: new Map([[token, administrator]]),
+    authority,
+    replicas,
+    clock,
+    anonymous: true,
+  }),
+  authorizer: unionAuthorizer(mastersAuthorizer(), rbacAuthorizer({ replicas, clock })),
+  signer: authority,
   disableAdmission: ['ServiceAccount'],
   onFault: (fault, id, info) => console.error(`fault ${id} ${info?.method} ${info?.path}`, fault),
 });
+await seedCluster({ store, cluster: 'default', clock });
 
 const server = createServer((req, res) => {
   const headers = new Headers();
@@ -47,27 +65,6 @@ const server = createServer((req, res) => {
 await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
 const address = server.address();
 const port = typeof address === 'object' && address ? address.port : 0;
-
-const send = (path: string, body: object) =>
-  app.fetch(
-    new Request(`http://server${path}`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    }),
-  );
-for (const name of ['default', 'kube-system', 'kube-public', 'kube-node-lease'])
-  await send('/api/v1/namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
-for (const [name, value] of [
-  ['system-cluster-critical', 2_000_000_000],
-  ['system-node-critical', 2_000_001_000],
-] as const)
-  await send('/apis/scheduling.k8s.io/v1/priorityclasses', {
-    apiVersion: 'scheduling.k8s.io/v1',
-    kind: 'PriorityClass',
-    metadata: { name },
-    value,
-  });
 
 // With --floors the run passes when no area falls below its committed floor; without, when every case passes.
 const floorsFile = join(import.meta.dirname, 'api-floors.json');

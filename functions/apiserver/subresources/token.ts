@@ -1,7 +1,8 @@
 import { timestamp } from '../../clock/clock.ts';
+import { trackUpdate } from '../../machinery/apply/update.ts';
 import { kindSchema } from '../../machinery/facts.ts';
 import type { TokenRequest } from '../../machinery/kinds.d.ts';
-import type { KubeObject } from '../../machinery/object.ts';
+import type { JsonObject, KubeObject } from '../../machinery/object.ts';
 import type { ObjectSchema } from '../../machinery/schema.ts';
 import {
   badRequest,
@@ -25,7 +26,7 @@ const SECONDS_MIN = 600;
 const SECONDS_MAX = 2 ** 32;
 const BOUND_KINDS: Record<string, string> = { Pod: 'pods', Secret: 'secrets', Node: 'nodes' };
 
-const checked = (given: TokenRequest, name: string): number => {
+const checked = (given: TokenRequest): number => {
   const causes: Cause[] = [];
   const seconds = given.spec?.expirationSeconds ?? 3600;
   if (seconds < SECONDS_MIN)
@@ -34,7 +35,7 @@ const checked = (given: TokenRequest, name: string): number => {
     causes.push(
       cause.invalid('spec.expirationSeconds', seconds, 'may not specify a duration larger than 2^32 seconds'),
     );
-  if (causes.length > 0) throw invalid({ group: 'authentication.k8s.io', kind: 'TokenRequest', name }, causes);
+  if (causes.length > 0) throw invalid({ group: 'authentication.k8s.io', kind: 'TokenRequest', name: '' }, causes);
   return seconds;
 };
 
@@ -70,7 +71,7 @@ export const token = async (call: Call): Promise<Response> => {
   const { signer, clock } = call.server;
   if (!signer) throw serviceUnavailable('this server signs no tokens');
   const given = decodeAs(call, await parseRequest(call.request), TOKEN_REQUEST, schema) as unknown as TokenRequest;
-  const seconds = checked(given, call.info.name);
+  const seconds = checked(given);
   const account = decode(await load(call));
   const bound = await boundObject(call, given);
   const issuedAt = Math.floor(clock.now() / 1000);
@@ -83,9 +84,25 @@ export const token = async (call: Call): Promise<Response> => {
     expiresAt: issuedAt + seconds,
     ...(bound && { bound }),
   });
+  const { name, uid = '' } = account.metadata;
+  const managedFields = trackUpdate({
+    before: undefined,
+    after: given as unknown as JsonObject,
+    schema,
+    manager: call.fieldManager,
+    apiVersion: 'authentication.k8s.io/v1',
+    now: timestamp(clock.now()),
+    subresource: 'token',
+  });
   return objectResponse(call, 201, {
     ...given,
-    metadata: { name: call.info.name, namespace: call.info.namespace, creationTimestamp: timestamp(clock.now()) },
+    metadata: {
+      name,
+      namespace: call.info.namespace,
+      uid,
+      creationTimestamp: timestamp(clock.now()),
+      ...(managedFields && { managedFields }),
+    },
     spec: { ...given.spec, audiences, expirationSeconds: seconds },
     status: { token: text, expirationTimestamp: timestamp((issuedAt + seconds) * 1000) },
   });

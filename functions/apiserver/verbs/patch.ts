@@ -5,7 +5,8 @@ import { groupVersion, type Json, type JsonObject } from '../../machinery/object
 import { applyJsonPatch } from '../../machinery/patch/json-patch.ts';
 import { applyMergePatch } from '../../machinery/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../../machinery/patch/strategic.ts';
-import { badRequest, cause, invalid, StatusError, unsupportedMediaType } from '../../machinery/status.ts';
+import { badRequest, cause, forbidden, invalid, StatusError, unsupportedMediaType } from '../../machinery/status.ts';
+import { refusal } from '../authz/authorizer.ts';
 import type { AnyObject, Call } from '../context.ts';
 import { badPatch, decodeAs, isObject, readBody, reportStrict } from '../request-body.ts';
 import { asJson } from '../stored-object.ts';
@@ -96,6 +97,14 @@ const checkApply = (call: Call, body: ParsedBody): void => {
   reportStrict(call, body.duplicates, true);
 };
 
+/** An apply that makes its object needs the right to create as well. */
+const allowedToCreate = async ({ server, info, user }: Call): Promise<void> => {
+  const attributes = { ...info, verb: 'create', user };
+  const decision = await server.authorizer.authorize(attributes);
+  if (!decision.allowed)
+    throw forbidden({ group: info.group, kind: info.resource, name: info.name }, refusal(attributes, decision.reason));
+};
+
 const apply = async (call: Call): Promise<Response> => {
   const body = parseBody(await readBody(call.request), 'yaml');
   const given = call.info.query.get('fieldManager');
@@ -106,7 +115,8 @@ const apply = async (call: Call): Promise<Response> => {
   checkApply(call, body);
   const onMissing = call.info.subresource
     ? undefined
-    : () => {
+    : async () => {
+        await allowedToCreate(call);
         const { next } = applied(call, body, undefined);
         next.metadata.name = call.info.name;
         return createObject(call, next, true);
