@@ -14,7 +14,7 @@ import { createRootCaController, serviceAccountController } from './namespace-de
 import { createNodeIpamController, type NodeIpamOptions } from './node-ipam.ts';
 import { createNodeLifecycleController, type NodeLifecycleOptions } from './nodelifecycle.ts';
 import { createPodGcController, type PodGcOptions } from './podgc.ts';
-import { replicaSetController } from './replicaset.ts';
+import { replicaSetController, replicationControllerController } from './replicaset.ts';
 import type { ResourceTypes } from './resource-types.ts';
 import { statefulSetController } from './statefulset/statefulset.ts';
 import { taintEvictionController } from './taint-eviction.ts';
@@ -36,6 +36,7 @@ export const createControllers = (options: ControllersOptions): AnyController[] 
   createRootCaController(options.rootCa),
   deploymentController,
   replicaSetController,
+  replicationControllerController,
   statefulSetController,
   daemonSetController,
   endpointsController,

@@ -1,7 +1,14 @@
 import type { Reader } from '../client/reader.ts';
 import { timestamp } from '../clock/clock.ts';
-import type { Pod, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus } from '../machinery/kinds.d.ts';
-import { keyOf, type ObjectKey } from '../machinery/object.ts';
+import type {
+  OwnerReference,
+  Pod,
+  ReplicaSet,
+  ReplicaSetCondition,
+  ReplicaSetStatus,
+  ReplicationController,
+} from '../machinery/kinds.d.ts';
+import { type GroupVersionResource, type KubeObject, keyOf, type ObjectKey } from '../machinery/object.ts';
 import { conditionOf, withCondition, withoutCondition } from './conditions.ts';
 import type { Controller, Instant, Plan, PlannedWrite, Refusal, WatchedChange } from './controller.ts';
 import { claim, controllerOf, isControlledBy, ownerKeys, ownerReference, ownKey } from './owners.ts';
@@ -15,7 +22,7 @@ import {
   nextAvailableMs,
   podFromTemplate,
 } from './pods.ts';
-import { pods, replicaSets } from './resources.ts';
+import { pods, replicaSets, replicationControllers } from './resources.ts';
 import { selects } from './selector.ts';
 import { statusWrite } from './status-patch.ts';
 import { victims } from './victims.ts';
@@ -31,9 +38,24 @@ export interface ReplicaSetObserved {
 /** Pods created or deleted in one run of a key, at most; the key comes again for the rest. */
 const burst = 500;
 
-const observe = async (read: Reader, key: ObjectKey): Promise<ReplicaSetObserved | undefined> => {
-  const set = await read.get<ReplicaSet>(replicaSets, key.namespace, key.name);
-  if (!set) return undefined;
+/** What a ReplicationController and a ReplicaSet differ in. */
+interface Kind {
+  name: string;
+  component: string;
+  apiVersion: string;
+  group: string;
+  kind: string;
+  resource: GroupVersionResource;
+  /** The object in the shape of a ReplicaSet. */
+  asSet(object: KubeObject): ReplicaSet;
+  /** Whether its status tells of pods that are being deleted. */
+  terminating: boolean;
+}
+
+const observe = async (kind: Kind, read: Reader, key: ObjectKey): Promise<ReplicaSetObserved | undefined> => {
+  const object = await read.get<KubeObject>(kind.resource, key.namespace, key.name);
+  if (!object) return undefined;
+  const set = kind.asSet(object);
   const owned = await read.ownedBy<Pod>(pods, set.metadata.uid ?? '');
   const matches = selects(set.spec?.selector);
   const orphans = (await read.list<Pod>(pods, { namespace: key.namespace, matches })).filter((p) => !controllerOf(p));
@@ -54,25 +76,30 @@ const relatedPods = async (read: Reader, set: ReplicaSet, mine: readonly Pod[]):
   return all.filter(isActive);
 };
 
-const decide = ({ set, candidates, related }: ReplicaSetObserved, now: Instant): Plan => {
-  const reference = ownerReference(set, 'apps/v1', 'ReplicaSet');
+const decide = (kind: Kind, { set, candidates, related }: ReplicaSetObserved, now: Instant): Plan => {
+  const reference = ownerReference(set, kind.apiVersion, kind.kind);
   const claimed = claim(set, reference, selects(set.spec?.selector), candidates.filter(isActive), pods);
   const terminating = candidates.filter((pod) => isTerminating(pod) && isControlledBy(pod, set)).length;
-  const scale = set.metadata.deletionTimestamp ? [] : scaleWrites(set, claimed.mine, related, now);
-  const status = statusOf(set, claimed.mine, terminating, now);
+  const scale = set.metadata.deletionTimestamp ? [] : scaleWrites(set, reference, claimed.mine, related, now);
+  const status = statusOf(set, claimed.mine, kind.terminating ? terminating : undefined, now);
   const wait = nextAvailableMs(claimed.mine, set.spec?.minReadySeconds ?? 0, now);
   return {
-    writes: [...claimed.writes, ...scale, ...statusWrite(set, replicaSets, withFailure(set, status, undefined, now))],
+    writes: [...claimed.writes, ...scale, ...statusWrite(set, kind.resource, withFailure(set, status, undefined, now))],
     ...(wait !== undefined && { again: { afterMs: wait } }),
-    refused: (failures) => statusWrite(set, replicaSets, withFailure(set, status, failures[0], now)),
+    refused: (failures) => statusWrite(set, kind.resource, withFailure(set, status, failures[0], now)),
   };
 };
 
-const scaleWrites = (set: ReplicaSet, mine: Pod[], related: readonly Pod[], now: Instant): PlannedWrite[] => {
+const scaleWrites = (
+  set: ReplicaSet,
+  reference: OwnerReference,
+  mine: Pod[],
+  related: readonly Pod[],
+  now: Instant,
+): PlannedWrite[] => {
   const missing = (set.spec?.replicas ?? 1) - mine.length;
   if (missing > 0) {
     const { namespace = '', name = '' } = set.metadata;
-    const reference = ownerReference(set, 'apps/v1', 'ReplicaSet');
     const pod = podFromTemplate(set.spec?.template, namespace, `${name}-`, reference);
     return Array.from({ length: Math.min(missing, burst) }, () => createPod(set, pod));
   }
@@ -80,7 +107,7 @@ const scaleWrites = (set: ReplicaSet, mine: Pod[], related: readonly Pod[], now:
   return victims(mine, Math.min(-missing, burst), related, now).map((pod) => deletePod(set, pod));
 };
 
-const statusOf = (set: ReplicaSet, mine: Pod[], terminating: number, now: Instant): ReplicaSetStatus => {
+const statusOf = (set: ReplicaSet, mine: Pod[], terminating: number | undefined, now: Instant): ReplicaSetStatus => {
   const wanted = Object.entries(set.spec?.template?.metadata?.labels ?? {});
   let labelled = 0;
   let ready = 0;
@@ -97,7 +124,7 @@ const statusOf = (set: ReplicaSet, mine: Pod[], terminating: number, now: Instan
     ...(labelled > 0 && { fullyLabeledReplicas: labelled }),
     ...(ready > 0 && { readyReplicas: ready }),
     ...(available > 0 && { availableReplicas: available }),
-    terminatingReplicas: terminating,
+    ...(terminating !== undefined && { terminatingReplicas: terminating }),
     ...(set.metadata.generation !== undefined && { observedGeneration: set.metadata.generation }),
   };
 };
@@ -124,28 +151,67 @@ const withFailure = (
   return conditions.length > 0 ? { ...status, conditions } : status;
 };
 
-/** A pod without a controller wakes the replica sets that might adopt it. */
-const podKeys = async (change: WatchedChange, read: Reader): Promise<string[]> => {
-  const keys = ownerKeys(change, 'ReplicaSet', 'apps');
+/** A pod without a controller wakes the sets that might adopt it. */
+const adopters = async (kind: Kind, change: WatchedChange, read: Reader): Promise<string[]> => {
   const { namespace = '', labels } = change.object.metadata;
-  if (change.deleted || controllerOf(change.object) || !labels) return keys;
-  for (const set of await read.list<ReplicaSet>(replicaSets, { namespace })) {
-    if (selects(set.spec?.selector)(labels)) keys.push(keyOf(namespace, set.metadata.name ?? ''));
-  }
-  return keys;
+  if (change.deleted || !labels) return [];
+  const sets = (await read.list<KubeObject>(kind.resource, { namespace })).map(kind.asSet);
+  return sets
+    .filter((set) => selects(set.spec?.selector)(labels))
+    .map((set) => keyOf(namespace, set.metadata.name ?? ''));
 };
 
-/** Keeps the number of pods that a ReplicaSet asks for. */
-export const replicaSetController: Controller<ReplicaSetObserved> = {
-  name: 'replicaset',
+const createController = (kind: Kind): Controller<ReplicaSetObserved> => ({
+  name: kind.name,
+  component: kind.component,
   watches: [
-    { resource: replicaSets, keys: ownKey },
+    { resource: kind.resource, keys: ownKey },
     {
       resource: pods,
-      keys: (change, read) =>
-        controllerOf(change.object) ? ownerKeys(change, 'ReplicaSet', 'apps') : podKeys(change, read),
+      keys: async (change, read) => {
+        const keys = ownerKeys(change, kind.kind, kind.group);
+        return controllerOf(change.object) ? keys : [...keys, ...(await adopters(kind, change, read))];
+      },
     },
   ],
-  observe,
-  decide,
-};
+  observe: (read, key) => observe(kind, read, key),
+  decide: (observed, now) => decide(kind, observed, now),
+});
+
+/** Keeps the number of pods that a ReplicaSet asks for. */
+export const replicaSetController = createController({
+  name: 'replicaset',
+  component: 'replicaset-controller',
+  apiVersion: 'apps/v1',
+  group: 'apps',
+  kind: 'ReplicaSet',
+  resource: replicaSets,
+  asSet: (object) => object as ReplicaSet,
+  terminating: true,
+});
+
+/** No label has a value of none. */
+const nothing = [{ key: 'name', operator: 'In', values: [] }];
+const asSets = new WeakMap<KubeObject, ReplicaSet>();
+
+/** The same for a ReplicationController, whose selector is a plain map and absent means the template's labels. */
+export const replicationControllerController = createController({
+  name: 'replicationcontroller',
+  component: 'replication-controller',
+  apiVersion: 'v1',
+  group: '',
+  kind: 'ReplicationController',
+  resource: replicationControllers,
+  asSet(object) {
+    const known = asSets.get(object);
+    if (known) return known;
+    const { spec, ...rest } = object as ReplicationController;
+    const matchLabels = spec?.selector ?? spec?.template?.metadata?.labels ?? {};
+    // An empty selector would take every pod.
+    const selector = Object.keys(matchLabels).length > 0 ? { matchLabels } : { matchExpressions: nothing };
+    const set = { ...rest, spec: { ...spec, selector } } as ReplicaSet;
+    asSets.set(object, set);
+    return set;
+  },
+  terminating: false,
+});

@@ -41,7 +41,7 @@ const statusKinds = new Set([
   'StatefulSet',
 ]);
 const templated = new Set(['Job', 'ReplicaSet', 'ReplicationController']);
-const noGeneration = new Set(['Pod', 'Node', 'Namespace', 'Service', 'Secret', 'ConfigMap', 'HorizontalPodAutoscaler']);
+const noGeneration = new Set(['ResourceQuota', 'Pod', 'Node', 'Namespace', 'Service', 'Secret', 'ConfigMap', 'HorizontalPodAutoscaler']);
 
 const isEmpty = (value: unknown): boolean =>
   value === undefined || value === null || (typeof value === 'object' && Object.keys(value).length === 0);

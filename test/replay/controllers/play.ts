@@ -240,7 +240,7 @@ const perform = async (
       });
       return;
     case 'evict':
-      if (step.code === 201) await client.delete(typeOfKind('Pod'), namespace, actual(step.pod));
+      if (step.code === 201) await evict(world, namespace, actual(step.pod));
       return;
     case 'finalize':
       for (const name of step.pods) {
@@ -261,6 +261,23 @@ const perform = async (
     default:
       throw new Error(`step ${step.do} is not one that the harness plays`);
   }
+};
+
+/** What the API's eviction does to a pod once the budget has granted it. */
+const evict = async (world: World, namespace: string, name: string): Promise<void> => {
+  const { client } = world.api;
+  const pods = typeOfKind('Pod');
+  const pod = await client.get<Pod>(pods, namespace, name);
+  const target = { type: 'DisruptionTarget', status: 'True', reason: 'EvictionByEvictionAPI' };
+  const conditions = [...(pod?.status?.conditions ?? []), { ...target, lastTransitionTime: timestamp(world.now()) }];
+  await client.patch(
+    pods,
+    namespace,
+    name,
+    { type: 'merge', body: { status: { conditions } } },
+    { subresource: 'status' },
+  );
+  await client.delete(pods, namespace, name);
 };
 
 const setPodStatus = async (world: World, namespace: string, name: string, step: PodPreset & { bind?: string }) => {
