@@ -4,6 +4,7 @@ import type {
   EndpointSlice,
   Endpoints,
   Event,
+  EventsEvent,
   Namespace,
   Node,
   PersistentVolume,
@@ -74,6 +75,18 @@ const endpointAddresses = (endpoints: Endpoints): string => {
   return firstThree(all);
 };
 
+/** Both groups' events as one: events.k8s.io names the same things differently. */
+const coreEvent = (event: Event & Partial<EventsEvent>): Event => ({
+  ...event,
+  involvedObject: event.involvedObject ?? event.regarding ?? {},
+  ...((event.source ?? event.deprecatedSource) && { source: event.source ?? event.deprecatedSource ?? {} }),
+  reportingComponent: event.reportingComponent ?? event.reportingController ?? '',
+  message: event.message ?? event.note ?? '',
+  ...(event.deprecatedFirstTimestamp && { firstTimestamp: event.deprecatedFirstTimestamp }),
+  ...(event.deprecatedLastTimestamp && { lastTimestamp: event.deprecatedLastTimestamp }),
+  ...(event.deprecatedCount !== undefined && { count: event.deprecatedCount }),
+});
+
 const eventSource = (event: Event): string => {
   const component = event.source?.component || event.reportingComponent || '';
   const host = event.source?.host || event.reportingInstance || '';
@@ -83,7 +96,8 @@ const eventSource = (event: Event): string => {
 const since = (time: string | undefined, now: number): string =>
   time ? humanDuration(now - Date.parse(time)) : '<unknown>';
 
-const eventCells = (event: Event, now: number) => {
+const eventCells = (shown: Event, now: number) => {
+  const event = coreEvent(shown);
   const first = event.firstTimestamp ?? event.eventTime;
   const last = event.series?.lastObservedTime ?? event.lastTimestamp ?? first;
   const object = event.involvedObject ?? {};
