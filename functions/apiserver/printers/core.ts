@@ -76,7 +76,7 @@ const endpointAddresses = (endpoints: Endpoints): string => {
 };
 
 /** Both groups' events as one: events.k8s.io names the same things differently. */
-const coreEvent = (event: Event & Partial<EventsEvent>): Event => ({
+const coreEvent = (event: Event & Omit<Partial<EventsEvent>, keyof Event>): Event => ({
   ...event,
   involvedObject: event.involvedObject ?? event.regarding ?? {},
   ...((event.source ?? event.deprecatedSource) && { source: event.source ?? event.deprecatedSource ?? {} }),
