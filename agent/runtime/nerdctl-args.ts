@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ContainerSpec, SandboxSpec } from './runtime.ts';
+import { type ContainerSpec, RuntimeError, type SandboxSpec } from './runtime.ts';
 
 // Specs as flags of `nerdctl run`, and what the agent must know again after a restart as labels.
 
@@ -70,25 +70,27 @@ const lowestOomScore = (): number => {
 };
 const oomFlags = (score: number): string[] => ['--oom-score-adj', String(Math.max(score, lowestOomScore()))];
 
-/** A field of a comma separated value. */
-const field = (key: string, value: string): string => {
-  const text = `${key}=${value}`;
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-};
-
 const PROPAGATION = { private: 'rprivate', host: 'rslave', bidirectional: 'rshared' };
 
+/** nerdctl splits --mount at every comma, and --volume at every colon: the one that the paths allow is used. */
 const mountFlags = (mounts: ContainerSpec['mounts']): string[] =>
-  mounts.flatMap((m) => [
-    '--mount',
-    [
-      'type=bind',
-      field('source', m.hostPath),
-      field('target', m.containerPath),
-      ...(m.readOnly ? ['readonly'] : []),
-      `bind-propagation=${PROPAGATION[m.propagation]}`,
-    ].join(','),
-  ]);
+  mounts.flatMap((m) => {
+    const paths = m.hostPath + m.containerPath;
+    const propagation = PROPAGATION[m.propagation];
+    if (!paths.includes(':'))
+      return ['--volume', `${m.hostPath}:${m.containerPath}:${m.readOnly ? 'ro,' : ''}${propagation}`];
+    if (paths.includes(',')) {
+      throw new RuntimeError(
+        'CreateContainerError',
+        `nerdctl takes no path with a colon and a comma: ${m.containerPath}`,
+      );
+    }
+    const readOnly = m.readOnly ? ',readonly' : '';
+    return [
+      '--mount',
+      `type=bind,source=${m.hostPath},target=${m.containerPath}${readOnly},bind-propagation=${propagation}`,
+    ];
+  });
 
 const each = (flag: string, values: readonly string[]): string[] => values.flatMap((v) => [flag, v]);
 

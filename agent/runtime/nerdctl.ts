@@ -6,6 +6,7 @@ import { createCli, failureOf, isGone, NerdctlError, type NerdctlOptions } from 
 import { createFollower } from './nerdctl-events.ts';
 import { createNerdctlImages } from './nerdctl-images.ts';
 import { followLog } from './nerdctl-log.ts';
+import { endLoggers } from './nerdctl-loggers.ts';
 import { containerOf, type Inspected, sandboxesOf, sandboxOf } from './nerdctl-read.ts';
 import { useOf } from './nerdctl-stats.ts';
 import { execOnTerminal, execPiped, exitCodeOf, forwardInto, withoutOwnLines } from './nerdctl-streams.ts';
@@ -104,9 +105,12 @@ export const createNerdctlRuntime = (options: NerdctlOptions & { pauseImage?: st
     const meta = metas.get(sandboxId) ?? (await metaOfSandbox(sandboxId));
     metas.set(sandboxId, meta);
     await prepare(spec, meta.logDirectory);
-    const { code, stdout, stderr } = await cli.run(containerArguments(sandboxId, meta, spec), { timeoutMs: RUN_MS });
+    const args = containerArguments(sandboxId, meta, spec);
+    const { code, stdout, stderr } = await cli.run(args, { timeoutMs: RUN_MS });
     if (code !== 0) {
       const said = failureOf(stderr.toString());
+      const [left] = await inspect([args[args.indexOf('--name') + 1] ?? '']);
+      if (left) await endLoggers(left.Id, join(options.directory, 'nerdctl'));
       throw new RuntimeError(reasonOf(said), said);
     }
     const id = stdout.toString().trim();

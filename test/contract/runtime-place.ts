@@ -20,6 +20,8 @@ import { PAUSE_IMAGE, pauseImage } from '../../cli/image/pause.ts';
 
 export const BUSYBOX_IMAGE = 'skiff.local/contract:1';
 const BUSYBOX = '/bin/busybox';
+/** What runs without any pod: containerd, and what listens to its events. */
+const OWN_PROCESS = /containerd --config | events --format /;
 const POD_CIDR = '10.199.213.0/24';
 
 /** One node to run containers on, whose runtime can be opened as often as a test wants. */
@@ -121,7 +123,7 @@ export const containerdPlace = async (open: (directory: string) => Runtime): Pro
         (line) => !namespacesBefore.includes(line.slice(10)),
       ),
       ...linesWith(run('ip', 'route'), POD_CIDR.slice(0, 10), 'route'),
-      ...linesWith(run('ps', '-eo', 'args'), `-address ${join(directory, 'containerd.sock')}`, 'process'),
+      ...linesWith(run('ps', '-eo', 'args'), directory, 'process').filter((line) => !OWN_PROCESS.test(line)),
       ...readdirSync(join(directory, 'cni-state', 'skiff'))
         .filter((file) => /^\d/.test(file))
         .map((file) => `address ${file}`),

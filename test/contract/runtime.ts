@@ -366,7 +366,7 @@ const processCases = (bench: () => Bench, skips: Skips): void => {
   it('shares the network of the pod, and its processes where asked', async () => {
     const { runtime, sandbox, start } = bench();
     const pod = await sandbox({ shareProcessNamespace: true });
-    await start(pod, 'exec nc -lk -p 8080 -e echo hello', { name: 'server' });
+    await start(pod, 'exec nc -ll -p 8080 -e echo hello', { name: 'server' });
     const other = await start(pod, SERVE, { name: 'other' });
     const heard = await until(async () => {
       const { stdout } = await runtime.execSync(other.id, ['nc', '127.0.0.1', '8080'], 5_000);
@@ -374,7 +374,7 @@ const processCases = (bench: () => Bench, skips: Skips): void => {
     });
     expect(heard).toBe('hello\n');
     const seen = await runtime.execSync(other.id, ['ps'], 5_000);
-    expect(Buffer.from(seen.stdout).toString()).toContain('nc -lk');
+    expect(Buffer.from(seen.stdout).toString()).toContain('nc -ll');
   });
 
   it.skipIf(skips.hostname)('names the pod in HOSTNAME', async () => {
@@ -478,7 +478,7 @@ const streamCases = (bench: () => Bench, skips: Skips): void => {
   it('forwards a connection to a port that only the pod can reach', async () => {
     const { runtime, sandbox, start } = bench();
     const pod = await sandbox();
-    const { id } = await start(pod, 'exec nc -lk -s 127.0.0.1 -p 8081 -e cat');
+    const { id } = await start(pod, 'exec httpd -f -p 127.0.0.1:8081');
     await until(
       async () => (await runtime.execSync(id, ['sh', '-c', 'netstat -ltn | grep 8081'], 5_000)).exitCode === 0,
     );
@@ -487,8 +487,8 @@ const streamCases = (bench: () => Bench, skips: Skips): void => {
       connection.once('data', (chunk: Buffer) => resolve(chunk.toString()));
       connection.once('error', reject);
     });
-    connection.write('over there\n');
-    expect(await heard).toBe('over there\n');
+    connection.write('GET /nosuch HTTP/1.0\r\n\r\n');
+    expect(await heard).toMatch(/^HTTP\/1\.\d 404/);
     connection.end();
   });
 };
@@ -548,10 +548,12 @@ export const runtimeContract = (name: string, make: () => Promise<RuntimePlace>,
         const { runtime, sandbox, start } = bench();
         const pod = await sandbox();
         await start(pod, SERVE);
+        await expect(start(pod, '', { name: 'bad', command: ['nosuch'] })).rejects.toThrow();
         expect(place.leftovers()).not.toEqual([]);
         await runtime.stopSandbox(pod.id);
         await runtime.removeSandbox(pod.id);
-        await until(async () => place.leftovers().filter((one) => !one.startsWith('cgroup')).length === 0);
+        const left = () => place.leftovers().filter((one) => !one.startsWith('cgroup'));
+        await vi.waitFor(() => expect(left()).toEqual([]), { timeout: WAIT_MS, interval: 100 });
       });
     });
   });
