@@ -18,6 +18,10 @@ import { replicaSetController, replicationControllerController } from './replica
 import type { ResourceTypes } from './resource-types.ts';
 import { statefulSetController } from './statefulset/statefulset.ts';
 import { taintEvictionController } from './taint-eviction.ts';
+import { claimBinder } from './volumes/claim.ts';
+import { ephemeralVolumeController } from './volumes/ephemeral.ts';
+import { claimProtection, volumeProtection } from './volumes/protection.ts';
+import { volumeBinder } from './volumes/volume.ts';
 
 export interface ControllersOptions extends NodeLifecycleOptions, NodeIpamOptions, PodGcOptions {
   /** Every resource type of a cluster that can be listed and deleted, custom ones included. */
@@ -46,6 +50,11 @@ export const createControllers = (options: ControllersOptions): AnyController[] 
   jobTtlController,
   cronJobController,
   disruptionController,
+  claimBinder,
+  volumeBinder,
+  claimProtection,
+  volumeProtection,
+  ephemeralVolumeController,
   clusterRoleAggregationController,
   createNodeLifecycleController(options),
   createNodeIpamController(options),

@@ -41,7 +41,16 @@ const statusKinds = new Set([
   'StatefulSet',
 ]);
 const templated = new Set(['Job', 'ReplicaSet', 'ReplicationController']);
-const noGeneration = new Set(['ResourceQuota', 'Pod', 'Node', 'Namespace', 'Service', 'Secret', 'ConfigMap', 'HorizontalPodAutoscaler']);
+const noGeneration = new Set([
+  'ResourceQuota',
+  'Pod',
+  'Node',
+  'Namespace',
+  'Service',
+  'Secret',
+  'ConfigMap',
+  'HorizontalPodAutoscaler',
+]);
 
 const isEmpty = (value: unknown): boolean =>
   value === undefined || value === null || (typeof value === 'object' && Object.keys(value).length === 0);
@@ -93,6 +102,10 @@ const parts: Record<string, (object: Loose, ipNames: Map<string, string>) => Loo
   ConfigMap: ({ data }) => ({ dataKeys: Object.keys(data ?? {}).sort() }),
   Secret: ({ data, type }) => ({ dataKeys: data ? Object.keys(data).sort() : undefined, type }),
   ClusterRole: ({ aggregationRule, rules }) => ({ aggregationRule, rules }),
+  PersistentVolumeClaim: ({ status }) => {
+    const { phase, accessModes, capacity } = (status ?? {}) as Loose;
+    return { status: { phase, accessModes, capacity } };
+  },
   PersistentVolume: ({ spec, status }) => {
     const { claimRef, persistentVolumeReclaimPolicy: reclaim } = spec as Loose;
     const { namespace, name, uid } = (claimRef ?? {}) as Loose;

@@ -26,7 +26,7 @@ export interface Played {
   differences: string[];
 }
 
-const hidden = new Set(['Event', 'Lease']);
+const hidden = new Set(['Event', 'Lease', 'StorageClass']);
 const sharedNodes = ['shared-n1', 'shared-n2', 'shared-n3'];
 
 /** Plays one scenario; the first expectation that differs ends it. */

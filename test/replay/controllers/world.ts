@@ -90,6 +90,13 @@ const prepare =
     // Upstream's defaulting shares one map between a Job's labels and its template's; the strategy then adds to both.
     if (object.kind === 'Job' && same) labelled.metadata.labels = { ...labelled.spec?.template?.metadata?.labels };
     if (status !== undefined) Object.assign(object, { status });
+    // The admission plugin StorageObjectInUseProtection.
+    const protectedBy = {
+      PersistentVolumeClaim: 'kubernetes.io/pvc-protection',
+      PersistentVolume: 'kubernetes.io/pv-protection',
+    };
+    const finalizer = protectedBy[object.kind as keyof typeof protectedBy];
+    if (finalizer) object.metadata.finalizers = [finalizer];
     // The admission plugin DefaultTolerationSeconds.
     const { spec } = object as {
       spec?: { tolerations?: { key?: string; operator: string; effect: string; tolerationSeconds: number }[] };
