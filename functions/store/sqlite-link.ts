@@ -51,6 +51,7 @@ export const openLink = (
   const waiting = new Map<number, Waiting>();
   let nextId = 0;
   let dead: Error | undefined;
+  let closing = false;
 
   const die = (error: Error): void => {
     if (dead) return;
@@ -88,7 +89,9 @@ export const openLink = (
       await ask((id) => ({ type: 'drop', id, cluster }));
     },
     close: async () => {
-      await ask((id) => ({ type: 'close', id }));
+      const closed = ask((id) => ({ type: 'close', id }));
+      closing = true;
+      await closed;
       die(new Error('the store is closed'));
       await worker.terminate();
     },
@@ -106,7 +109,8 @@ export const openLink = (
       die(failure);
     });
     worker.on('exit', () => {
-      const failure = new Error('the thread of the store has ended');
+      // The answer to close and the thread's end can come in one turn, before close() goes on.
+      const failure = new Error(closing ? 'the store is closed' : 'the thread of the store has ended');
       reject(failure);
       die(failure);
     });
