@@ -1,6 +1,8 @@
 import { StatusError } from '../../machinery/status.ts';
+import { admit, validate } from '../admission/admission.ts';
 import { type Call, domainOf } from '../context.ts';
 import { listResponse } from '../respond.ts';
+import { parseStored } from '../stored-object.ts';
 import { deleteObject } from './delete.ts';
 import { deleteOptions } from './delete-options.ts';
 import { listOptions } from './list-options.ts';
@@ -17,7 +19,12 @@ export const deletecollection = async (call: Call): Promise<Response> => {
   const items = replica.list({ ...(namespace && { namespace }), ...(matches && { matches }) });
   for (const item of items) {
     try {
-      await deleteObject(call, item.key, item, options);
+      const old = parseStored(call.resource, item.bytes);
+      const one: Call = { ...call, info: { ...call.info, name: old.metadata.name ?? '' } };
+      const request = { call: one, operation: 'DELETE' as const, subresource: '', old };
+      await admit(request);
+      await validate(request);
+      await deleteObject(one, item.key, item, options);
     } catch (error) {
       if (!(error instanceof StatusError && error.code === 404)) throw error;
     }

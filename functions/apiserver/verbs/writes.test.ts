@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createSystemClock } from '../../clock/system.ts';
+import { forbidden } from '../../machinery/status.ts';
 import { createMemoryStore } from '../../store/memory.ts';
 import { createReplicas } from '../../store/replica.ts';
+import type { AdmissionPlugin } from '../admission/admission.ts';
 import { createApiServer } from '../app.ts';
 import { staticTokens, user } from '../authn/authenticator.ts';
 import { mastersAuthorizer } from '../authz/authorizer.ts';
@@ -9,6 +11,14 @@ import { bodyBytesMax } from '../request-body.ts';
 
 type Answer = { code: number; body: Record<string, never> };
 type Send = (method: string, path: string, body?: unknown, type?: string) => Promise<Answer>;
+
+const keep: AdmissionPlugin = {
+  name: 'Keep',
+  validate: ({ call, operation, old }) => {
+    if (operation !== 'DELETE' || old?.metadata.name !== 'kept') return;
+    throw forbidden({ group: '', kind: call.resource.resource, name: call.info.name }, 'it is kept');
+  },
+};
 
 const started = (): Send => {
   const clock = createSystemClock();
@@ -20,6 +30,7 @@ const started = (): Send => {
     authenticator: staticTokens(new Map([['t', user('admin', ['system:masters'])]])),
     authorizer: mastersAuthorizer(),
     disableAdmission: ['ServiceAccount'],
+    admission: [keep],
   });
   return async (method, path, body, type = 'application/json') => {
     const init = {
@@ -93,6 +104,14 @@ describe("a pod's own endpoints", () => {
     const { body } = await send('DELETE', `${pods}/p`);
     expect(body).toMatchObject({ metadata: { generation: 2, deletionGracePeriodSeconds: 0 } });
     expect((await send('GET', `${pods}/p`)).code).toBe(404);
+  });
+
+  it('admission is asked about every object of a collection that goes', async () => {
+    const maps = '/api/v1/namespaces/n/configmaps';
+    await send('POST', maps, { metadata: { name: 'kept' } });
+    const { code, body } = await send('DELETE', maps);
+    expect([code, body]).toMatchObject([403, { details: { name: 'kept', kind: 'configmaps' } }]);
+    expect((await send('GET', `${maps}/kept`)).code).toBe(200);
   });
 
   it('a body over the limit is refused though it names no length', async () => {
