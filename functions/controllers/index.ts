@@ -16,6 +16,7 @@ import { createNodeLifecycleController, type NodeLifecycleOptions } from './node
 import { createPodGcController, type PodGcOptions } from './podgc.ts';
 import { replicaSetController, replicationControllerController } from './replicaset.ts';
 import type { ResourceTypes } from './resource-types.ts';
+import { resourceQuotaController } from './resourcequota/resourcequota.ts';
 import { statefulSetController } from './statefulset/statefulset.ts';
 import { taintEvictionController } from './taint-eviction.ts';
 import { claimBinder } from './volumes/claim.ts';
@@ -50,6 +51,7 @@ export const createControllers = (options: ControllersOptions): AnyController[] 
   jobTtlController,
   cronJobController,
   disruptionController,
+  resourceQuotaController,
   claimBinder,
   volumeBinder,
   claimProtection,

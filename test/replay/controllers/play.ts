@@ -94,7 +94,8 @@ const visible = (
       if (metadata.namespace && metadata.namespace !== scenario.id) continue;
       if (scenario.controller !== 'namespace') {
         if (kind === 'ServiceAccount' && metadata.name === 'default') continue;
-        if (kind === 'ConfigMap' && metadata.name === 'kube-root-ca.crt') continue;
+        if (kind === 'ConfigMap' && (metadata.name === 'kube-root-ca.crt' || scenario.controller === 'resourcequota'))
+          continue;
       }
       list.push(normalForm(object, ips));
     }
