@@ -29,6 +29,18 @@ test('lines of the CRI format', () => {
   });
   expect(parseLogLine(Buffer.from('2026-01-01T00:00:00Z stdout F'))?.content.length).toBe(0);
   expect(parseLogLine(Buffer.from('nonsense'))).toBeUndefined();
+  // json-file, as nerdctl writes it
+  const json = (log: string) =>
+    parseLogLine(Buffer.from(JSON.stringify({ log, stream: 'stderr', time: '2026-01-01T00:00:00.5Z' })));
+  expect(json('whole "line"\n')).toMatchObject({
+    timestamp: '2026-01-01T00:00:00.5Z',
+    stream: 'stderr',
+    partial: false,
+  });
+  expect(json('whole "line"\n')?.content.toString()).toBe('whole "line"');
+  expect(json('half')).toMatchObject({ partial: true, content: Buffer.from('half') });
+  expect(parseLogLine(Buffer.from('{"log":"cut'))).toBeUndefined();
+  expect(parseLogLine(Buffer.from('{"log":"x","stream":"other","time":"t"}'))).toBeUndefined();
 });
 
 test('tail, since, limit, timestamps and partial lines', async () => {

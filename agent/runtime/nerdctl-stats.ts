@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-const ROOT = '/sys/fs/cgroup';
+const MACHINE = { groups: '/sys/fs/cgroup', processes: '/proc' };
 
 const read = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
 const numberIn = (text: string, key: string): number => Number(new RegExp(`^${key} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
@@ -23,16 +23,16 @@ export interface GroupUse {
 }
 
 /** What the cgroups of a process have used: processor time, and memory less what can be dropped. v1 and v2. */
-export const useOf = async (pid: number): Promise<GroupUse | undefined> => {
-  const groups = groupsOf(await read(`/proc/${pid}/cgroup`));
+export const useOf = async (pid: number, at = MACHINE): Promise<GroupUse | undefined> => {
+  const groups = groupsOf(await read(join(at.processes, String(pid), 'cgroup')));
   const memory = groups.get('memory');
   const cpu = groups.get('cpuacct');
   if (memory !== undefined && cpu !== undefined) {
-    const folder = join(ROOT, 'memory', memory);
+    const folder = join(at.groups, 'memory', memory);
     const [used, stat, nanos] = await Promise.all([
       read(join(folder, 'memory.usage_in_bytes')),
       read(join(folder, 'memory.stat')),
-      read(join(ROOT, 'cpuacct', cpu, 'cpuacct.usage')),
+      read(join(at.groups, 'cpuacct', cpu, 'cpuacct.usage')),
     ]);
     if (used === '') return undefined;
     const working = Number(used) - numberIn(stat, 'total_inactive_file');
@@ -40,7 +40,7 @@ export const useOf = async (pid: number): Promise<GroupUse | undefined> => {
   }
   const unified = groups.get('');
   if (unified === undefined) return undefined;
-  const folder = join(ROOT, unified);
+  const folder = join(at.groups, unified);
   const [used, stat, cpuStat] = await Promise.all([
     read(join(folder, 'memory.current')),
     read(join(folder, 'memory.stat')),
