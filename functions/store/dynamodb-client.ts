@@ -59,7 +59,13 @@ const throttles = new Set([
 const conflicts = new Set(['TransactionConflictException', 'TransactionConflict', 'TransactionInProgressException']);
 
 const faultOf = (error: unknown): Fault => {
-  const { name = '', CancellationReasons, Item, $metadata, $fault } = error as {
+  const {
+    name = '',
+    CancellationReasons,
+    Item,
+    $metadata,
+    $fault,
+  } = error as {
     name?: string;
     CancellationReasons?: { Code?: string; Item?: Item }[];
     Item?: Item;
@@ -70,7 +76,8 @@ const faultOf = (error: unknown): Fault => {
     code: Code,
     ...(item ? { item } : {}),
   }));
-  if (name === 'ConditionalCheckFailedException') return { kind: 'condition', refusals, ...(Item ? { item: Item } : {}) };
+  if (name === 'ConditionalCheckFailedException')
+    return { kind: 'condition', refusals, ...(Item ? { item: Item } : {}) };
   if (name === 'TransactionCanceledException') {
     if (refusals.some(({ code }) => code === 'ConditionalCheckFailed')) return { kind: 'cancelled', refusals };
     if (refusals.some(({ code }) => throttles.has(code))) return { kind: 'throttled', refusals };
@@ -194,7 +201,8 @@ export const createDynamo = ({ client, table, clock, requestMsMax }: DynamoOptio
     },
     update: async (rest, deadline) => {
       try {
-        const request = () => send<{ Attributes?: Item }>(new UpdateItemCommand(input({ ...rest, ReturnValues: 'ALL_NEW' })));
+        const request = () =>
+          send<{ Attributes?: Item }>(new UpdateItemCommand(input({ ...rest, ReturnValues: 'ALL_NEW' })));
         return (await again(request, deadline)).Attributes ?? {};
       } catch (error) {
         if (faultOf(error).kind === 'condition') return undefined;

@@ -7,11 +7,11 @@ import {
   headKey,
   number,
   readHead,
-  shardsAttribute,
   shardsAt,
+  shardsAttribute,
   shardsMax,
 } from './dynamodb-items.ts';
-import type { Domain, Revision } from './store.ts';
+import { type Domain, firstHead, type Revision } from './store.ts';
 
 export interface HeadsOptions {
   dynamo: Dynamo;
@@ -43,18 +43,19 @@ export const createHeads = ({ dynamo, clock, retentionMs, shardTicketsPerSecond 
   const rates = new Map<string, { at: number; revision: Revision }>();
 
   const clusterFloor = async (cluster: string): Promise<Revision> =>
-    number(await dynamo.get(clusterKey(cluster)), 'f') ?? 0n;
+    number(await dynamo.get(clusterKey(cluster)), 'f') ?? firstHead;
 
   /** The directory entry comes before the head, so that no domain with a ticket is missing from it. */
   const begin = async (domain: Domain): Promise<void> => {
-    const floor = `${await clusterFloor(domain.cluster)}`;
-    await dynamo.put({ Item: { ...directoryKey(domain), b: { N: floor } } });
+    const base = await clusterFloor(domain.cluster);
+    const floor = `${base === firstHead ? 0n : base}`;
+    await dynamo.put({ Item: { ...directoryKey(domain), b: { N: `${base}` } } });
     await dynamo.put({
       Item: {
         ...key(domain),
-        h: { N: floor },
+        h: { N: `${base}` },
         f: { N: floor },
-        b: { N: floor },
+        b: { N: `${base}` },
         m: { S: JSON.stringify([[floor, clock.now()]]) },
       },
       ConditionExpression: 'attribute_not_exists(pk)',
@@ -70,7 +71,10 @@ export const createHeads = ({ dynamo, clock, retentionMs, shardTicketsPerSecond 
       Key: key(domain),
       UpdateExpression: 'SET m = :n',
       ConditionExpression: 'm = :o',
-      ExpressionAttributeValues: { ':n': { S: JSON.stringify([...kept, [`${before}`, at]]) }, ':o': { S: head.marksText } },
+      ExpressionAttributeValues: {
+        ':n': { S: JSON.stringify([...kept, [`${before}`, at]]) },
+        ':o': { S: head.marksText },
+      },
     });
   };
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock/clock.ts';
 import { domainName } from './domain.ts';
-import { type Dynamo, nameOf } from './dynamodb-client.ts';
+import type { Dynamo } from './dynamodb-client.ts';
 import type { Heads } from './dynamodb-head.ts';
 import {
   type Head,
@@ -17,7 +17,7 @@ import {
   voidEntry,
 } from './dynamodb-items.ts';
 import { readParts } from './dynamodb-writer.ts';
-import type { Change, Domain, Revision } from './store.ts';
+import { type Change, type Domain, firstHead, type Revision } from './store.ts';
 
 export interface LogOptions {
   dynamo: Dynamo;
@@ -112,7 +112,11 @@ export const createLog = (options: LogOptions) => {
   const read = async (domain: Domain, head: Head, first: Revision, last: Revision): Promise<Change[]> => {
     if (first > last) return [];
     const found = await entries(domain, head, first, last);
-    const items = range(first, last).flatMap((revision) => found.get(revision) ?? []);
+    const items: Item[] = [];
+    for (const revision of range(first, last)) {
+      const item = found.get(revision);
+      if (item) items.push(item);
+    }
     return Promise.all(
       items
         .filter((item) => !isVoid(item))
@@ -128,9 +132,10 @@ export const createLog = (options: LogOptions) => {
     tail.bytes -= bytes;
     held -= bytes;
   };
-  const reset = (tail: Tail, base: Revision, at: Revision): void => {
+  /** Nothing was ever given out up to the base: a domain that never was dropped can be read from 0. */
+  const reset = (tail: Tail, base: Revision, floor: Revision): void => {
     cut(tail, tail.changes.length);
-    Object.assign(tail, { base, from: at, to: at });
+    Object.assign(tail, { base, from: floor, to: floor > base ? floor : base });
   };
   const bound = (): void => {
     for (const [name, tail] of tails) {
@@ -163,7 +168,7 @@ export const createLog = (options: LogOptions) => {
     const head = await heads.read(domain);
     if (!head) {
       const floor = await heads.clusterFloor(domain.cluster);
-      reset(tail, floor, floor);
+      reset(tail, floor, floor === firstHead ? 0n : floor);
       return floor;
     }
     const floor = heads.floor(head);
@@ -220,7 +225,7 @@ export const createLog = (options: LogOptions) => {
       const head = await heads.read(domain);
       if (!head || after < heads.floor(head)) return 'compacted';
       const changes: Change[] = [];
-      let at = after;
+      let at = after > head.base ? after : head.base;
       while (at < head.revision && changes.length < limit) {
         const step = BigInt(Math.min(stepEntries, limit - changes.length + 16));
         const last = at + step < head.revision ? at + step : head.revision;
@@ -246,7 +251,7 @@ export const createLog = (options: LogOptions) => {
     /** Every ticket up to the head is decided from here on; the entries, for drop(). */
     settle: async (domain: Domain, head: Head): Promise<void> => {
       const floor = heads.floor(head);
-      for (let at = floor; at < head.revision; at += BigInt(stepEntries)) {
+      for (let at = floor > head.base ? floor : head.base; at < head.revision; at += BigInt(stepEntries)) {
         const last = at + BigInt(stepEntries) < head.revision ? at + BigInt(stepEntries) : head.revision;
         await entries(domain, head, at + 1n, last);
       }

@@ -47,7 +47,11 @@ interface Transaction {
 }
 
 /** Reads objects with their parts, consistently. */
-export const readKnown = async (dynamo: Dynamo, domain: Domain, keys: readonly string[]): Promise<Map<string, Known>> => {
+export const readKnown = async (
+  dynamo: Dynamo,
+  domain: Domain,
+  keys: readonly string[],
+): Promise<Map<string, Known>> => {
   const items = await dynamo.getAll(keys.map((key) => objectKey(domain, key)));
   const known = new Map<string, Known>();
   await Promise.all(
@@ -119,7 +123,9 @@ export const createWriter = (options: WriterOptions) => {
     if (!last) throw new Error('a chain without a step');
     const base = { ...objectKey(domain, chain.key), r: { N: `${last.stored.revision}` } };
     const item: Item =
-      last.type === 'delete' ? { ...base, d: { BOOL: true }, ttl: ttlAttribute() } : { ...base, ...last.packed.attributes };
+      last.type === 'delete'
+        ? { ...base, d: { BOOL: true }, ttl: ttlAttribute() }
+        : { ...base, ...last.packed.attributes };
     const expected = chain.before.stored;
     return {
       Put: {
@@ -296,7 +302,10 @@ export const createWriter = (options: WriterOptions) => {
     const rest = [...failed].flatMap((chain) => chain.outcomes.map(({ pending }) => pending));
     if (failure !== undefined && !(failure instanceof Throttled)) throw failure;
     const order = new Set([...rest, ...plan.deferred]);
-    return { rest: batch.filter((pending) => order.has(pending)), ...(failure ? { throttled: failure as Throttled } : {}) };
+    return {
+      rest: batch.filter((pending) => order.has(pending)),
+      ...(failure ? { throttled: failure as Throttled } : {}),
+    };
   };
 
   return {
@@ -314,7 +323,8 @@ export const createWriter = (options: WriterOptions) => {
           if (!(error instanceof Throttled)) throw error;
           throttled = error;
         }
-        if (clock.now() >= deadline) throttled ??= new Throttled('other writers of the same objects came first, again and again');
+        if (clock.now() >= deadline)
+          throttled ??= new Throttled('other writers of the same objects came first, again and again');
         if (!throttled) continue;
         for (const { call, at } of rest)
           call.outcomes[at] = { ok: false, reason: 'throttled', message: throttled.message };

@@ -18,7 +18,7 @@ export interface StorePlace {
 }
 
 /** Cases that an adapter cannot pass, each with its reason. */
-export type Skips = Partial<Record<'durability' | 'feed', string>>;
+export type Skips = Partial<Record<'durability' | 'feed' | 'dense', string>>;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -71,7 +71,7 @@ export const storeContract = (name: string, place: () => StorePlace, skips: Skip
       await at.remove();
     });
     const commit = async (write: Write, domain = pods) => (await store.commit(domain, [write]))[0];
-    const context: Context = { store: () => store, commit };
+    const context: Context = { store: () => store, commit, gaps: skips.dense !== undefined };
 
     writes(context);
     batches(context);
@@ -132,9 +132,11 @@ export const storeContract = (name: string, place: () => StorePlace, skips: Skip
 interface Context {
   store: () => Store & Partial<CommitFeed>;
   commit(write: Write, domain?: Domain): Promise<Outcome | undefined>;
+  /** A revision given to a write that then failed may stay unused. */
+  gaps: boolean;
 }
 
-const writes = ({ store, commit }: Context): void => {
+const writes = ({ store, commit, gaps }: Context): void => {
   it('starts a new domain at 1, and its first write gets 2: a list of an empty one is a point to watch from', async () => {
     expect(await store().head(pods)).toBe(1n);
     expect(await store().changes(pods, 1n, 10)).toEqual([]);
@@ -205,7 +207,7 @@ const writes = ({ store, commit }: Context): void => {
     await expect(store().commit(pods, writes)).rejects.toThrow('cannot be written');
     await commit(create('d'));
     expect(keysOf((await store().scan(pods, '', 10)).items)).toEqual(['a', 'd']);
-    expect(await store().head(pods)).toBe(3n);
+    expect(await store().head(pods)).toBe(gaps ? 5n : 3n);
   });
 };
 
