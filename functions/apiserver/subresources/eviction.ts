@@ -88,8 +88,7 @@ const consult = async (call: Call, pod: Pod): Promise<void> => {
 /** POST pods/{name}/eviction: a delete that asks the pod's disruption budget first. Source: KEP-85, "API-initiated Eviction". */
 export const eviction = async (call: Call): Promise<Response> => {
   const given = decodeAs(call, await parseRequest(call.request), EVICTION, schema) as unknown as Eviction;
-  if (given.metadata.name !== call.info.name)
-    throw badRequest('name in URL does not match name in Eviction object');
+  if (given.metadata.name !== call.info.name) throw badRequest('name in URL does not match name in Eviction object');
   const dry = given.deleteOptions?.dryRun?.includes('All') ?? false;
   const own: Call = dry ? { ...call, dryRun: true } : call;
   const stored = await load(own);
