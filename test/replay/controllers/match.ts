@@ -26,7 +26,10 @@ export const createMatcher = (inOrder: boolean): Matcher => {
   };
   const rename = (text: string): string => {
     let result = text;
-    for (const [from, to] of names) result = result.replaceAll(from, to);
+    // A whole name only: the claim `data-db-0` and the slice `db-00000` are not the pod `db-0`.
+    for (const [from, to] of names) {
+      result = result.replaceAll(new RegExp(`(?<![\\w-])${from.replace(/[.]/g, '\\$&')}(?![\\w])`, 'g'), () => to);
+    }
     return result;
   };
   const hashOf = (form: Normal): string | undefined =>
