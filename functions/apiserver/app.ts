@@ -4,6 +4,7 @@ import { anonymous } from './authn/authenticator.ts';
 import { impersonate } from './authn/impersonation.ts';
 import { refusal } from './authz/authorizer.ts';
 import type { ApiServerOptions, Call, ConnectionInfo, Server } from './context.ts';
+import { createCustomResources } from './custom-resources.ts';
 import { documentOf, inApi, negotiateDocument, pageNotFound } from './documents.ts';
 import { parseStatusError } from './faults.ts';
 import { createMetrics } from './metrics.ts';
@@ -53,6 +54,8 @@ const subresourceVerbs: Record<string, (call: Call) => Promise<Response>> = {
 const unknownPath = () => genericFailure(404, 'NotFound', 'the server could not find the requested resource', {});
 const notOffered = () =>
   genericFailure(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
+/** Documents that show custom resources. */
+const served = /^\/($|api|openapi)/;
 const open = /^\/(healthz|livez|readyz|version)(\/|$)/;
 
 const authenticated = async (
@@ -158,6 +161,7 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     plugins,
     services: createServiceAllocator({ store: options.store }),
   };
+  const customResources = createCustomResources(server);
   const metrics = createMetrics(server.clock.now());
   const handle = async (
     info: RequestInfo,
@@ -176,6 +180,9 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
       headers: request.headers,
     });
     await authorized(server, info, user);
+    const known = info.isResource && server.registry.find(info.cluster, info.group, info.version, info.resource);
+    const defines = info.group === 'apiextensions.k8s.io' && !customResources.follows(info.cluster);
+    if (defines || (!known && (info.isResource || served.test(info.path)))) await customResources.refresh(info.cluster);
     if (info.isResource) return resourceRequest(server, info, request, requestId, user);
     if (info.method === 'GET' && info.path.startsWith('/api')) negotiateDocument(request.headers.get('accept'));
     const document = info.method === 'GET' ? await documentOf(server, metrics, info, request) : undefined;
