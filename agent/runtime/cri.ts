@@ -90,6 +90,13 @@ const unlessGone = <T>(promise: Promise<T>): Promise<T | undefined> =>
     throw error;
   });
 
+/** containerd 1.6 fails a stop whose shim ends while it is asked; asked again it finds the container gone. */
+const againIfClosed = <T>(act: () => Promise<T>): Promise<T> =>
+  act().catch((error) => {
+    if (!/ttrpc: closed/.test(detailsOf(error))) throw error;
+    return act();
+  });
+
 const eventOf = (
   topic: string,
   value: Buffer,
@@ -197,6 +204,11 @@ export const createCriRuntime = (options: CriOptions): Runtime => {
     return keptConfig(metadata, labels);
   };
 
+  const stopSandbox = async (id: string): Promise<void> => {
+    const request = { pod_sandbox_id: id };
+    await unlessGone(againIfClosed(() => call('StopPodSandbox', 'SandboxId', request, 'Empty', SANDBOX_MS)));
+  };
+
   return {
     name: 'cri',
     version: async () => {
@@ -210,19 +222,18 @@ export const createCriRuntime = (options: CriOptions): Runtime => {
     },
     sandboxes,
     startSandbox,
-    stopSandbox: async (id) => {
-      await unlessGone(call('StopPodSandbox', 'SandboxId', { pod_sandbox_id: id }, 'Empty', SANDBOX_MS));
-    },
+    stopSandbox,
     removeSandbox: async (id) => {
-      await unlessGone(call('StopPodSandbox', 'SandboxId', { pod_sandbox_id: id }, 'Empty', SANDBOX_MS));
+      await stopSandbox(id);
       await unlessGone(call('RemovePodSandbox', 'SandboxId', { pod_sandbox_id: id }, 'Empty', SANDBOX_MS));
       configs.delete(id);
     },
     startContainer,
     stopContainer: async (id, graceMs) => {
       const timeout = Math.ceil(graceMs / 1000);
+      const request = { container_id: id, timeout };
       await unlessGone(
-        call('StopContainer', 'StopContainerRequest', { container_id: id, timeout }, 'Empty', graceMs + CALL_MS),
+        againIfClosed(() => call('StopContainer', 'StopContainerRequest', request, 'Empty', graceMs + CALL_MS)),
       );
     },
     removeContainer: async (id) => {

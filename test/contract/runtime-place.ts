@@ -131,7 +131,7 @@ export const containerdPlace = async (open: (directory: string) => Runtime): Pro
     ],
     remove: async () => {
       const last = open(directory);
-      for (const sandbox of await last.sandboxes()) await last.removeSandbox(sandbox.id);
+      for (const sandbox of await last.sandboxes()) await last.removeSandbox(sandbox.id).catch(() => {});
       await last.close();
       await containerd.stop();
       for (const root of ['', ...readdirSync('/sys/fs/cgroup')]) rmdirQuietly(join('/sys/fs/cgroup', root, name));
