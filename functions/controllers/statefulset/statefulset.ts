@@ -1,19 +1,28 @@
 import type { Reader } from '../../client/reader.ts';
-import type { ControllerRevision, Pod, StatefulSet, StatefulSetStatus } from '../../machinery/kinds.d.ts';
+import type {
+  ControllerRevision,
+  PersistentVolumeClaim,
+  Pod,
+  StatefulSet,
+  StatefulSetStatus,
+} from '../../machinery/kinds.d.ts';
 import { keyOf } from '../../machinery/object.ts';
 import type { Controller, Instant, Plan, PlannedWrite, WatchedChange } from '../controller.ts';
 import { claim, controllerOf, ownerKeys, ownerReference, ownKey } from '../owners.ts';
 import { deletePod, isAvailable, isFinished, isReady, isTerminating, nextAvailableMs } from '../pods.ts';
-import { controllerRevisions, pods, statefulSets } from '../resources.ts';
+import { controllerRevisions, persistentVolumeClaims, pods, statefulSets } from '../resources.ts';
 import { selects } from '../selector.ts';
 import { statusWrite } from '../status-patch.ts';
 import { createOrdinal, ordinalOf, revisionLabel } from './pod.ts';
+import { retains, retentionWrites } from './retention.ts';
 import { type Revisions, revisionsOf } from './revisions.ts';
 
 export interface StatefulSetObserved {
   set: StatefulSet;
   candidates: readonly Pod[];
   history: readonly ControllerRevision[];
+  /** Claims of the namespace, where the set has them deleted some day. */
+  claims?: readonly PersistentVolumeClaim[];
 }
 
 const revisionOf = (pod: Pod): string => pod.metadata.labels?.[revisionLabel] ?? '';
@@ -118,7 +127,7 @@ const statusOf = (step: Step, list: readonly Pod[]): StatefulSetStatus => {
   };
 };
 
-const decide = ({ set, candidates, history }: StatefulSetObserved, now: Instant): Plan => {
+const decide = ({ set, candidates, history, claims = [] }: StatefulSetObserved, now: Instant): Plan => {
   const named = candidates.filter((pod) => ordinalOf(set, pod) !== undefined);
   const reference = ownerReference(set, 'apps/v1', 'StatefulSet');
   const claimed = claim(set, reference, selects(set.spec?.selector), named, pods);
@@ -138,6 +147,7 @@ const decide = ({ set, candidates, history }: StatefulSetObserved, now: Instant)
       ...claimed.writes,
       ...(set.metadata.deletionTimestamp ? [] : revisions.writes),
       ...statusWrite(set, statefulSets, statusOf(step, claimed.mine)),
+      ...(set.metadata.deletionTimestamp ? [] : retentionWrites(set, byOrdinal, claims)),
       ...step.writes,
     ],
     ...(wait !== undefined && { again: { afterMs: wait } }),
@@ -174,7 +184,9 @@ export const statefulSetController: Controller<StatefulSetObserved> = {
     const free = await read.list<Pod>(pods, { namespace: key.namespace, matches });
     const mine = owned.filter((pod) => controllerOf(pod)?.uid === uid);
     const history = await read.ownedBy<ControllerRevision>(controllerRevisions, uid);
-    return { set, candidates: [...mine, ...free.filter((pod) => !controllerOf(pod))], history };
+    const { namespace } = key;
+    const claims = retains(set) ? [] : await read.list<PersistentVolumeClaim>(persistentVolumeClaims, { namespace });
+    return { set, claims, candidates: [...mine, ...free.filter((pod) => !controllerOf(pod))], history };
   },
   decide,
 };
