@@ -7,6 +7,8 @@ export interface PodPreset {
   reason?: string;
   restarts?: number;
   conditions?: { type: string; status: string; reason?: string }[];
+  /** The node that the pod is bound to in the same step. */
+  bind?: string;
 }
 
 const all = ['Initialized', 'Ready', 'ContainersReady', 'PodScheduled'];
@@ -28,13 +30,13 @@ export const podStatus = (pod: Pod, step: PodPreset, now: number): PodStatus => 
   const before = pod.status?.conditions ?? [];
   const ready = step.status === 'Ready';
   const scheduledOnly = step.status === 'Bound' || step.status === 'Pending';
-  const values = (scheduledOnly ? ['PodScheduled'] : all).map((type) => {
+  const values = (step.status === 'Bound' ? ['PodScheduled'] : all).map((type) => {
     const on = type === 'Initialized' || type === 'PodScheduled' || ready;
     const status = on ? 'True' : 'False';
     const old = before.find((condition) => condition.type === type);
     return { type, status, lastTransitionTime: old?.status === status ? (old.lastTransitionTime ?? time) : time };
   });
-  const conditions = step.status === 'Pending' ? before : values;
+  const conditions = step.status === 'Pending' && !step.bind ? before : values;
   const kept = before.filter((c) => !conditions.some((v) => v.type === c.type));
   const extra = (step.conditions ?? []).map((condition) => ({ ...condition, lastTransitionTime: time }));
   const finished = step.status === 'Succeeded' || step.status === 'Failed';
