@@ -1,9 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createSystemClock } from '../../functions/clock/system.ts';
 import { createDynamoStore, ensureTable } from '../../functions/store/dynamodb.ts';
 import type { Domain } from '../../functions/store/store.ts';
 import { type DynamoLocal, noDynamoLocal, startDynamoLocal } from '../simulation/dynamodb-local.ts';
-import { create, storeContract, textOf } from './store.ts';
+import { create, noIndex, storeContract, textOf } from './store.ts';
 
 const reason = noDynamoLocal();
 let local: DynamoLocal;
@@ -34,6 +35,31 @@ describe.skipIf(reason)(`dynamodb${reason ? `: ${reason}` : ''}`, () => {
       dense: 'a ticket whose write failed is voided, so revisions have gaps',
     },
   );
+
+  it('splits what does not compress over items, and replaces and deletes it', async () => {
+    const table = `contract-${tables++}`;
+    await ensureTable(local.config, table);
+    const domain: Domain = { cluster: 'c', group: '', resource: 'configmaps' };
+    const store = open(table);
+    const [first, second] = [randomBytes(1_572_864), randomBytes(900_000)];
+    const [made] = await store.commit(domain, [{ op: 'create', key: 'a', index: noIndex, bytes: () => first }]);
+    const expected = made?.ok ? made.stored.revision : 0n;
+    const [changed] = await store.commit(domain, [
+      { op: 'update', key: 'a', expected, index: noIndex, bytes: () => second },
+    ]);
+    expect(changed?.ok).toBe(true);
+    const found = await store.get(domain, 'a');
+    expect(Buffer.compare(found?.bytes ?? Buffer.alloc(0), second)).toBe(0);
+    const [gone] = await store.commit(domain, [{ op: 'delete', key: 'a', expected: found?.revision ?? 0n }]);
+    expect(gone?.ok).toBe(true);
+    await store.close();
+    const fresh = open(table);
+    const log = await fresh.changes(domain, 0n, 10);
+    const same =
+      log !== 'compacted' && log.map((c, i) => `${c.type} ${Buffer.compare(c.stored.bytes, i === 0 ? first : second)}`);
+    expect(same).toEqual(['put 0', 'put 0', 'delete 0']);
+    await fresh.close();
+  });
 
   it('several processes: every change in the same order for all, one winner for each revision of an object', async () => {
     const table = `contract-${tables++}`;
