@@ -182,7 +182,9 @@ export const createWriter = (options: WriterOptions) => {
         Update: {
           TableName: '',
           Key: { ...partKey(domain, chain.before.revision, n) },
-          UpdateExpression: 'SET ttl = :ttl',
+          UpdateExpression: 'SET #ttl = :ttl',
+          // A reserved word.
+          ExpressionAttributeNames: { '#ttl': 'ttl' },
           ExpressionAttributeValues: { ':ttl': ttl },
         },
       });
