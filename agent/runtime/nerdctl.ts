@@ -33,8 +33,9 @@ const prepare = async (spec: ContainerSpec, logDirectory: string): Promise<void>
 
 /**
  * The Runtime port on nerdctl 2.x (facts/containers.md). A pod is a pause container that has the network, and containers
- * that join its namespaces; labels keep what the agent must know again. Known limits: a container's stdin cannot be
- * attached to (nerdctl run -d has none), HOSTNAME is empty in a container's environment unless it is the node's.
+ * that join its namespaces; labels keep what the agent must know again. Known limits: a container's stdin cannot
+ * be attached to (nerdctl run -d has none), HOSTNAME is empty in the environment of a container that joins a pod's network,
+ * and a pod of the host network has a host name of its own.
  */
 export const createNerdctlRuntime = (options: NerdctlOptions & { pauseImage?: string }): Runtime => {
   const cli = createCli(options);
