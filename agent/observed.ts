@@ -18,6 +18,8 @@ export interface ObservedPod {
   /** Set when the node refused the pod (OutOfcpu, NodeAffinity...). */
   refused?: { reason: string; message: string };
   hostIPs: string[];
+  /** `containerd://`, `hollow://`: stands before container ids in the status. */
+  idPrefix?: string;
   /** Termination messages by container id. */
   messages: ReadonlyMap<string, string>;
 }

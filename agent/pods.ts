@@ -91,6 +91,7 @@ export const createPodManager = (deps: PodDependencies): PodManager => {
       volumesReady: w.volumesReady,
       ...(w.refused && { refused: w.refused }),
       hostIPs: tools.hostIPs(),
+      idPrefix: tools.runtime.name === 'hollow' ? 'hollow://' : 'containerd://',
       messages: w.messages,
     };
   };

@@ -136,7 +136,7 @@ export const createProbes = (options: ProbesOptions): Probes => {
     const shown = [
       ...(subject.pod.status?.containerStatuses ?? []),
       ...(subject.pod.status?.initContainerStatuses ?? []),
-    ].find((s) => s.containerID === subject.containerId);
+    ].find((s) => s.containerID?.replace(/^\w+:\/\//, '') === subject.containerId);
     results.set(subject.containerId, {
       started: !has('startup') || shown?.started === true,
       ready: !has('readiness') || shown?.ready === true,

@@ -23,7 +23,11 @@ import type { Container } from './runtime/runtime.ts';
 
 const time = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : timestamp(ms));
 
-const terminated = (run: Container, message: string | undefined): ContainerState => {
+/** A container's id as the API shows it: `containerd://0f1e...`. */
+const shownId = (o: ObservedPod, run: Container): string => `${o.idPrefix ?? ''}${run.id}`;
+
+const terminated = (o: ObservedPod, run: Container): ContainerState => {
+  const message = o.messages.get(run.id);
   const startedAt = time(run.startedAt ?? run.createdAt);
   const finishedAt = time(run.finishedAt ?? run.createdAt);
   const text = message || run.message;
@@ -36,7 +40,7 @@ const terminated = (run: Container, message: string | undefined): ContainerState
       ...(text && { message: text }),
       ...(startedAt && { startedAt }),
       ...(finishedAt && { finishedAt }),
-      containerID: run.id,
+      containerID: shownId(o, run),
     },
   };
 };
@@ -88,14 +92,14 @@ const containerStatus = (
 ): ContainerStatus => {
   const [run, previous] = runsOf(o.sandboxes, container.name);
   const probe = run && o.probes.get(run.id);
-  const lastState: ContainerState = previous ? terminated(previous, o.messages.get(previous.id)) : {};
+  const lastState: ContainerState = previous ? terminated(o, previous) : {};
   const fixed = { name: container.name, ...mountsOf(container), ...resourcesOf(container) };
   if (!run) {
     const state = waitingState(o, container.name, waitingReason(o, kind, initialized));
     const image = container.image ?? '';
     return { ...fixed, image, imageID: '', ready: false, started: false, restartCount: 0, state, lastState };
   }
-  const known = { ...fixed, image: container.image ?? run.image, imageID: run.imageId, containerID: run.id };
+  const known = { ...fixed, image: container.image ?? run.image, imageID: run.imageId, containerID: shownId(o, run) };
   const restartCount = run.attempt;
   if (isRunning(run)) {
     const isStarted = container.startupProbe ? (probe?.started ?? false) : true;
@@ -105,7 +109,7 @@ const containerStatus = (
     const ready = kind === 'init' || kind === 'ephemeral' ? false : isStarted && passes && !probe?.failed;
     return { ...known, ready, started: isStarted, restartCount, state, lastState };
   }
-  const ended = terminated(run, o.messages.get(run.id));
+  const ended = terminated(o, run);
   const done = { ...known, restartCount, started: false };
   const willRestart =
     !isTerminal(o.pod) &&
