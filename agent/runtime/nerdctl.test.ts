@@ -113,6 +113,24 @@ describe('the driver, with the answers of nerdctl 2.0.5', { timeout: 60_000 }, (
   });
 });
 
+it('still tells of the others when a container goes while all are looked at', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'skiff-nerdctl-'));
+  const command = join(directory, 'fake-nerdctl');
+  const calls = recording.calls.filter((call) => call.args[0] === 'inspect' && call.args.length === 4);
+  writeFileSync(join(directory, 'pod.json'), calls[0]?.stdout ?? '');
+  const gone = `echo 'time="t" level=fatal msg="no such object: gone"' >&2; exit 1`;
+  const script = `case "$*" in *" events "*) exec sleep 60;; *" ps "*) echo pod; echo gone;; *" pod") cat ${directory}/pod.json;; *) ${gone};; esac`;
+  writeFileSync(command, `#!/bin/sh\n${script}\n`);
+  chmodSync(command, 0o755);
+  const runtime = createNerdctlRuntime({ socket: join(directory, 'containerd.sock'), directory, command });
+  try {
+    expect((await runtime.sandboxes()).map((s) => s.name)).toEqual(['web-0']);
+  } finally {
+    await runtime.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
 const sandbox: SandboxMeta = {
   kind: 'sandbox',
   namespace: 'default',

@@ -47,14 +47,15 @@ export const createNerdctlRuntime = (options: NerdctlOptions & { pauseImage?: st
 
   const inspect = async (ids: readonly string[]): Promise<Inspected[]> => {
     if (ids.length === 0) return [];
-    // One that has gone in between fails the call, but the others are told all the same.
-    const { stdout, stderr, code } = await cli.run(['inspect', '--mode', 'dockercompat', ...ids], {
+    const { stdout, stderr, code, timedOut } = await cli.run(['inspect', '--mode', 'dockercompat', ...ids], {
       timeoutMs: CALL_MS,
     });
     const text = stdout.toString().trim();
-    if (text !== '') return JSON.parse(text) as Inspected[];
+    if (code === 0 && text !== '') return JSON.parse(text) as Inspected[];
     const said = failureOf(stderr.toString());
-    if (code !== 0 && !isGone(said)) throw new NerdctlError(said);
+    if (timedOut || !isGone(said)) throw new NerdctlError(timedOut ? 'nerdctl inspect took too long' : said);
+    // One that went in between fails the call for all of them: each is asked for by itself.
+    if (ids.length > 1) return (await Promise.all(ids.map((id) => inspect([id])))).flat();
     return [];
   };
   const metaOfSandbox = async (id: string): Promise<SandboxMeta> => {
