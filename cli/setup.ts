@@ -4,15 +4,15 @@ import { createInterface } from 'node:readline/promises';
 import { CommandError } from './command.ts';
 
 /** A program, or any of some files, that a node with containers needs, and the Debian package that brings it. */
-interface Need {
+export interface PackageNeed {
   package: string;
   anyOf: string[];
 }
 
-const onPath = (program: string): string[] =>
+export const onPath = (program: string): string[] =>
   [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin'].map((folder) => `${folder}/${program}`);
 
-const NEEDS: readonly Need[] = [
+const NEEDS: readonly PackageNeed[] = [
   { package: 'containerd', anyOf: onPath('containerd') },
   { package: 'runc', anyOf: onPath('runc') },
   { package: 'containernetworking-plugins', anyOf: ['/usr/lib/cni/ptp', '/opt/cni/bin/ptp'] },
@@ -23,7 +23,7 @@ const NEEDS: readonly Need[] = [
 ];
 
 /** The Debian packages that this machine lacks to run containers, in install order. */
-export const missingPackages = (needs: readonly Need[] = NEEDS): string[] =>
+export const missingPackages = (needs: readonly PackageNeed[] = NEEDS): string[] =>
   needs.filter((n) => !n.anyOf.some((path) => existsSync(path))).map((n) => n.package);
 
 const HOLLOW = 'or take --runtime hollow, which runs no containers';
@@ -58,11 +58,14 @@ const install = (packages: string[]): void => {
 export const ensureContainerTools = async (options: {
   yes: boolean;
   say: (line: string) => void;
+  /** Besides what a node needs: what the tests use. */
+  more?: readonly PackageNeed[];
 }): Promise<string[]> => {
+  const needs = [...NEEDS, ...(options.more ?? [])];
   if (process.getuid?.() !== 0) {
     throw new CommandError(`containers need root (network namespaces, mounts): run as root, ${HOLLOW}`);
   }
-  const missing = missingPackages();
+  const missing = missingPackages(needs);
   if (missing.length === 0) return [];
   const list = missing.join(' ');
   if (!existsSync('/usr/bin/apt-get')) {
@@ -73,7 +76,7 @@ export const ensureContainerTools = async (options: {
   }
   options.say(`installing ${list}`);
   install(missing);
-  const still = missingPackages();
+  const still = missingPackages(needs);
   if (still.length > 0) throw new CommandError(`apt installed without an error, but still missing: ${still.join(' ')}`);
   return missing;
 };

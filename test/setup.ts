@@ -3,7 +3,7 @@
 // Exit code 0, also where tests will be skipped; with CI=true, where nothing may be skipped, 1.
 import { existsSync } from 'node:fs';
 import { CommandError } from '../cli/command.ts';
-import { ensureContainerTools, mayInstall } from '../cli/setup.ts';
+import { ensureContainerTools, mayInstall, type PackageNeed, onPath as placesOf } from '../cli/setup.ts';
 
 /** What a test needs from the machine, and what is skipped without it. */
 interface Need {
@@ -16,12 +16,18 @@ const yes = mayInstall(process.argv.includes('--yes'));
 const onPath = (program: string): boolean =>
   (process.env.PATH ?? '').split(':').some((folder) => existsSync(`${folder}/${program}`));
 
+/** Programs of the contracts' images, and the Java of DynamoDB Local. */
+const packages: readonly PackageNeed[] = [
+  { package: 'busybox-static', anyOf: ['/bin/busybox'] },
+  { package: 'openjdk-17-jre-headless', anyOf: placesOf('java') },
+];
+
 const needs: readonly Need[] = [
   {
-    skipped: 'end to end with containers: test/e2e/demo.test.ts, test/e2e/network.test.ts',
+    skipped: 'with containers: test/e2e/demo.test.ts, test/e2e/network.test.ts, test/contract/runtime.test.ts (cri)',
     missing: async () => {
       try {
-        await ensureContainerTools({ yes, say: console.log });
+        await ensureContainerTools({ yes, say: console.log, more: packages });
         return undefined;
       } catch (error) {
         if (!(error instanceof CommandError)) throw error;
