@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { processStart } from '../agent/process-start.ts';
 import { CommandError } from './command.ts';
-import { isRunning, processStart, readState, writeState } from './directory.ts';
+import { isRunning, readState, writeState } from './directory.ts';
 
 describe('data directory', () => {
   let directory = '';

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { processStart } from '../agent/process-start.ts';
 import { CommandError } from './command.ts';
 
 /** Layout of a data directory; a directory of a newer layout is refused. */
@@ -18,17 +19,6 @@ const stateSchema = z.object({
 export type DirectoryState = z.infer<typeof stateSchema>;
 
 const statePath = (directory: string): string => join(directory, 'skiff.json');
-
-/** When a process started, in clock ticks since boot; undefined when there is none, or only a zombie that nobody reaps. */
-export const processStart = (pid: number): string | undefined => {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
-};
 
 /** What the last `up` wrote; undefined when there was none. A newer layout throws one clear line. */
 export const readState = (directory: string): DirectoryState | undefined => {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { processStart } from '../agent/process-start.ts';
 import { CommandError, dataDirectory, parse } from './command.ts';
-import { isRunning, processStart, purge, readState } from './directory.ts';
+import { isRunning, purge, readState } from './directory.ts';
 
 const STOP_MS_MAX = 20_000;
 

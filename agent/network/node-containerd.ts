@@ -3,6 +3,7 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, write
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { processStart } from '../process-start.ts';
 
 const START_MS_MAX = 20_000;
 const STOP_MS_MAX = 10_000;
@@ -60,17 +61,6 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 `;
 };
 
-/** When a process started, in clock ticks since boot: tells it from a later one with the same id. */
-const startOf = (pid: number): string | undefined => {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
-};
-
 const answers = (path: string): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect(path);
@@ -87,7 +77,7 @@ const pidFile = (directory: string): string => join(directory, 'containerd.pid')
 const adopted = (directory: string): number | undefined => {
   if (!existsSync(pidFile(directory))) return undefined;
   const [pid = '', start = ''] = readFileSync(pidFile(directory), 'utf8').trim().split(' ');
-  return start !== '' && startOf(Number(pid)) === start ? Number(pid) : undefined;
+  return start !== '' && processStart(Number(pid)) === start ? Number(pid) : undefined;
 };
 
 const launch = (options: NodeContainerdOptions): number => {
@@ -103,7 +93,7 @@ const launch = (options: NodeContainerdOptions): number => {
   child.on('error', () => {});
   child.unref();
   if (child.pid === undefined) throw new Error('containerd could not be started: is it installed?');
-  writeFileSync(pidFile(directory), `${child.pid} ${startOf(child.pid) ?? ''}`);
+  writeFileSync(pidFile(directory), `${child.pid} ${processStart(child.pid) ?? ''}`);
   return child.pid;
 };
 
@@ -120,7 +110,7 @@ export const startNodeContainerd = async (options: NodeContainerdOptions): Promi
   const pid = adopted(directory) ?? launch(options);
   const until = Date.now() + START_MS_MAX;
   while (!(await answers(socketPath(directory)))) {
-    if (startOf(pid) === undefined || Date.now() > until) {
+    if (processStart(pid) === undefined || Date.now() > until) {
       throw new Error(`containerd did not start: ${lastLogLine(directory)}`);
     }
     await delay(25);
@@ -134,7 +124,7 @@ export const stopNodeContainerd = async (directory: string): Promise<void> => {
   if (pid === undefined) return;
   process.kill(pid, 'SIGTERM');
   const until = Date.now() + STOP_MS_MAX;
-  while (startOf(pid) !== undefined && Date.now() < until) await delay(25);
-  if (startOf(pid) !== undefined) process.kill(pid, 'SIGKILL');
+  while (processStart(pid) !== undefined && Date.now() < until) await delay(25);
+  if (processStart(pid) !== undefined) process.kill(pid, 'SIGKILL');
   rmSync(pidFile(directory), { force: true });
 };
