@@ -1,70 +1,10 @@
 // Starts an embedded server and replays the recorded API cases against it; arguments go on to the replayer.
 import { spawn } from 'node:child_process';
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { createApiServer } from '../../functions/apiserver/app.ts';
-import { user } from '../../functions/apiserver/authn/authenticator.ts';
-import { authenticatorChain } from '../../functions/apiserver/authn/chain.ts';
-import { createTokenAuthority } from '../../functions/apiserver/authn/token-authority.ts';
-import { mastersAuthorizer, unionAuthorizer } from '../../functions/apiserver/authz/authorizer.ts';
-import { rbacAuthorizer } from '../../functions/apiserver/authz/rbac.ts';
-import { seedCluster } from '../../functions/apiserver/seed.ts';
-import { createSystemClock } from '../../functions/clock/system.ts';
-import { createMemoryStore } from '../../functions/store/memory.ts';
-import { createReplicas } from '../../functions/store/replica.ts';
+import { startApiServer } from './api-server.ts';
 
-const clock = createSystemClock();
-const store = createMemoryStore();
-const token = randomBytes(16).toString('hex');
-const replicas = createReplicas(store, { clock, bytesMax: 256 << 20, windowChanges: 100_000, windowMs: 600_000 });
-const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-const keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-// The recording's issuer and its administrator, by whose names the cases know them.
-const authority = createTokenAuthority({ keyPem, issuer: 'https://k', clock });
-const administrator = { ...user('admin', ['system:masters']), uid: 'admin' };
-const app = createApiServer({
-  store,
-  clock,
-  replicas,
-  authenticator: authenticatorChain({
-    tokens: new Map([[token, administrator]]),
-    authority,
-    replicas,
-    clock,
-    anonymous: true,
-  }),
-  authorizer: unionAuthorizer(mastersAuthorizer(), rbacAuthorizer({ replicas, clock })),
-  signer: authority,
-  disableAdmission: ['ServiceAccount'],
-  onFault: (fault, id, info) => console.error(`fault ${id} ${info?.method} ${info?.path}`, fault),
-});
-await seedCluster({ store, cluster: 'default', clock });
-
-const server = createServer((req, res) => {
-  const headers = new Headers();
-  for (const [name, value] of Object.entries(req.headers)) headers.set(name, String(value));
-  const abort = new AbortController();
-  res.on('close', () => abort.abort());
-  const hasBody = req.method !== 'GET' && req.method !== 'HEAD';
-  // A Request cannot carry TRACE; the server answers it as any method that no resource has.
-  const init = {
-    method: req.method === 'TRACE' ? 'PROPFIND' : (req.method ?? 'GET'),
-    headers,
-    signal: abort.signal,
-    ...(hasBody && { body: Readable.toWeb(req), duplex: 'half' }),
-  };
-  void app.fetch(new Request(`http://server${req.url}`, init as RequestInit)).then(async (response) => {
-    res.writeHead(response.status, Object.fromEntries(response.headers));
-    for await (const chunk of response.body ?? []) res.write(chunk);
-    res.end();
-  });
-});
-await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
-const address = server.address();
-const port = typeof address === 'object' && address ? address.port : 0;
+const server = await startApiServer();
 
 // With --floors the run passes when no area falls below its committed floor; without, when every case passes.
 const floorsFile = join(import.meta.dirname, 'api-floors.json');
@@ -85,7 +25,7 @@ const belowFloor = (report: string): string[] => {
 };
 
 const replayer = join(import.meta.dirname, '../behaviour/replay.mjs');
-const child = spawn(process.execPath, [replayer, ...given, '--server', `http://127.0.0.1:${port}`, '--token', token], {
+const child = spawn(process.execPath, [replayer, ...given, '--server', server.url, '--token', server.token], {
   stdio: ['inherit', 'pipe', 'inherit'],
 });
 let report = '';
@@ -95,7 +35,6 @@ child.stdout.on('data', (chunk: Buffer) => {
 });
 child.on('close', (code) => {
   server.close();
-  server.closeAllConnections();
   const finished = /^\d+ passed, \d+ failed$/m.test(report);
   const below = against && finished ? belowFloor(report) : [];
   for (const line of below) console.error(`below its floor: ${line}`);
