@@ -27,7 +27,9 @@ export interface Heads {
   take(domain: Domain, count: number, deadline: number): Promise<{ head: Head; first: Revision }>;
   /** Undefined: the domain has not begun. */
   read(domain: Domain): Promise<Head | undefined>;
-  /** Where domains of a cluster begin: above everything that a drop removed. */
+  /** Where a domain begins that has no head yet, and from where on its log can be read (0: from the start). */
+  startOf(domain: Domain): Promise<{ base: Revision; readableFrom: Revision }>;
+  /** The highest revision that a drop removed; 0 when none did. */
   clusterFloor(cluster: string): Promise<Revision>;
   /** No change at or below it can be read from the log any more. */
   floor(head: Head): Revision;
@@ -43,12 +45,18 @@ export const createHeads = ({ dynamo, clock, retentionMs, shardTicketsPerSecond 
   const rates = new Map<string, { at: number; revision: Revision }>();
 
   const clusterFloor = async (cluster: string): Promise<Revision> =>
-    number(await dynamo.get(clusterKey(cluster)), 'f') ?? firstHead;
+    number(await dynamo.get(clusterKey(cluster)), 'f') ?? 0n;
+
+  const startOf = async (domain: Domain): Promise<{ base: Revision; readableFrom: Revision }> => {
+    const dropped = await clusterFloor(domain.cluster);
+    const base = dropped + firstHead(domain);
+    return { base, readableFrom: dropped === 0n ? 0n : base };
+  };
 
   /** The directory entry comes before the head, so that no domain with a ticket is missing from it. */
   const begin = async (domain: Domain): Promise<void> => {
-    const base = await clusterFloor(domain.cluster);
-    const floor = `${base === firstHead ? 0n : base}`;
+    const { base, readableFrom } = await startOf(domain);
+    const floor = `${readableFrom}`;
     await dynamo.put({ Item: { ...directoryKey(domain), b: { N: `${base}` } } });
     await dynamo.put({
       Item: {
@@ -126,6 +134,7 @@ export const createHeads = ({ dynamo, clock, retentionMs, shardTicketsPerSecond 
       const item = await dynamo.get(headKey(domain));
       return item && readHead(item);
     },
+    startOf,
     clusterFloor,
     floor: (head) => {
       const reliable = clock.now() - retentionMs * (1 - marginPart);

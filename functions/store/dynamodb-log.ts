@@ -17,7 +17,7 @@ import {
   voidEntry,
 } from './dynamodb-items.ts';
 import { readParts } from './dynamodb-writer.ts';
-import { type Change, type Domain, firstHead, type Revision } from './store.ts';
+import type { Change, Domain, Revision } from './store.ts';
 
 export interface LogOptions {
   dynamo: Dynamo;
@@ -167,9 +167,9 @@ export const createLog = (options: LogOptions) => {
   const advanceOnce = async (domain: Domain, tail: Tail): Promise<Revision> => {
     const head = await heads.read(domain);
     if (!head) {
-      const floor = await heads.clusterFloor(domain.cluster);
-      reset(tail, floor, floor === firstHead ? 0n : floor);
-      return floor;
+      const { base, readableFrom } = await heads.startOf(domain);
+      reset(tail, base, readableFrom);
+      return base;
     }
     const floor = heads.floor(head);
     if (head.base !== tail.base || tail.to < floor || tail.to > head.revision) reset(tail, head.base, floor);

@@ -66,12 +66,14 @@ export const createMemoryStore = ({ logKeep = 10_000 } = {}): Store & CommitFeed
   const floors = new Map<string, Revision>();
   const listeners = new Set<{ changed: Parameters<CommitFeed['subscribe']>[0]; dropped?: (cluster: string) => void }>();
 
+  const headOfNew = (domain: Domain): Revision => (floors.get(domain.cluster) ?? 0n) + firstHead(domain);
   const tableOf = (domain: Domain): Table => {
     const name = domainName(domain);
     let table = tables.get(name);
     if (!table) {
-      const head = floors.get(domain.cluster) ?? firstHead;
-      table = { objects: new Map(), log: [], head, compacted: head === firstHead ? 0n : head, waiters: new Set() };
+      const head = headOfNew(domain);
+      const compacted = floors.has(domain.cluster) ? head : 0n;
+      table = { objects: new Map(), log: [], head, compacted, waiters: new Set() };
       tables.set(name, table);
     }
     return table;
@@ -106,7 +108,7 @@ export const createMemoryStore = ({ logKeep = 10_000 } = {}): Store & CommitFeed
       }
       return outcomes;
     },
-    head: async (domain) => peek(domain)?.head ?? floors.get(domain.cluster) ?? firstHead,
+    head: async (domain) => peek(domain)?.head ?? headOfNew(domain),
     changes: async (domain, after, limit) => {
       const table = tableOf(domain);
       if (after < table.compacted) return 'compacted';
@@ -136,7 +138,7 @@ export const createMemoryStore = ({ logKeep = 10_000 } = {}): Store & CommitFeed
     drop: async (cluster) => {
       const gone = [...tables].filter(([name]) => name.startsWith(`${cluster}/`));
       if (gone.length === 0) return;
-      let floor = floors.get(cluster) ?? firstHead;
+      let floor = floors.get(cluster) ?? 0n;
       for (const [, table] of gone) if (table.head > floor) floor = table.head;
       floors.set(cluster, floor + 1n);
       for (const [name] of gone) tables.delete(name);

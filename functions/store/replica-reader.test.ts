@@ -3,7 +3,7 @@ import type { Clock } from '../clock/clock.ts';
 import { createMemoryStore } from './memory.ts';
 import { createReplicas } from './replica.ts';
 import { createReplicaReader } from './replica-reader.ts';
-import type { Indexed, Write } from './store.ts';
+import { firstHead, type Indexed, type Write } from './store.ts';
 
 const clock: Clock = {
   now: () => Date.now(),
@@ -42,9 +42,12 @@ it('reads decoded objects by key, namespace, labels, field and owner, each decod
   expect(await reader.get(pods, 'x', 'zzz')).toBeUndefined();
   expect(await reader.get(pods, 'x', 'a')).toBe(await reader.get(pods, 'x', 'a'));
 
-  await store.commit(domain, [pod('x', 'c', 'n1', 'u1'), { op: 'delete', key: 'x/a', expected: 2n }]);
-  expect(await reader.atLeast(pods, '6', 100)).toBe(true);
-  expect(await reader.atLeast(pods, '7', 5)).toBe(false);
+  await store.commit(domain, [
+    pod('x', 'c', 'n1', 'u1'),
+    { op: 'delete', key: 'x/a', expected: firstHead(domain) + 1n },
+  ]);
+  expect(await reader.atLeast(pods, `${firstHead(domain) + 5n}`, 100)).toBe(true);
+  expect(await reader.atLeast(pods, `${firstHead(domain) + 6n}`, 5)).toBe(false);
   expect(names(await reader.list(pods, { field: onNode }))).toEqual(['x/c', 'y/a']);
   expect(names(await reader.ownedBy(pods, 'u1'))).toEqual(['x/b', 'x/c']);
   await replicas.close();

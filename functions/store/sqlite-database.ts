@@ -1,5 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { parseDomain } from './domain.ts';
 import type { Forget, FromWorker, Request, WriteBatch } from './sqlite-protocol.ts';
+import { firstHead } from './store.ts';
 
 /** An entry's id is its domain's id and its revision below it. */
 const revisionBits = 40n;
@@ -55,11 +57,17 @@ export const createDatabase = (
   let failedEpoch = -1;
 
   const floorOf = (name: string): number => numberOf(statements.floor.get(name.slice(0, name.indexOf('/'))), 'floor');
+  const compactedOfNew = (name: string): number => {
+    const floor = floorOf(name);
+    return floor === 0 ? 0 : floor + Number(firstHead(parseDomain(name)));
+  };
   const idOf = (name: string): bigint => {
     let id = ids.get(name);
     if (id !== undefined) return id;
     const row = statements.domain.get(name);
-    id = row ? BigInt(numberOf(row, 'id')) : BigInt(statements.addDomain.run(name, floorOf(name)).lastInsertRowid);
+    id = row
+      ? BigInt(numberOf(row, 'id'))
+      : BigInt(statements.addDomain.run(name, compactedOfNew(name)).lastInsertRowid);
     ids.set(name, id);
     return id;
   };
@@ -107,7 +115,7 @@ export const createDatabase = (
 
   const load = (id: number, name: string): void => {
     const row = statements.domain.get(name);
-    const compacted = row ? numberOf(row, 'compacted') : floorOf(name);
+    const compacted = row ? numberOf(row, 'compacted') : compactedOfNew(name);
     const base = BigInt(numberOf(row, 'id')) << revisionBits;
     const end = base + (1n << revisionBits);
     for (let after = base, last = false; !last; ) {

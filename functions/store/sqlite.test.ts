@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createSqliteStore, DirectoryInUse, DirectoryRefused } from './sqlite.ts';
-import type { Domain, Write } from './store.ts';
+import { type Domain, firstHead, type Write } from './store.ts';
 
 const pods: Domain = { cluster: 'c', group: '', resource: 'pods' };
+const at = (n: number): bigint => firstHead(pods) + BigInt(n - 1);
 const index = { labels: {}, fields: {}, owners: [] };
 const create = (key: string, size = 10): Write => ({ op: 'create', key, index, bytes: () => new Uint8Array(size) });
 const update = (key: string, expected: bigint, size = 10): Write => ({
@@ -30,7 +31,7 @@ describe('sqlite store', () => {
     await store.commit(pods, [create('a')]);
     await store.close();
     const again = await createSqliteStore({ path });
-    expect(await again.head(pods)).toBe(2n);
+    expect(await again.head(pods)).toBe(at(2));
     await again.close();
   });
 
@@ -64,7 +65,7 @@ describe('sqlite store', () => {
     expect(kept.length).toBeGreaterThan(10);
     const have = async (s: typeof store) => (await s.scan(pods, '', 10_000)).items.map((item) => item.key);
     expect((await have(store)).sort()).toEqual([...kept].sort());
-    expect(seen).toEqual(kept.map((_, i) => BigInt(i + 2)));
+    expect(seen).toEqual(kept.map((_, i) => at(i + 2)));
     await store.close();
     const again = await createSqliteStore({ path });
     expect((await have(again)).sort()).toEqual([...kept].sort());
@@ -77,28 +78,28 @@ describe('sqlite store', () => {
     await store.head(pods);
     const commit = store.commit(pods, [create('a')]);
     expect(await store.get(pods, 'a')).toBeUndefined();
-    expect(await store.head(pods)).toBe(1n);
+    expect(await store.head(pods)).toBe(at(1));
     await commit;
-    expect((await store.get(pods, 'a'))?.revision).toBe(2n);
+    expect((await store.get(pods, 'a'))?.revision).toBe(at(2));
     await store.close();
   });
 
   it('keeps its log within bounds, on disk too, with every replaced state of what is left', async () => {
     const store = await createSqliteStore({ path, logKeep: 100 });
     await store.commit(pods, [create('a'), create('b')]);
-    for (let r = 2n; r < 401n; r++) await store.commit(pods, [update('a', r === 2n ? 2n : r + 1n)]);
-    expect(await store.changes(pods, 101n, 10)).toBe('compacted');
+    for (let r = at(2); r < at(401); r++) await store.commit(pods, [update('a', r === at(2) ? at(2) : r + 1n)]);
+    expect(await store.changes(pods, at(101), 10)).toBe('compacted');
     await store.close();
     const db = new DatabaseSync(join(path, 'store.db'), { readOnly: true });
     const rows = Number(db.prepare('SELECT count(*) AS n FROM entries').get()?.n);
     db.close();
     expect(rows).toBeLessThan(260);
     const again = await createSqliteStore({ path });
-    expect(await again.head(pods)).toBe(402n);
-    const changes = await again.changes(pods, 302n, 1000);
+    expect(await again.head(pods)).toBe(at(402));
+    const changes = await again.changes(pods, at(302), 1000);
     if (changes === 'compacted') throw new Error('compacted');
     expect(changes.map((c) => c.previous?.revision)).toEqual(changes.map((c) => c.stored.revision - 1n));
-    expect((await again.get(pods, 'b'))?.revision).toBe(3n);
+    expect((await again.get(pods, 'b'))?.revision).toBe(at(3));
     await again.close();
   });
 
@@ -109,7 +110,7 @@ describe('sqlite store', () => {
     const all = Array.from({ length: 60 }, (_, i) => store.commit(domain(i), [create('b', 20_000), create('c')]));
     for (const outcomes of await Promise.all(all)) expect(outcomes.map((o) => o.ok)).toEqual([true, true]);
     for (let i = 0; i < 60; i++) expect((await store.get(domain(i), 'a'))?.bytes.byteLength).toBe(20_000);
-    expect((await store.commit(domain(0), [update('a', 2n)]))[0]?.ok).toBe(true);
+    expect((await store.commit(domain(0), [update('a', at(2))]))[0]?.ok).toBe(true);
     await store.close();
   });
 

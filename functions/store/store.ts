@@ -12,9 +12,15 @@ export type Revision = bigint;
 
 /**
  * The head of a domain that was never written: the first write gets the next one. Not 0, which clients take for "any
- * version": a list of an empty domain must be a point that a watch can start from.
+ * version": a list of an empty domain must be a point that a watch can start from. Each resource starts elsewhere (FNV-1a
+ * of its name), so that two objects of different kinds do not carry the same resourceVersion, as with one etcd they never
+ * do. After a drop every domain of the cluster starts this far above the cluster's floor.
  */
-export const firstHead: Revision = 1n;
+export const firstHead = ({ group, resource }: Pick<Domain, 'group' | 'resource'>): Revision => {
+  let hash = 0x811c9dc5;
+  for (const char of `${group}/${resource}`) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 0x01000193);
+  return BigInt((hash >>> 0) % 900_000) + 100_000n;
+};
 
 /** The few fields that selectors and indexes need, extracted once by the writer so that no reader decodes for them. */
 export interface Indexed {

@@ -1,13 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type {
-  Change,
-  CommitFeed,
-  Domain,
-  Indexed,
-  Outcome,
-  Store,
-  Stored,
-  Write,
+import {
+  type Change,
+  type CommitFeed,
+  type Domain,
+  firstHead,
+  type Indexed,
+  type Outcome,
+  type Store,
+  type Stored,
+  type Write,
 } from '../../functions/store/store.ts';
 
 /** One place to keep data, opened as often as a test wants. */
@@ -24,7 +25,11 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 export const noIndex: Indexed = { labels: {}, fields: {}, owners: [] };
 export const body = (text: string) => (revision: bigint) => encoder.encode(`${revision}:${text}`);
-export const textOf = (stored: Stored | undefined): string => decoder.decode(stored?.bytes);
+/** A revision of pods as its place in the domain: 1 is the first head. */
+const placeOf = (revision: bigint | undefined): string => (revision === undefined ? '' : `${revision - at(0)}`);
+/** The text, with its revision counted from the start of the domain. */
+export const textOf = (stored: Stored | undefined): string =>
+  decoder.decode(stored?.bytes).replace(/^\d{6,}(?=:)/, (r) => `${BigInt(r) - at(0)}`);
 export const create = (key: string, text = key, index = noIndex): Write => ({
   op: 'create',
   key,
@@ -43,6 +48,8 @@ const remove = (key: string, expected: bigint): Write => ({ op: 'delete', key, e
 const pods: Domain = { cluster: 'one', group: '', resource: 'pods' };
 const deployments: Domain = { cluster: 'one', group: 'apps', resource: 'deployments' };
 const elsewhere: Domain = { cluster: 'one-more', group: '', resource: 'pods' };
+/** The n-th revision of pods, where the head of an empty domain is the first. */
+const at = (n: number): bigint => firstHead(pods) + BigInt(n - 1);
 
 const stored = (outcome: Outcome | undefined): Stored => {
   if (!outcome?.ok)
@@ -60,15 +67,15 @@ const told = (changes: readonly Change[] | 'compacted') =>
 /** What every adapter of the store port promises. */
 export const storeContract = (name: string, place: () => StorePlace, skips: Skips = {}): void => {
   describe(`store contract: ${name}`, () => {
-    let at: StorePlace;
+    let opened: StorePlace;
     let store: Store & Partial<CommitFeed>;
     beforeEach(async () => {
-      at = place();
-      store = await at.open();
+      opened = place();
+      store = await opened.open();
     });
     afterEach(async () => {
       await store.close();
-      await at.remove();
+      await opened.remove();
     });
     const commit = async (write: Write, domain = pods) => (await store.commit(domain, [write]))[0];
     const context: Context = { store: () => store, commit, gaps: skips.dense !== undefined };
@@ -82,19 +89,23 @@ export const storeContract = (name: string, place: () => StorePlace, skips: Skip
       const seen: string[] = [];
       const stop = store.subscribe?.((domain, changes) => {
         seen.push(
-          ...changes.map((c) => `${domain.resource} ${c.type} ${c.stored.revision} ${c.previous?.revision ?? ''}`),
+          ...changes.map(
+            (c) => `${domain.resource} ${c.type} ${placeOf(c.stored.revision)} ${placeOf(c.previous?.revision)}`,
+          ),
         );
       });
       const first = stored(await commit(create('a')));
       expect(seen).toEqual(['pods put 2 ']);
       await Promise.all([commit(update('a', first.revision, 'b')), commit(create('x'), deployments)]);
-      await commit(remove('a', 3n));
+      await commit(remove('a', at(3)));
       expect(seen.filter((line) => line.startsWith('pods'))).toEqual([
         'pods put 2 ',
         'pods put 3 2',
         'pods delete 4 3',
       ]);
-      expect(seen).toContain('deployments put 2 ');
+      const own = firstHead(deployments) + 1n;
+      expect(own).not.toBe(at(2));
+      expect(seen).toContain(`deployments put ${placeOf(own)} `);
       stop?.();
       await commit(create('b'));
       expect(seen.length).toBe(4);
@@ -102,29 +113,29 @@ export const storeContract = (name: string, place: () => StorePlace, skips: Skip
 
     it.skipIf(skips.durability)('finds everything again after it was closed', async () => {
       const index = { labels: { app: 'ü' }, fields: { 'spec.nodeName': 'n' }, owners: ['u1', 'u2'] };
-      await store.commit(pods, [create('a/x', 'x', index), create('a/y'), remove('a/y', 3n), create('a/z')]);
+      await store.commit(pods, [create('a/x', 'x', index), create('a/y'), remove('a/y', at(3)), create('a/z')]);
       await commit(create('d'), deployments);
       await store.close();
-      store = await at.open();
-      expect(await store.head(pods)).toBe(5n);
-      expect(await store.get(pods, 'a/x')).toMatchObject({ key: 'a/x', revision: 2n, index });
+      store = await opened.open();
+      expect(await store.head(pods)).toBe(at(5));
+      expect(await store.get(pods, 'a/x')).toMatchObject({ key: 'a/x', revision: at(2), index });
       expect(textOf(await store.get(pods, 'a/x'))).toBe('2:x');
       expect(await store.get(pods, 'a/y')).toBeUndefined();
       const told0 = told(await store.changes(pods, 0n, 10));
       expect(told0).toEqual(['put a/x 2:x', 'put a/y 3:a/y', 'delete a/y 3:a/y', 'put a/z 5:a/z']);
-      expect(stored(await commit(create('a/w'))).revision).toBe(6n);
+      expect(stored(await commit(create('a/w'))).revision).toBe(at(6));
       await store.compact(pods, 0);
       await store.close();
-      store = await at.open();
-      expect(await store.head(pods)).toBe(6n);
-      expect(await store.changes(pods, 5n, 10)).toBe('compacted');
+      store = await opened.open();
+      expect(await store.head(pods)).toBe(at(6));
+      expect(await store.changes(pods, at(5), 10)).toBe('compacted');
       expect(keysOf((await store.scan(pods, '', 10)).items)).toEqual(['a/w', 'a/x', 'a/z']);
       await store.drop('one');
       await store.close();
-      store = await at.open();
+      store = await opened.open();
       expect(await store.domains('one')).toEqual([]);
       expect(await store.get(pods, 'a/x')).toBeUndefined();
-      expect(stored(await commit(create('a/x'))).revision).toBeGreaterThan(6n);
+      expect(stored(await commit(create('a/x'))).revision).toBeGreaterThan(at(6));
     });
   });
 };
@@ -137,43 +148,47 @@ interface Context {
 }
 
 const writes = ({ store, commit, gaps }: Context): void => {
-  it('starts a new domain at 1, and its first write gets 2: a list of an empty one is a point to watch from', async () => {
-    expect(await store().head(pods)).toBe(1n);
-    expect(await store().changes(pods, 1n, 10)).toEqual([]);
-    expect(stored(await commit(create('a'))).revision).toBe(2n);
-    expect(told(await store().changes(pods, 1n, 10))).toEqual(['put a 2:a']);
+  it('starts a new domain at its own head, and its first write gets the next: a list of an empty one is a point to watch from', async () => {
+    expect(await store().head(pods)).toBe(at(1));
+    expect(await store().changes(pods, at(1), 10)).toEqual([]);
+    expect(stored(await commit(create('a'))).revision).toBe(at(2));
+    expect(told(await store().changes(pods, at(1), 10))).toEqual(['put a 2:a']);
   });
 
   it('creates, and refuses to create twice', async () => {
     const made = await commit(create('ns/a', 'first'));
-    expect(made).toMatchObject({ ok: true, created: true, stored: { key: 'ns/a', revision: 2n } });
+    expect(made).toMatchObject({ ok: true, created: true, stored: { key: 'ns/a', revision: at(2) } });
     expect(textOf(stored(made))).toBe('2:first');
     expect(textOf(await store().get(pods, 'ns/a'))).toBe('2:first');
-    expect(lost(await commit(create('ns/a', 'second')))).toEqual({ reason: 'exists', current: 2n });
+    expect(lost(await commit(create('ns/a', 'second')))).toEqual({ reason: 'exists', current: at(2) });
     expect(textOf(await store().get(pods, 'ns/a'))).toBe('2:first');
-    expect(await store().head(pods)).toBe(2n);
+    expect(await store().head(pods)).toBe(at(2));
   });
 
   it('updates at the expected revision only', async () => {
     await commit(create('a'));
-    expect(await commit(update('a', 2n, 'two'))).toMatchObject({ ok: true, created: false, stored: { revision: 3n } });
-    expect(lost(await commit(update('a', 2n, 'three')))).toEqual({ reason: 'changed', current: 3n });
-    expect(lost(await commit(update('b', 2n, 'three')))).toEqual({ reason: 'missing', current: undefined });
+    expect(await commit(update('a', at(2), 'two'))).toMatchObject({
+      ok: true,
+      created: false,
+      stored: { revision: at(3) },
+    });
+    expect(lost(await commit(update('a', at(2), 'three')))).toEqual({ reason: 'changed', current: at(3) });
+    expect(lost(await commit(update('b', at(2), 'three')))).toEqual({ reason: 'missing', current: undefined });
     expect(textOf(await store().get(pods, 'a'))).toBe('3:two');
   });
 
   it('deletes at the expected revision only, and tells the last state with the revision of the delete', async () => {
     const index = { labels: { a: 'b' }, fields: { f: 'v' }, owners: ['o'] };
     await commit(create('a', 'kept', index));
-    expect(lost(await commit(remove('a', 10n)))).toEqual({ reason: 'changed', current: 2n });
-    expect(lost(await commit(remove('b', 10n)))).toEqual({ reason: 'missing', current: undefined });
-    const gone = await commit(remove('a', 2n));
-    expect(gone).toMatchObject({ ok: true, created: false, stored: { key: 'a', revision: 3n, index } });
+    expect(lost(await commit(remove('a', at(10))))).toEqual({ reason: 'changed', current: at(2) });
+    expect(lost(await commit(remove('b', at(10))))).toEqual({ reason: 'missing', current: undefined });
+    const gone = await commit(remove('a', at(2)));
+    expect(gone).toMatchObject({ ok: true, created: false, stored: { key: 'a', revision: at(3), index } });
     expect(textOf(stored(gone))).toBe('2:kept');
     expect(await store().get(pods, 'a')).toBeUndefined();
-    expect(lost(await commit(remove('a', 2n)))).toEqual({ reason: 'missing', current: undefined });
+    expect(lost(await commit(remove('a', at(2))))).toEqual({ reason: 'missing', current: undefined });
     await commit(create('a'));
-    const rewritten = await commit({ op: 'delete', key: 'a', expected: 4n, bytes: body('last') });
+    const rewritten = await commit({ op: 'delete', key: 'a', expected: at(4), bytes: body('last') });
     expect(textOf(stored(rewritten))).toBe('5:last');
   });
 
@@ -184,7 +199,7 @@ const writes = ({ store, commit, gaps }: Context): void => {
       return encoder.encode('x');
     };
     await commit({ op: 'create', key: 'a', index: noIndex, bytes });
-    expect(asked).toEqual([2n]);
+    expect(asked).toEqual([at(2)]);
   });
 
   it('takes objects of 1.5 MB and refuses larger ones', async () => {
@@ -207,7 +222,7 @@ const writes = ({ store, commit, gaps }: Context): void => {
     await expect(store().commit(pods, writes)).rejects.toThrow('cannot be written');
     await commit(create('d'));
     expect(keysOf((await store().scan(pods, '', 10)).items)).toEqual(['a', 'd']);
-    expect(await store().head(pods)).toBe(gaps ? 5n : 3n);
+    expect(await store().head(pods)).toBe(gaps ? at(5) : at(3));
   });
 };
 
@@ -217,13 +232,13 @@ const batches = ({ store, commit }: Context): void => {
     const outcomes = await store().commit(pods, [
       create('a'),
       create('a', 'again'),
-      update('old', 2n, 'new'),
-      update('old', 2n, 'newer'),
-      remove('a', 3n),
+      update('old', at(2), 'new'),
+      update('old', at(2), 'newer'),
+      remove('a', at(3)),
       create('a', 'back'),
-      remove('nothing', 2n),
+      remove('nothing', at(2)),
     ]);
-    expect(outcomes.map((o) => (o.ok ? `${o.stored.revision}` : o.reason))).toEqual([
+    expect(outcomes.map((o) => (o.ok ? placeOf(o.stored.revision) : o.reason))).toEqual([
       '3',
       'exists',
       '4',
@@ -232,15 +247,15 @@ const batches = ({ store, commit }: Context): void => {
       '6',
       'missing',
     ]);
-    expect(lost(outcomes[1]).current).toBe(3n);
-    expect(lost(outcomes[3]).current).toBe(4n);
+    expect(lost(outcomes[1]).current).toBe(at(3));
+    expect(lost(outcomes[3]).current).toBe(at(4));
     expect(textOf(await store().get(pods, 'a'))).toBe('6:back');
     expect(await store().commit(pods, [])).toEqual([]);
   });
 
   it('lets exactly one of many writers win', async () => {
     await commit(create('a'));
-    const tries = Array.from({ length: 32 }, (_, i) => commit(update('a', 2n, `w${i}`)));
+    const tries = Array.from({ length: 32 }, (_, i) => commit(update('a', at(2), `w${i}`)));
     const outcomes = await Promise.all(tries);
     const winners = outcomes.filter((o) => o?.ok);
     expect(winners.length).toBe(1);
@@ -295,21 +310,21 @@ const logs = ({ store, commit }: Context): void => {
     for (let i = 0; i < 10; i++) await commit(create(`k${i}`));
     await store().compact(pods, 4);
     expect(await store().changes(pods, 0n, 100)).toBe('compacted');
-    expect(await store().changes(pods, 6n, 100)).toBe('compacted');
-    const kept = await store().changes(pods, 7n, 100);
+    expect(await store().changes(pods, at(6), 100)).toBe('compacted');
+    const kept = await store().changes(pods, at(7), 100);
     expect(kept !== 'compacted' && keysOf(kept.map((c) => c.stored))).toEqual(['k6', 'k7', 'k8', 'k9']);
     expect((await store().scan(pods, '', 100)).items.length).toBe(10);
-    expect(await store().head(pods)).toBe(11n);
+    expect(await store().head(pods)).toBe(at(11));
   });
 
   it('wakes up who waits for a change', async () => {
     const { signal } = new AbortController();
     await commit(create('a'));
     await store().wake(pods, 0n, signal);
-    const waits = store().wake(pods, 2n, signal);
+    const waits = store().wake(pods, at(2), signal);
     await commit(create('b'));
     await waits;
-    expect(await store().head(pods)).toBe(3n);
+    expect(await store().head(pods)).toBe(at(3));
   });
 
   it('stops waiting when aborted', async () => {
@@ -318,7 +333,7 @@ const logs = ({ store, commit }: Context): void => {
     controller.abort();
     await waits;
     await store().wake(pods, 0n, controller.signal);
-    expect(await store().head(pods)).toBe(1n);
+    expect(await store().head(pods)).toBe(at(1));
   });
 
   it('scans in byte order of the keys, page by page', async () => {
@@ -347,8 +362,8 @@ const clusters = ({ store, commit }: Context): void => {
     await commit(create('a', 'other'), elsewhere);
     await commit(create('a', 'deployment'), deployments);
     expect(textOf(await store().get(elsewhere, 'a'))).toBe('2:other');
-    expect(await store().head(elsewhere)).toBe(2n);
-    expect(await store().head(pods)).toBe(3n);
+    expect(await store().head(elsewhere)).toBe(firstHead(elsewhere) + 1n);
+    expect(await store().head(pods)).toBe(at(3));
     const found = await store().domains('one');
     expect(found.map((d) => `${d.cluster} ${d.group} ${d.resource}`).sort()).toEqual([
       'one  pods',
@@ -365,9 +380,9 @@ const clusters = ({ store, commit }: Context): void => {
     expect(await store().domains('one')).toEqual([]);
     expect(await store().get(pods, 'a')).toBeUndefined();
     expect((await store().scan(pods, '', 10)).items).toEqual([]);
-    expect(await store().changes(pods, 3n, 10)).toBe('compacted');
+    expect(await store().changes(pods, at(3), 10)).toBe('compacted');
     expect(textOf(await store().get(elsewhere, 'a'))).toBe('2:other');
-    expect(stored(await commit(create('a'))).revision).toBeGreaterThan(3n);
+    expect(stored(await commit(create('a'))).revision).toBeGreaterThan(at(3));
     await store().drop('never-was');
     expect(keysOf((await store().scan(pods, '', 10)).items)).toEqual(['a']);
   });
