@@ -107,6 +107,9 @@ export const decodeAs = (call: Call, body: ParsedBody, gvk: Gvk, schema: ObjectS
   object.apiVersion = groupVersion(gvk.group, gvk.version);
   object.kind = gvk.kind;
   object.metadata ??= {};
+  // Decoding drops an empty list here as Go's encoding does; yet it says something: forget who owns what.
+  const given = (body.value as { metadata?: { managedFields?: unknown } }).metadata?.managedFields;
+  if (Array.isArray(given) && given.length === 0) object.metadata.managedFields = [];
   return object;
 };
 

@@ -75,8 +75,8 @@ describe('decode', () => {
       template: { metadata: {}, spec: { containers: null } },
       strategy: {},
     });
-    for (const role of [{}, { rules: [] }]) {
-      expect(decode(schemaOf('rbac.v1.Role'), role).value).toEqual({ metadata: {}, rules: null });
+    for (const rules of [null, []]) {
+      expect(decode(schemaOf('rbac.v1.Role'), { rules }).value).toEqual({ metadata: {}, rules });
     }
   });
 

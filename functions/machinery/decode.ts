@@ -72,11 +72,10 @@ interface Slot {
   inherited: boolean;
 }
 
-/** Upstream stores built-in kinds as protobuf, where an empty list or map is none: it comes back as null. */
+/** An empty list or map that is encoded stays until it is stored (empties.ts): whoever sent it owns the field. */
 const emptyIsUnset = (field: Field): boolean => {
   if (field.dropEmpty) return true;
-  if (!field.zero || field.pointer) return false;
-  return field.default !== undefined || field.schema.type === 'list' || field.schema.type === 'map';
+  return field.zero && !field.pointer && field.default !== undefined;
 };
 
 const compileObject = (schema: ObjectSchema, self: Compiled): void => {

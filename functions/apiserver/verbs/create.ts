@@ -2,6 +2,7 @@ import { timestamp } from '../../clock/clock.ts';
 import { type FieldSet, fieldsOf } from '../../machinery/apply/fields.ts';
 import { trackUpdate } from '../../machinery/apply/update.ts';
 import { decode } from '../../machinery/decode.ts';
+import { nullEmpties } from '../../machinery/empties.ts';
 import { validateObjectMeta } from '../../machinery/metadata.ts';
 import { groupVersion, type JsonObject, keyOf } from '../../machinery/object.ts';
 import { alreadyExists, badRequest, type Cause, invalid } from '../../machinery/status.ts';
@@ -76,6 +77,7 @@ export const createObject = async (call: Call, object: AnyObject, tracked = fals
     if (given) object.metadata.managedFields = given as unknown as NonNullable<AnyObject['metadata']['managedFields']>;
     else delete object.metadata.managedFields;
   }
+  if (!resource.custom) nullEmpties(resource.schema, asJson(object));
   prepareMetadata(call, object);
   const request = { call, operation: 'CREATE' as const, subresource: '', object };
   await admit(request);

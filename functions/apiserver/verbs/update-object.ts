@@ -1,5 +1,6 @@
 import { timestamp } from '../../clock/clock.ts';
 import { trackUpdate } from '../../machinery/apply/update.ts';
+import { nullEmpties } from '../../machinery/empties.ts';
 import { validateObjectMetaUpdate } from '../../machinery/metadata.ts';
 import { groupVersion } from '../../machinery/object.ts';
 import { equalJson } from '../../machinery/patch/equal.ts';
@@ -123,6 +124,7 @@ const prepared = async (
     if (fields) given.metadata.managedFields = fields as unknown as NonNullable<AnyObject['metadata']['managedFields']>;
     else delete given.metadata.managedFields;
   }
+  if (!resource.custom) nullEmpties(resource.schema, asJson(given));
   await admit({ call, operation: 'UPDATE', subresource: call.info.subresource, object: given, old });
   if (raw) return given;
   const next = separate(call, given, old);

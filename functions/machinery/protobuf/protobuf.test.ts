@@ -3,6 +3,7 @@ import protobuf from 'protobufjs';
 import { describe, expect, it } from 'vitest';
 import protoJson from '../../../facts/proto.json' with { type: 'json' };
 import { decode } from '../decode.ts';
+import { nullEmpties } from '../empties.ts';
 import { kindSchema } from '../facts.ts';
 import { type Json, type JsonObject, parseGroupVersion } from '../object.ts';
 import { equalJson } from '../patch/equal.ts';
@@ -43,7 +44,9 @@ const clean = (o: JsonObject): JsonObject | undefined => {
   const schema = schemaFor(o);
   if (!schema) return undefined;
   try {
-    return decode<JsonObject>(schema, o).value;
+    const { value } = decode<JsonObject>(schema, o);
+    nullEmpties(schema, value);
+    return value;
   } catch (err) {
     if (err instanceof StatusError) return undefined;
     throw err;
