@@ -43,7 +43,8 @@ const visitObject = (fields: Record<string, Field>): Visit | false => {
 const visitAll = (inner: Visit | false): Visit | false => {
   if (!inner) return false;
   return (value) => {
-    if (typeof value === 'object' && value !== null) for (const child of Object.values(value)) inner(child);
+    if (typeof value === 'object' && value !== null)
+      for (const child of Object.values(value as JsonObject)) if (child !== undefined) inner(child);
   };
 };
 

@@ -68,6 +68,9 @@ const compileList = (inner: Schema, flags: string[]): ListSchema => {
   return { type: 'list', items: inner, listType: keys.length ? 'map' : list === 'set' ? 'set' : 'atomic', keys };
 };
 
+/** A field may say that it is granular where its type is atomic elsewhere (a volume's claimRef). */
+const granular = (schema: Schema): Schema => (schema.type === 'object' ? { ...schema, atomic: false } : schema);
+
 const compileCode = (token: string, flags: string[], scope: Scope): Schema => {
   if (token.startsWith('[]') || token.startsWith('{}')) {
     const rest = token.slice(2);
@@ -76,7 +79,10 @@ const compileCode = (token: string, flags: string[], scope: Scope): Schema => {
     if (token.startsWith('[]')) return compileList(inner, flags);
     return { type: 'map', values: inner, atomic: flags.includes('map=atomic') };
   }
-  if (token.startsWith('@')) return compileType(token.slice(1), scope);
+  if (token.startsWith('@')) {
+    const type = compileType(token.slice(1), scope);
+    return flags.includes('map=granular') ? granular(type) : type;
+  }
   if (token === 'any') return any;
   if (token === 'object') return { type: 'map', values: any, atomic: false };
   const [type = 'string', format = ''] = token.split(':');

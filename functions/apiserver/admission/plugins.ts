@@ -42,8 +42,9 @@ export const namespaceLifecycle: AdmissionPlugin = {
   },
 };
 
-const isPodCreate = ({ call, operation, subresource }: AdmissionRequest): boolean =>
-  operation === 'CREATE' && !subresource && call.resource.group === '' && call.resource.resource === 'pods';
+const isPod = ({ call, operation, subresource }: AdmissionRequest): boolean =>
+  operation !== 'DELETE' && !subresource && call.resource.group === '' && call.resource.resource === 'pods';
+const isPodCreate = (request: AdmissionRequest): boolean => request.operation === 'CREATE' && isPod(request);
 
 /** Resolves priorityClassName to a number and a preemption policy. KEP-564. */
 export const priority: AdmissionPlugin = {
@@ -101,7 +102,7 @@ export const defaultTolerationSeconds: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',
   admit: (request) => {
     const spec = request.object?.spec;
-    if (!isPodCreate(request) || !spec) return;
+    if (!isPod(request) || !spec) return;
     const tolerations = (Array.isArray(spec.tolerations) ? spec.tolerations : []) as JsonObject[];
     for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
       if (!tolerated(tolerations, key))

@@ -190,11 +190,8 @@ const checkSpec = (out: Causes, path: string, spec: JobSpec): void => {
   checkRestart(out, `${path}.template.spec.restartPolicy`, spec);
 };
 
-const validateJob = (object: KubeObject): Causes => {
-  const out: Causes = [];
-  const job = object as Job;
-  const spec = job.spec ?? ({} as JobSpec);
-  checkGenerated(out, job);
+/** The whole spec of a job of its own, as creates and updates check it. */
+const checkJobSpec = (out: Causes, spec: JobSpec): void => {
   checkSpec(out, 'spec', spec);
   if (spec.selector) checkSelector(out, 'spec.selector', spec.selector);
   else out.push(cause.required('spec.selector'));
@@ -203,6 +200,14 @@ const validateJob = (object: KubeObject): Causes => {
     const detail = '`selector` does not match template `labels`';
     out.push(cause.invalid('spec.template.metadata.labels', labels ?? {}, detail));
   }
+};
+
+const validateJob = (object: KubeObject): Causes => {
+  const out: Causes = [];
+  const job = object as Job;
+  const spec = job.spec ?? ({} as JobSpec);
+  checkGenerated(out, job);
+  checkJobSpec(out, spec);
   if (spec.completionMode === 'Indexed' && (spec.completions ?? 0) > 0) {
     const host = `${job.metadata.name}-${(spec.completions ?? 0) - 1}`;
     const detail = `will not able to create pod with invalid DNS label: ${host}`;
@@ -236,6 +241,8 @@ const validateJobUpdate: NonNullable<Strategy['validateUpdate']> = (nextObject, 
   const out: Causes = [];
   const next = nextObject as Job;
   const old = oldObject as Job;
+  // Upstream's update rules begin with those of the spec once more: its faults are told twice.
+  checkJobSpec(out, next.spec ?? ({} as JobSpec));
   const elastic =
     next.spec?.completionMode === 'Indexed' &&
     next.spec.completions !== undefined &&
