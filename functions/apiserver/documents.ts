@@ -17,7 +17,8 @@ import type { RequestInfo } from './request-info.ts';
 const compress = promisify(gzip);
 export const VERSION = 'v1.36.3';
 const TEXT = 'text/plain; charset=utf-8';
-const GNOSTIC = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+/** Asked for by this name or with an @ for the third dot, which is no media type to a strict parser: answered by this. */
+const GNOSTIC = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 const gzipBytesMin = 1024;
 
 const json = (value: object, headers: Record<string, string> = {}): Response =>
@@ -175,13 +176,18 @@ const paths = (resources: readonly ResourceInfo[]) => {
 const version = {
   major: '1',
   minor: '36',
+  emulationMajor: '1',
+  emulationMinor: '36',
+  minCompatibilityMajor: '1',
+  minCompatibilityMinor: '35',
   gitVersion: VERSION,
   gitCommit: '',
   gitTreeState: 'clean',
   buildDate: '1970-01-01T00:00:00Z',
   goVersion: 'none',
   compiler: 'node',
-  platform: `${process.platform}/${process.arch}`,
+  // Go's words, which clients know.
+  platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
 };
 
 /** The answer to a GET outside the resources; undefined where nothing is served at the path. */

@@ -171,7 +171,12 @@ export const clusterRoles: Record<string, BootstrapRole> = {
     ],
   },
   'system:service-account-issuer-discovery': {
-    rules: [paths('get', '/.well-known/openid-configuration /openid/v1/jwks')],
+    rules: [
+      paths(
+        'get',
+        '/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/',
+      ),
+    ],
   },
   'system:node': { rules: nodeRules },
   'system:node-bootstrapper': {
