@@ -57,6 +57,8 @@ export interface ConnectionInfo {
   /** Of a client certificate that the listener has verified. */
   clientCertificate?: { commonName: string; organizations: readonly string[]; fingerprint: string };
   remoteAddress?: string;
+  /** Of a token that is only asked about (TokenReview): whom it must be meant for, instead of this server. */
+  audiences?: readonly string[];
 }
 
 /** One request on its way through the pipeline. */

@@ -55,6 +55,33 @@ describe('reviews', () => {
     expect(rules.body.status.resourceRules).toEqual([{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }]);
   });
 
+  it('answer with who asked what, but rules and oneself as objects of their own', async () => {
+    const { send } = serve();
+    const asked = { user: 'eve', resourceAttributes: { verb: 'get', resource: 'pods', namespace: 'n' } };
+    const local = await send(`${AUTHZ}/namespaces/n/localsubjectaccessreviews`, 'LocalSubjectAccessReview', asked);
+    expect(local.body).toMatchObject({ metadata: { namespace: 'n', managedFields: [{ operation: 'Update' }] } });
+    const rules = await send(`${AUTHZ}/selfsubjectrulesreviews`, 'SelfSubjectRulesReview', { namespace: 'default' });
+    expect(rules.body).toMatchObject({ metadata: {}, spec: {} });
+    const self = await send(`${AUTHN}/selfsubjectreviews`, 'SelfSubjectReview', {});
+    expect(self.body).toMatchObject({ metadata: { creationTimestamp: expect.any(String) } });
+  });
+
+  it('refuse another namespace, paths in a namespace, and selectors that say nothing', async () => {
+    const { send } = serve();
+    const fields = async (spec: object) => {
+      const path = `${AUTHZ}/namespaces/n/localsubjectaccessreviews`;
+      const { body } = await send(path, 'LocalSubjectAccessReview', { user: 'eve', ...spec });
+      return (body as unknown as { details: { causes: { field: string }[] } }).details.causes.map((c) => c.field);
+    };
+    expect(await fields({ resourceAttributes: { namespace: 'm' } })).toEqual(['spec.resourceAttributes.namespace']);
+    expect(await fields({ nonResourceAttributes: { path: '/' } })).toEqual(['spec.nonResourceAttributes']);
+    const labelSelector = { requirements: [{ key: 'a', operator: 'In' }] };
+    expect(await fields({ resourceAttributes: { namespace: 'n', fieldSelector: {}, labelSelector } })).toEqual([
+      'spec.resourceAttributes.fieldSelector.requirements',
+      'spec.resourceAttributes.labelSelector.requirements[0].values',
+    ]);
+  });
+
   it('are not stored', async () => {
     const { send, store } = serve();
     await send(`${AUTHN}/tokenreviews`, 'TokenReview', { token: 't' });

@@ -1,9 +1,14 @@
+import { timestamp } from '../clock/clock.ts';
+import { trackUpdate } from '../machinery/apply/update.ts';
+import { groupVersion } from '../machinery/object.ts';
 import { badRequest, type Cause, cause, invalid } from '../machinery/status.ts';
 import type { AllowedRule, Attributes } from './authz/authorizer.ts';
 import type { AnyObject, Call } from './context.ts';
 import type { UserInfo } from './registry.ts';
 import { decodeAs, parseRequest } from './request-body.ts';
 import { objectResponse } from './respond.ts';
+import { asJson } from './stored-object.ts';
+import { labelValue, qualifiedName } from './strategies/names.ts';
 
 /**
  * Kinds that ask a question: the answer is the object with its status, and nothing is stored.
@@ -18,6 +23,12 @@ interface ResourceAttributes {
   resource?: string;
   subresource?: string;
   name?: string;
+  fieldSelector?: SelectorAttributes;
+  labelSelector?: SelectorAttributes;
+}
+interface SelectorAttributes {
+  rawSelector?: string;
+  requirements?: { key?: string; operator?: string; values?: string[] }[];
 }
 interface AccessSpec {
   user?: string;
@@ -35,15 +46,68 @@ const told = ({ username, uid, groups, extra }: UserInfo) => ({
   ...(Object.keys(extra).length > 0 && { extra }),
 });
 
-const tokenReview = async (call: Call, given: AnyObject) => {
-  const spec = given.spec as { token?: string; audiences?: string[] } | undefined;
-  if (!spec?.token) throw badRequest('token is required for TokenReview in authentication');
-  const user = await call.server.authenticator.authenticate(call.info.cluster, spec.token, {}).catch(() => undefined);
-  if (!user) return { user: {}, error: 'invalid bearer token' };
-  return { authenticated: true, user: told(user), ...(spec.audiences?.length && { audiences: spec.audiences }) };
+/** The audiences that the answer tells: those of the token among the wanted ones. A token of none is for the server. */
+const sharedAudiences = async (call: Call, token: string, wanted: readonly string[]): Promise<string[]> => {
+  const { signer } = call.server;
+  const claims = token.split('.').length === 3 ? await signer?.verify(call.info.cluster, token) : undefined;
+  const own = claims?.audiences ?? signer?.audiences ?? [];
+  return wanted.filter((audience) => own.includes(audience));
 };
 
-const checkAccess = (call: Call, spec: AccessSpec, namesUser: boolean): void => {
+const tokenReview = async (call: Call, given: AnyObject): Promise<Partial<AnyObject>> => {
+  const { token, audiences: asked = [] } = (given.spec ?? {}) as { token?: string; audiences?: string[] };
+  if (!token) throw badRequest('token is required for TokenReview in authentication');
+  const wanted = asked.length > 0 ? asked : (call.server.signer?.audiences ?? []);
+  const { cluster } = call.info;
+  const user = await call.server.authenticator
+    .authenticate(cluster, token, { audiences: wanted })
+    .catch(() => undefined);
+  const audiences = user ? await sharedAudiences(call, token, wanted) : [];
+  if (!user || (wanted.length > 0 && audiences.length === 0))
+    return { ...given, status: { user: {}, error: 'invalid bearer token' } };
+  const status = { authenticated: true, user: told(user), ...(audiences.length > 0 && { audiences }) };
+  return { ...given, status };
+};
+
+const OPERATORS_WITH_VALUES = ['In', 'NotIn'];
+const OPERATORS_WITHOUT = ['Exists', 'DoesNotExist'];
+
+const checkSelectorAttributes = (out: Cause[], path: string, selector: SelectorAttributes | undefined): void => {
+  if (!selector) return;
+  const { rawSelector, requirements = [] } = selector;
+  if (rawSelector && requirements.length > 0)
+    out.push(cause.invalid(`${path}.rawSelector`, rawSelector, 'may not specified at the same time as requirements'));
+  if (!rawSelector && requirements.length === 0) {
+    const detail = `when ${path} is specified, requirements or rawSelector is required`;
+    out.push(cause.required(`${path}.requirements`, detail));
+  }
+  const labels = path.endsWith('labelSelector');
+  requirements.forEach(({ key = '', operator = '', values = [] }, i) => {
+    const where = `${path}.requirements[${i}]`;
+    if (OPERATORS_WITH_VALUES.includes(operator) && values.length === 0)
+      out.push(cause.required(`${where}.values`, "must be specified when `operator` is 'In' or 'NotIn'"));
+    if (OPERATORS_WITHOUT.includes(operator) && values.length > 0) {
+      const detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+      out.push(cause.forbidden(`${where}.values`, detail));
+    }
+    if (labels) for (const message of qualifiedName(key)) out.push(cause.invalid(`${where}.key`, key, message));
+    else if (!key) out.push(cause.required(`${where}.key`, 'must be specified'));
+    if (!labels) return;
+    values.forEach((value, n) => {
+      for (const message of labelValue(value)) out.push(cause.invalid(`${where}.values[${n}]`, value, message));
+    });
+  });
+};
+
+/** A question has no metadata but, where it is namespaced, its namespace. */
+const checkNoMetadata = (out: Cause[], { metadata }: AnyObject, namespaced: boolean): void => {
+  const { managedFields: _tracked, namespace, ...rest } = metadata;
+  const empty = Object.keys(rest).length === 0 && (namespaced || !namespace);
+  if (!empty)
+    out.push(cause.invalid('metadata', rest, namespaced ? 'must be empty except for namespace' : 'must be empty'));
+};
+
+const checkAccess = (call: Call, given: AnyObject, spec: AccessSpec, namesUser: boolean): void => {
   const causes: Cause[] = [];
   const { resourceAttributes: resource, nonResourceAttributes: path } = spec;
   const both = 'cannot be specified in combination with resourceAttributes';
@@ -54,7 +118,18 @@ const checkAccess = (call: Call, spec: AccessSpec, namesUser: boolean): void => 
   }
   if (namesUser && !spec.user && !spec.groups?.length)
     causes.push(cause.invalid('spec.user', '', 'at least one of user or group must be specified'));
-  if (causes.length > 0) throw invalid({ group: call.resource.group, kind: call.resource.kind, name: '' }, causes);
+  checkSelectorAttributes(causes, 'spec.resourceAttributes.fieldSelector', resource?.fieldSelector);
+  checkSelectorAttributes(causes, 'spec.resourceAttributes.labelSelector', resource?.labelSelector);
+  const { namespaced, group } = call.resource;
+  checkNoMetadata(causes, given, namespaced);
+  if (namespaced && resource && (resource.namespace ?? '') !== call.info.namespace) {
+    const where = 'spec.resourceAttributes.namespace';
+    causes.push(cause.invalid(where, resource.namespace ?? '', 'must match metadata.namespace'));
+  }
+  if (namespaced && path)
+    causes.push(cause.invalid('spec.nonResourceAttributes', path, 'disallowed on this kind of request'));
+  // Upstream names the kind of its internal object, which has none.
+  if (causes.length > 0) throw invalid({ group, kind: '', name: '' }, causes);
 };
 
 const decide = async (call: Call, spec: AccessSpec, user: UserInfo) => {
@@ -77,49 +152,75 @@ const decide = async (call: Call, spec: AccessSpec, user: UserInfo) => {
   return { allowed: decision.allowed, ...(denied && { denied }), ...(decision.reason && { reason: decision.reason }) };
 };
 
-const accessReview = (call: Call, given: AnyObject) => {
+const accessReview = async (call: Call, given: AnyObject): Promise<Partial<AnyObject>> => {
   const spec = (given.spec ?? {}) as AccessSpec;
-  checkAccess(call, spec, true);
-  if (call.resource.namespaced && spec.resourceAttributes?.namespace !== call.info.namespace)
-    throw badRequest(`spec.resourceAttributes.namespace must match namespace: ${call.info.namespace}`);
+  checkAccess(call, given, spec, true);
   const { user = '', uid = '', groups = [], extra = {} } = spec;
-  return decide(call, spec, { username: user, uid, groups, extra });
+  return { ...given, status: await decide(call, spec, { username: user, uid, groups, extra }) };
 };
 
-const selfAccessReview = (call: Call, given: AnyObject) => {
+const selfAccessReview = async (call: Call, given: AnyObject): Promise<Partial<AnyObject>> => {
   const spec = (given.spec ?? {}) as AccessSpec;
-  checkAccess(call, spec, false);
-  return decide(call, spec, call.user);
+  checkAccess(call, given, spec, false);
+  return { ...given, status: await decide(call, spec, call.user) };
 };
 
-const rulesReview = async (call: Call, given: AnyObject) => {
+/** The answer is an object of its own: it repeats neither the metadata nor the spec of the question. */
+const rulesReview = async (call: Call, given: AnyObject): Promise<Partial<AnyObject>> => {
   const { namespace } = (given.spec ?? {}) as { namespace?: string };
   if (!namespace) throw badRequest('no namespace on request');
   const rules: AllowedRule[] = await call.server.authorizer.rulesFor(call.info.cluster, call.user, namespace);
-  return {
+  const status = {
     resourceRules: rules.filter((rule) => !rule.nonResourceURLs),
     nonResourceRules: rules.filter((rule) => rule.nonResourceURLs),
     incomplete: false,
   };
+  return { metadata: {}, spec: {}, status };
 };
 
-const answers: Record<string, (call: Call, given: AnyObject) => object | Promise<object>> = {
+/** As above: who asks, at this moment. */
+const selfReview = async (call: Call): Promise<Partial<AnyObject>> => ({
+  metadata: { creationTimestamp: timestamp(call.server.clock.now()) },
+  status: { userInfo: told(call.user) },
+});
+
+const answers: Record<string, (call: Call, given: AnyObject) => Promise<Partial<AnyObject>>> = {
   TokenReview: tokenReview,
   SubjectAccessReview: accessReview,
   LocalSubjectAccessReview: accessReview,
   SelfSubjectAccessReview: selfAccessReview,
   SelfSubjectRulesReview: rulesReview,
-  SelfSubjectReview: (call) => ({ userInfo: told(call.user) }),
+  SelfSubjectReview: selfReview,
 };
 
 /** True for the kinds that are answered here instead of being stored. */
 export const isReview = (group: string, kind: string): boolean =>
   (group === 'authentication.k8s.io' || group === 'authorization.k8s.io') && Object.hasOwn(answers, kind);
 
+const prepare = (call: Call, given: AnyObject): void => {
+  const { resource, info } = call;
+  const meta = given.metadata;
+  if (resource.namespaced) {
+    if (meta.namespace && meta.namespace !== info.namespace)
+      throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+    meta.namespace = info.namespace;
+  }
+  const managedFields = trackUpdate({
+    before: undefined,
+    after: asJson(given),
+    schema: resource.schema,
+    manager: call.fieldManager,
+    apiVersion: groupVersion(resource.group, resource.version),
+    now: timestamp(call.server.clock.now()),
+  });
+  if (managedFields) meta.managedFields = managedFields as unknown as NonNullable<typeof meta.managedFields>;
+};
+
 /** Answers a POST of a review. Throws a 400 or 422 Status for a question that cannot be answered. */
 export const review = async (call: Call): Promise<Response> => {
   const { group, version, kind, schema } = call.resource;
   const given = decodeAs(call, await parseRequest(call.request), { group, version, kind }, schema);
-  const status = await answers[kind]?.(call, given);
-  return objectResponse(call, 201, { ...given, status });
+  prepare(call, given);
+  const answer = await answers[kind]?.(call, given);
+  return objectResponse(call, 201, { kind, apiVersion: groupVersion(group, version), ...answer });
 };

@@ -62,10 +62,11 @@ export const serviceAccountTokens = (
   objects?: BoundObjects,
   audiences: readonly string[] = signer.audiences,
 ): Authenticator => ({
-  authenticate: async (cluster, token) => {
+  authenticate: async (cluster, token, connection) => {
     if (token?.split('.').length !== 3) return undefined;
     const claims = await signer.verify(cluster, token);
-    if (!claims?.audiences.some((a) => audiences.includes(a))) return undefined;
+    const wanted = connection.audiences ?? audiences;
+    if (!claims?.audiences.some((a) => wanted.includes(a))) return undefined;
     if (objects && !(await objects.allExist(cluster, claims))) return undefined;
     return serviceAccountUser(claims);
   },

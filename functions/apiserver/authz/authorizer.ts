@@ -75,7 +75,8 @@ export const unionAuthorizer = (...authorizers: Authorizer[]): Authorizer => ({
   },
   rulesFor: async (cluster, user, namespace) => {
     const rules = await Promise.all(authorizers.map((one) => one.rulesFor(cluster, user, namespace)));
-    return rules.flat();
+    // system:masters may also be bound by RBAC to what it may do anyway.
+    return [...new Map(rules.flat().map((rule) => [JSON.stringify(rule), rule])).values()];
   },
 });
 
