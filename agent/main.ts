@@ -176,6 +176,7 @@ export const createAgent = (options: AgentOptions): Agent => {
     nodeName: node.name,
     pods,
     sandboxes: cache.of,
+    addresses: () => node.addresses.map((one) => one.address),
     logFile: (pod, run) => (files ? join(podLogDirectory(logDir, pod), run.name, `${run.attempt}.log`) : undefined),
   });
   const refreshVolumes = async () => {

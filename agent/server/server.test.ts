@@ -158,3 +158,34 @@ test('what is not there is told before any upgrade', async () => {
   await expect(spdy('/exec/ns/p/app?command=x', 'v4.channel.k8s.io')).rejects.toThrow('HTTP 400');
   await expect(spdy('/exec/ns/p/app?command=x&output=1', 'v9')).rejects.toThrow('HTTP 403');
 });
+
+test('dials only addresses of its own', async () => {
+  const echo = createTcp((socket) => socket.pipe(socket));
+  await new Promise<void>((resolve) => echo.listen(0, '127.0.0.1', resolve));
+  const target = (echo.address() as AddressInfo).port;
+  const dial = (path: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const req = request({ host: '127.0.0.1', port, path, headers: { connection: 'Upgrade', upgrade: 'tcp' } });
+      req.on('upgrade', (_res, socket) => {
+        socket.write('hello');
+        socket.once('data', (data: Buffer) => {
+          socket.destroy();
+          resolve(data.toString());
+        });
+      });
+      req.on('response', (res) => {
+        res.resume();
+        resolve(`HTTP ${res.statusCode}`);
+      });
+      req.on('error', reject);
+      req.end();
+    });
+  expect(await dial(`/dial/127.0.0.1/${target}`)).toBe('HTTP 403');
+  pod.status = { podIPs: [{ ip: '127.0.0.1' }] };
+  expect(await dial(`/dial/127.0.0.1/${target}`)).toBe('hello');
+  expect(await dial('/dial/127.0.0.1/0')).toBe('HTTP 400');
+  echo.close();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(await dial(`/dial/127.0.0.1/${target}`)).toBe('HTTP 502');
+  delete pod.status;
+});

@@ -5,6 +5,7 @@ import type { Pod } from '../../functions/machinery/kinds.d.ts';
 import { type LogOptions, readLog } from '../logs.ts';
 import { isRunning, runsOf, specContainers } from '../observed.ts';
 import type { Container, Runtime, Sandbox } from '../runtime/runtime.ts';
+import { handleDial } from './dial.ts';
 import { resourceMetrics, summary } from './metrics.ts';
 import { handleStream } from './streams.ts';
 
@@ -17,6 +18,10 @@ export interface ServerOptions {
   sandboxes(uid: string): Sandbox[];
   /** The log file of a run; undefined where nothing is written (hollow). */
   logFile(pod: Pod, run: Container): string | undefined;
+  /** The node's own addresses: with those of its pods, what the apiserver's proxy may reach through it. */
+  addresses?(): readonly string[];
+  /** Connects inside the node's network; plain TCP where absent. */
+  dial?(host: string, port: number): Promise<Duplex>;
 }
 
 /** A failure of the kubelet API: status code and plain text, as kubelet answers. */
@@ -147,6 +152,12 @@ const refuse = (res: ServerResponse, error: unknown): void => {
   res.end(`${error instanceof Error ? error.message : String(error)}\n`);
 };
 
+const upgraded = async (options: ServerOptions, req: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
+  const [, verb = '', ...parts] = new URL(req.url ?? '/', 'http://node').pathname.split('/').map(decodeURIComponent);
+  if (verb === 'dial') await handleDial(options, parts, socket, head);
+  else await handleStream(options, req, socket, head);
+};
+
 /**
  * The kubelet HTTP API on connections that are given to it: `server.emit('connection', duplex)`. It never listens; the
  * tunnel is its only way in, and who may ask was settled by the apiserver.
@@ -157,7 +168,7 @@ export const createKubeletServer = (options: ServerOptions): Server => {
   });
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    handleStream(options, req, socket, head).catch((error: unknown) => {
+    upgraded(options, req, socket, head).catch((error: unknown) => {
       const code = error instanceof KubeletError ? error.code : 500;
       const body = error instanceof Error ? error.message : String(error);
       socket.end(

@@ -18,7 +18,8 @@ import { statusResponse } from './respond.ts';
 import { isReview, review } from './reviews.ts';
 import { createServiceAllocator } from './strategies/service-allocation.ts';
 import { eviction } from './subresources/eviction.ts';
-import { log, nodeProxy } from './subresources/node-request.ts';
+import { log } from './subresources/node-request.ts';
+import { connects } from './subresources/proxy.ts';
 import { scale } from './subresources/scale.ts';
 import { token } from './subresources/token.ts';
 import { bind, bindings, finalize } from './subresources/writes.ts';
@@ -47,7 +48,6 @@ const subresourceVerbs: Record<string, (call: Call) => Promise<Response>> = {
   eviction,
   finalize,
   log,
-  proxy: nodeProxy,
   scale,
   token,
 };
@@ -100,8 +100,12 @@ const resourceRequest = async (
   if (!resource && !inApi(server, info)) return pageNotFound();
   if (!resource || (resource.namespaced && info.name !== '' && !info.namespace)) throw unknownPath();
   if (!resource.namespaced && info.resource !== 'namespaces' && info.namespace) throw unknownPath();
+  const connect = resource.subresources.has(info.subresource) ? connects[info.subresource] : undefined;
+  if (connect && !connect.methods.has(request.method)) throw notOffered();
   const isList = info.verb === 'list' || info.verb === 'deletecollection';
-  const accept = negotiate(request.headers.get('accept'), info.query, request.headers.get('user-agent'), isList);
+  // What a backend is asked to answer with is for the backend to judge.
+  const wanted = connect ? null : request.headers.get('accept');
+  const accept = negotiate(wanted, info.query, request.headers.get('user-agent'), isList);
   const call: Call = {
     server,
     info,
@@ -114,6 +118,7 @@ const resourceRequest = async (
     dryRun: false,
     fieldManager: '',
   };
+  if (connect) return connect.answer(call);
   const allowed = allowedVerbs(call);
   if (!allowed) throw unknownPath();
   if (!allowed.has(info.verb) || request.method === 'HEAD' || !fitsPath(info)) throw notOffered();

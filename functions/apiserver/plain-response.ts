@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+
 /** Where a streamed body's bytes go. */
 export interface Sink {
   /** Queues bytes; ignored once the stream has ended. */
@@ -15,7 +17,8 @@ export interface PlainParts {
   status: number;
   /** Lower-case names; several values of a name as an array. */
   headers: Record<string, string | string[]>;
-  body: Uint8Array | string | StreamedBody | undefined;
+  /** A Readable is passed on at the client's pace, and destroyed when the client has gone. */
+  body: Uint8Array | string | StreamedBody | Readable | undefined;
 }
 
 const parts = new WeakMap<Response, PlainParts>();
@@ -55,7 +58,9 @@ const materialised = ({ status, headers, body }: PlainParts): Response => {
     for (const one of typeof value === 'string' ? [value] : value) all.append(name, one);
   }
   const init = { status, headers: all };
-  return new Response((typeof body === 'function' ? webStream(body) : body) as BodyInit | undefined, init);
+  if (status === 204 || status === 205 || status === 304) return new Response(null, init);
+  const whole = typeof body === 'function' ? webStream(body) : body instanceof Readable ? Readable.toWeb(body) : body;
+  return new Response(whole as BodyInit | undefined, init);
 };
 
 /** A Response that becomes one of the platform's when someone looks at more than its status. */
@@ -77,7 +82,8 @@ class PlainResponse {
   }
   text(): Promise<string> {
     const { body } = this.#parts;
-    if (this.#whole || typeof body === 'function' || body === undefined) return this.whole.text();
+    if (this.#whole || typeof body === 'function' || body instanceof Readable || body === undefined)
+      return this.whole.text();
     return Promise.resolve(typeof body === 'string' ? body : Buffer.from(body).toString());
   }
   async json(): Promise<unknown> {

@@ -1,32 +1,55 @@
-import type { IncomingMessage } from 'node:http';
+import { type IncomingMessage, request as requestHttp } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { badRequest, forbidden, notFound, StatusError, unauthorized } from '../machinery/status.ts';
+import { forbidden, genericFailure, notFound, StatusError, unauthorized } from '../machinery/status.ts';
+import { impersonate } from './authn/impersonation.ts';
 import { refusal } from './authz/authorizer.ts';
-import type { ConnectionInfo, Server } from './context.ts';
+import type { Call, ConnectionInfo, Server } from './context.ts';
 import { parseStatusError } from './faults.ts';
 import type { UserInfo } from './registry.ts';
 import { type RequestInfo, requestInfo } from './request-info.ts';
 import { dialNode, podAndContainer } from './subresources/node-request.ts';
+import { admitConnect, connects, forwardedHeaders, splitPath, streamOptions } from './subresources/proxy.ts';
+import { proxyTarget } from './subresources/proxy-target.ts';
 import type { Tunnel } from './tunnel.ts';
 
 /**
- * Requests that leave HTTP: exec, attach and port-forward go to the pod's node, byte for byte in both directions; agents
- * open their tunnels. They pass the same authentication and authorization as every other request.
+ * Requests that leave HTTP: exec, attach and port-forward go to the pod's node, those of a proxy to its backend, byte for
+ * byte in both directions; agents open their tunnels. They pass the same authentication, impersonation, authorization and
+ * admission as every other request.
  */
 export interface Upgrades {
   handle(request: IncomingMessage, socket: Duplex, head: Buffer, connection: ConnectionInfo): Promise<void>;
 }
 
+/** One upgrade on its way. */
+interface Upgrade {
+  info: RequestInfo;
+  request: IncomingMessage;
+  socket: Duplex;
+  head: Buffer;
+  connection: ConnectionInfo;
+}
+
 const STREAMS: Record<string, string> = { exec: 'exec', attach: 'attach', portforward: 'portForward' };
-/** Of the client's headers these do not travel: they identify the user to us, or belong to the one connection. */
-const OWN = new Set(['authorization', 'cookie', 'host']);
+const BEARER = 'base64url.bearer.authorization.k8s.io.';
+
+const protocolsOf = (request: IncomingMessage): string[] =>
+  String(request.headers['sec-websocket-protocol'] ?? '')
+    .split(',')
+    .map((p) => p.trim());
 
 const bearer = (request: IncomingMessage): string | undefined => {
   const header = request.headers.authorization;
   if (header && /^bearer /i.test(header)) return header.slice(7).trim();
-  const protocols = String(request.headers['sec-websocket-protocol'] ?? '').split(',');
-  const encoded = protocols.map((p) => p.trim()).find((p) => p.startsWith('base64url.bearer.authorization.k8s.io.'));
-  return encoded && Buffer.from(encoded.slice(38), 'base64url').toString();
+  const encoded = protocolsOf(request).find((p) => p.startsWith(BEARER));
+  return encoded && Buffer.from(encoded.slice(BEARER.length), 'base64url').toString();
+};
+
+const headersOf = (request: IncomingMessage): Headers => {
+  const out = new Headers();
+  for (let i = 0; i < request.rawHeaders.length; i += 2)
+    out.append(request.rawHeaders[i] ?? '', request.rawHeaders[i + 1] ?? '');
+  return out;
 };
 
 const refuse = (socket: Duplex, error: unknown, requestId: string): void => {
@@ -36,14 +59,13 @@ const refuse = (socket: Duplex, error: unknown, requestId: string): void => {
   socket.end(head + body);
 };
 
-/** The request as the agent gets it: the same upgrade, to the kubelet API's path. */
-const forwarded = (request: IncomingMessage, path: string): string => {
-  const lines = [`${request.method} ${path} HTTP/1.1`, 'host: node'];
-  for (let i = 0; i < request.rawHeaders.length; i += 2) {
-    const name = request.rawHeaders[i] ?? '';
-    if (!OWN.has(name.toLowerCase())) lines.push(`${name}: ${request.rawHeaders[i + 1] ?? ''}`);
-  }
-  return `${lines.join('\r\n')}\r\n\r\n`;
+/** The client's headers for the other side: without what identifies the user to us, the bearer protocol included. */
+const passedHeaders = ({ request, connection }: Upgrade, host: string): Record<string, string> => {
+  const headers = forwardedHeaders(headersOf(request), { host, remoteAddress: connection.remoteAddress });
+  const protocols = protocolsOf(request).filter((p) => p && !p.startsWith(BEARER));
+  if (protocols.length > 0) headers['sec-websocket-protocol'] = protocols.join(', ');
+  else delete headers['sec-websocket-protocol'];
+  return { ...headers, connection: 'Upgrade', upgrade: request.headers.upgrade ?? '' };
 };
 
 const join = (a: Duplex, b: Duplex): void => {
@@ -59,19 +81,59 @@ const join = (a: Duplex, b: Duplex): void => {
   b.pipe(a);
 };
 
+const headText = (answer: IncomingMessage): string => {
+  const lines = [`HTTP/1.1 ${answer.statusCode} ${answer.statusMessage ?? ''}`];
+  for (let i = 0; i < answer.rawHeaders.length; i += 2)
+    lines.push(`${answer.rawHeaders[i]}: ${answer.rawHeaders[i + 1]}`);
+  return `${lines.join('\r\n')}\r\n\r\n`;
+};
+
+/**
+ * Sends the upgrade on. Once the other side has agreed the two connections are one; a refusal (400 and above) goes to the
+ * client as it is, anything else is a 502.
+ */
+const passOn = (upgrade: Upgrade, target: Duplex, path: string, host: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const { request, socket, head } = upgrade;
+    const sent = requestHttp({
+      method: request.method ?? 'GET',
+      path,
+      headers: passedHeaders(upgrade, host),
+      setHost: false,
+      createConnection: () => target,
+    });
+    socket.once('close', () => target.destroy());
+    sent.on('upgrade', (answer, connection, rest) => {
+      socket.write(headText(answer));
+      if (rest.length > 0) socket.write(rest);
+      if (head.length > 0) connection.write(head);
+      join(socket, connection);
+      resolve();
+    });
+    sent.on('response', (answer) => {
+      const code = answer.statusCode ?? 0;
+      if (code < 400) {
+        answer.resume();
+        reject(genericFailure(502, 'BadGateway', `invalid upgrade response: status code ${code}`));
+        return;
+      }
+      socket.write(headText(answer).replace(/\r\n(transfer-encoding|connection|keep-alive): [^\r]*/gi, ''));
+      answer.pipe(socket);
+      resolve();
+    });
+    sent.on('error', (error) => reject(genericFailure(502, 'BadGateway', `error dialing backend: ${error.message}`)));
+    sent.end();
+  });
+
 export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgrades => {
-  const identified = async (
-    info: RequestInfo,
-    request: IncomingMessage,
-    connection: ConnectionInfo,
-  ): Promise<UserInfo> => {
+  const identified = async ({ info, request, connection }: Upgrade): Promise<UserInfo> => {
     const user = await server.authenticator.authenticate(info.cluster, bearer(request), connection);
     if (!user) throw unauthorized();
     return user;
   };
 
-  const allowed = async (info: RequestInfo, user: UserInfo): Promise<void> => {
-    const attributes = { ...info, user, verb: info.verb === 'get' ? 'get' : 'create' };
+  const allowed = async (info: RequestInfo, user: UserInfo, verb: string): Promise<void> => {
+    const attributes = { ...info, user, verb };
     const decision = await server.authorizer.authorize(attributes);
     if (!decision.allowed)
       throw forbidden(
@@ -86,17 +148,66 @@ export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgr
       user.groups.includes('system:masters') ||
       (user.groups.includes('system:nodes') && user.username === `system:node:${node}`);
 
-  const stream = async (info: RequestInfo, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
-    const verb = STREAMS[info.subresource];
-    if (info.resource !== 'pods' || !verb) throw badRequest('Upgrade request required');
+  const callOf = ({ info, request }: Upgrade, requestId: string, user: UserInfo): Call => {
+    const resource = server.registry.find(info.cluster, info.group, info.version, info.resource);
+    const connect = connects[info.subresource];
+    if (!resource?.subresources.has(info.subresource) || !connect)
+      throw genericFailure(404, 'NotFound', 'the server could not find the requested resource', {});
+    if (!connect.methods.has(info.method))
+      throw genericFailure(
+        405,
+        'MethodNotAllowed',
+        'the server does not allow this method on the requested resource',
+        {},
+      );
+    const plain = new Request(`https://server${request.url}`, { headers: headersOf(request) });
+    const accept = { media: 'json', as: '', version: '', pretty: false } as const;
+    return {
+      server,
+      info,
+      request: plain,
+      requestId,
+      user,
+      resource,
+      accept,
+      warnings: [],
+      dryRun: false,
+      fieldManager: '',
+    };
+  };
+
+  const stream = async (upgrade: Upgrade, call: Call): Promise<void> => {
+    const { info } = upgrade;
+    await allowed(info, call.user, 'create');
+    await admitConnect(call, streamOptions(info));
     const { container, node } = await podAndContainer(server, info);
     const target = info.subresource === 'portforward' ? '' : `/${container}`;
     const query = info.query.toString();
-    const connection = await dialNode(server, info.cluster, node);
-    const path = `/${verb}/${info.namespace}/${info.name}${target}${query ? `?${query}` : ''}`;
-    connection.write(forwarded(request, path));
-    if (head.length > 0) connection.write(head);
-    join(socket, connection);
+    const path = `/${STREAMS[info.subresource]}/${info.namespace}/${info.name}${target}${query ? `?${query}` : ''}`;
+    await passOn(upgrade, await dialNode(server, info.cluster, node), path, 'node');
+  };
+
+  const proxied = async (upgrade: Upgrade, call: Call): Promise<void> => {
+    const { info, request } = upgrade;
+    const { path } = splitPath(info, request.url ?? '/');
+    await admitConnect(call, { path });
+    const target = await proxyTarget(server, info);
+    const query = (request.url ?? '').includes('?') ? `?${request.url?.split('?').slice(1).join('?')}` : '';
+    await passOn(upgrade, await target.connect(), `${path || '/'}${query}`, request.headers.host ?? target.host);
+  };
+
+  const answer = async (upgrade: Upgrade, requestId: string): Promise<void> => {
+    const { info, socket, head, request } = upgrade;
+    const caller = await identified(upgrade);
+    if (tunnel?.handleUpgrade({ cluster: info.cluster, path: info.path, mayServe: mayServe(caller) }, socket, head))
+      return;
+    const { cluster, group, resource, name } = info;
+    const as = { cluster, group, resource, name, headers: headersOf(request) };
+    const user = await impersonate(server.authorizer, caller, as);
+    if (!info.isResource) throw notFound({ group: '', kind: 'paths', name: info.path });
+    await allowed(info, user, info.verb);
+    const call = callOf(upgrade, requestId, user);
+    await (info.subresource === 'proxy' ? proxied(upgrade, call) : stream(upgrade, call));
   };
 
   return {
@@ -105,12 +216,7 @@ export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgr
       const requestId = server.clock.uuid();
       try {
         const info = requestInfo(request.method ?? 'GET', request.url ?? '/');
-        const user = await identified(info, request, connection);
-        if (tunnel?.handleUpgrade({ cluster: info.cluster, path: info.path, mayServe: mayServe(user) }, socket, head))
-          return;
-        if (!info.isResource) throw notFound({ group: '', kind: 'paths', name: info.path });
-        await allowed(info, user);
-        await stream(info, request, socket, head);
+        await answer({ info, request, socket, head, connection }, requestId);
       } catch (error) {
         if (!(error instanceof StatusError)) server.onFault?.(error, requestId, undefined);
         refuse(socket, error, requestId);

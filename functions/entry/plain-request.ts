@@ -13,6 +13,8 @@ export interface Incoming {
   body: Readable | undefined;
   /** Calls back once when the exchange is over, whoever ended it. */
   onClose(callback: () => void): void;
+  /** The body is not collected: whoever passes the request on reads it (apiserver/streams.ts). */
+  uncollected?: boolean;
 }
 
 const empty = new Uint8Array();
@@ -96,7 +98,7 @@ class PlainRequest {
     this.method = incoming.method;
     this.#incoming = incoming;
     // At once: a stream that ends before anyone listened would never tell.
-    if (incoming.body) {
+    if (incoming.body && !incoming.uncollected) {
       this.#bytes = collect(incoming.body);
       this.#bytes.catch(() => undefined);
     }

@@ -7,11 +7,12 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Duplex, Writable } from 'node:stream';
+import { type Duplex, Readable, type Writable } from 'node:stream';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import type { ConnectionInfo } from '../apiserver/context.ts';
 import { type PlainParts, plainParts, type StreamedBody } from '../apiserver/plain-response.ts';
-import { plainRequest } from './plain-request.ts';
+import { isPassedOn, passOn } from '../apiserver/streams.ts';
+import { type Incoming, plainRequest } from './plain-request.ts';
 import { createSink } from './sink.ts';
 
 export interface ListenerOptions {
@@ -93,6 +94,23 @@ const push = (run: StreamedBody, { out, onClose }: Answer): void => {
   run(createSink(out), abort.signal);
 };
 
+/** Copies another server's body at the client's pace; a body that breaks off breaks this one off too. */
+const pass = (body: Readable, { out, onClose }: Answer): void => {
+  onClose(() => body.destroy());
+  body.on('error', () => out.destroy());
+  body.pipe(out);
+};
+
+/** The request as the app sees it. */
+const requestOf = (incoming: Incoming, connection: ConnectionInfo): Request => {
+  if (!isPassedOn(incoming.path)) return plainRequest(incoming);
+  const request = plainRequest({ ...incoming, uncollected: true });
+  const authority = incoming.headers[':authority'];
+  const host = typeof authority === 'string' ? authority : incoming.headers.host;
+  passOn(request, { body: incoming.body, host, remoteAddress: connection.remoteAddress });
+  return request;
+};
+
 const write = (response: Response, answer: Answer): void | Promise<void> => {
   const { out } = answer;
   if (out.destroyed) return;
@@ -105,7 +123,11 @@ const write = (response: Response, answer: Answer): void | Promise<void> => {
     return;
   }
   answer.head(status, headers);
-  if (answer.bodiless || (!body && !web)) out.end();
+  if (body instanceof Readable) {
+    if (!answer.bodiless && status !== 204 && status !== 304) return pass(body, answer);
+    body.resume();
+    out.end();
+  } else if (answer.bodiless || (!body && !web)) out.end();
   else if (body) push(body, answer);
   else if (web) return copy(web, answer);
 };
@@ -127,7 +149,7 @@ const exchange = (
   };
   const method = headers[':method'] ?? 'GET';
   const body = stream.endAfterHeaders ? undefined : stream;
-  const request = plainRequest({ method, path: headers[':path'] ?? '/', headers, body, onClose });
+  const request = requestOf({ method, path: headers[':path'] ?? '/', headers, body, onClose }, connection);
   const answer: Answer = {
     out: stream,
     bodiless: bodiless(method),
@@ -157,7 +179,8 @@ const exchange1 = (
   };
   const { method = 'GET', headers } = req;
   const hasBody = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
-  const request = plainRequest({ method, path: req.url ?? '/', headers, body: hasBody ? req : undefined, onClose });
+  const incoming = { method, path: req.url ?? '/', headers, body: hasBody ? req : undefined, onClose };
+  const request = requestOf(incoming, connection);
   const answer: Answer = {
     out: res,
     bodiless: bodiless(method),

@@ -1,13 +1,13 @@
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { Readable } from 'node:stream';
-import type { Node, Pod } from '../../machinery/kinds.d.ts';
+import type { Pod } from '../../machinery/kinds.d.ts';
 import { badRequest, genericFailure, notFound, serviceUnavailable } from '../../machinery/status.ts';
 import type { Call, Server } from '../context.ts';
 import type { RequestInfo } from '../request-info.ts';
 import { parseStored } from '../stored-object.ts';
 
-/** The pod that a path names, and the container that is meant. Throws 404, or 400 where a container must be named. */
+/** The pod that a path names, and the container that is meant ('' for portforward). Throws 404, or 400 where a container must be named. */
 export const podAndContainer = async (
   server: Server,
   info: RequestInfo,
@@ -21,7 +21,8 @@ export const podAndContainer = async (
   const pod = parseStored(resource, stored.bytes) as unknown as Pod;
   const node = pod.spec?.nodeName ?? '';
   if (!node) throw badRequest(`pod ${info.name} does not have a host assigned`);
-  return { pod, container: containerOf(pod, info.query.get('container') ?? ''), node };
+  const container = info.subresource === 'portforward' ? '' : containerOf(pod, info.query.get('container') ?? '');
+  return { pod, container, node };
 };
 
 const containerOf = (pod: Pod, wanted: string): string => {
@@ -43,9 +44,47 @@ const containerOf = (pod: Pod, wanted: string): string => {
   throw badRequest(`a container name must be specified for pod ${name}, choose one of: [${names}]`);
 };
 
+const DIAL_MS = 30_000;
+
 export const dialNode = (server: Server, cluster: string, node: string): Promise<Duplex> => {
   if (!server.dialer) throw serviceUnavailable('this server reaches no nodes');
   return server.dialer.dial(cluster, node);
+};
+
+/**
+ * A connection to a port of a pod on a node, or of the node itself, made inside the node's network by its agent
+ * (agent/server/dial.ts). Rejects with what the agent says where nothing answers there.
+ */
+export const dialAddress = async (
+  server: Server,
+  cluster: string,
+  node: string,
+  ip: string,
+  port: string,
+): Promise<Duplex> => {
+  const connection = await dialNode(server, cluster, node);
+  return new Promise((resolve, reject) => {
+    const sent = request({
+      path: `/dial/${encodeURIComponent(ip)}/${encodeURIComponent(port)}`,
+      headers: { host: 'node', connection: 'Upgrade', upgrade: 'tcp' },
+      createConnection: () => connection,
+    });
+    const timer = setTimeout(() => sent.destroy(new Error(`dial tcp ${ip}:${port}: i/o timeout`)), DIAL_MS);
+    sent.on('upgrade', (_answer, socket, head) => {
+      clearTimeout(timer);
+      if (head.length) socket.unshift(head);
+      resolve(socket);
+    });
+    sent.on('response', (answer) => {
+      clearTimeout(timer);
+      textOf(answer).then((text) => reject(new Error(text || `HTTP ${answer.statusCode}`)), reject);
+    });
+    sent.on('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    sent.end();
+  });
 };
 
 /** One HTTP/1.1 request to the agent of a node, over a connection of its own. Resolves with its answer's head. */
@@ -117,25 +156,4 @@ export const log = async (call: Call): Promise<Response> => {
   }
   const body = Readable.toWeb(answer) as unknown as ReadableStream<Uint8Array>;
   return new Response(body, { headers: { 'content-type': 'text/plain', 'cache-control': 'no-cache, private' } });
-};
-
-/** What a node's own address serves under nodes/{name}/proxy. */
-export const nodeProxy = async (call: Call): Promise<Response> => {
-  const { server, info, request: asked } = call;
-  const key = info.name.split(':')[0] ?? '';
-  const stored = await server.store.get({ cluster: info.cluster, group: '', resource: 'nodes' }, key);
-  if (!stored) throw notFound({ group: '', kind: 'nodes', name: key });
-  const node = parseStored(call.resource, stored.bytes) as unknown as Node;
-  const connection = await dialNode(server, info.cluster, node.metadata.name ?? '');
-  const query = info.query.toString();
-  const answer = await askNode(connection, {
-    method: info.method,
-    path: `/${info.rest}${query ? `?${query}` : ''}`,
-    signal: asked.signal,
-  });
-  const body = Readable.toWeb(answer) as unknown as ReadableStream<Uint8Array>;
-  return new Response(body, {
-    status: answer.statusCode ?? 502,
-    headers: { 'content-type': answer.headers['content-type'] ?? 'text/plain' },
-  });
 };
