@@ -56,15 +56,18 @@ const vitest = (project: string): Step => ({
   },
 });
 
-/** A program whose last line is `N passed, N failed` and whose exit code says whether its own floors held. */
-const replay = (name: string, file: string): Step => ({
+/** A program whose last line is `N passed, N failed` and whose exit code says whether its own measure held. */
+const program = (name: string, file: string, args: string[] = []): Step => ({
   name,
   run: async () => {
-    const { code, output } = await execute(process.execPath, [join(root, file), '--floors'], true);
+    const { code, output } = await execute(process.execPath, [join(root, file), ...args], true);
     const last = /^(\d+) passed, (\d+) failed$/m.exec(output.trim().split('\n').at(-1) ?? '');
     return { passed: last ? Number(last[1]) : 0, failed: code === 0 ? 0 : 1 };
   },
 });
+
+/** Replays recorded cases; its floors are what must hold. */
+const replay = (name: string, file: string): Step => program(name, file, ['--floors']);
 
 const steps: Record<string, Step> = {
   setup: command('set-up', process.execPath, [join(root, 'test/setup.ts')]),
@@ -74,12 +77,13 @@ const steps: Record<string, Step> = {
   unit: vitest('unit'),
   integration: vitest('integration'),
   api: replay('recorded API server', 'test/replay/api.ts'),
+  tables: program('behaviour tables', 'test/behaviour-tables/run.ts'),
   scheduler: replay('recorded scheduler', 'test/replay/scheduler.ts'),
   controllers: replay('recorded controllers', 'test/replay/controllers.ts'),
   e2e: vitest('e2e'),
 };
 const suites: Record<string, string[]> = {
-  all: ['setup', 'types', 'lint', 'unit', 'integration', 'api', 'scheduler', 'controllers', 'e2e'],
+  all: ['setup', 'types', 'lint', 'unit', 'integration', 'api', 'tables', 'scheduler', 'controllers', 'e2e'],
   unit: ['unit'],
   check: ['types', 'lint', 'tidy'],
 };
