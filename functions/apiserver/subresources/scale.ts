@@ -1,7 +1,11 @@
-import { parseBody } from '../../machinery/body.ts';
+import { timestamp } from '../../clock/clock.ts';
+import { applyConflict, applyPatch } from '../../machinery/apply/apply.ts';
+import { managedFieldsOf, readManagers } from '../../machinery/apply/managers.ts';
+import { toParent, toScale } from '../../machinery/apply/scale-managers.ts';
+import { trackUpdate } from '../../machinery/apply/update.ts';
+import { type ParsedBody, parseBody } from '../../machinery/body.ts';
 import { kindSchema } from '../../machinery/facts.ts';
-import type { Scale } from '../../machinery/kinds.d.ts';
-import type { Json, JsonObject, KubeObject } from '../../machinery/object.ts';
+import { groupVersion, type Json, type JsonObject } from '../../machinery/object.ts';
 import { applyJsonPatch } from '../../machinery/patch/json-patch.ts';
 import { applyMergePatch } from '../../machinery/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../../machinery/patch/strategic.ts';
@@ -9,23 +13,18 @@ import type { ObjectSchema } from '../../machinery/schema.ts';
 import { labelSelector } from '../../machinery/selectors.ts';
 import { badRequest, cause, conflict, invalid, unsupportedMediaType } from '../../machinery/status.ts';
 import type { AnyObject, Call } from '../context.ts';
-import { decodeAs, parseRequest, readBody } from '../request-body.ts';
+import type { ScalePaths } from '../registry.ts';
+import { decodeAs, isObject, parseRequest, readBody } from '../request-body.ts';
 import { objectResponse } from '../respond.ts';
-import { parseStored } from '../stored-object.ts';
+import { asJson, parseStored } from '../stored-object.ts';
 import { load } from '../verbs/get.ts';
+import { checkManager } from '../verbs/patch.ts';
 import { modifiedText } from '../verbs/rules.ts';
-import { updateObject } from '../verbs/update-object.ts';
+import { type Transform, updateObject } from '../verbs/update-object.ts';
 
 const schema = kindSchema('autoscaling', 'v1', 'Scale') as ObjectSchema;
 const SCALE = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
 
-/** Where a kind keeps what its Scale shows: JSON paths as a CRD's scale subresource names them. */
-export interface ScalePaths {
-  spec: string[];
-  status: string[];
-  /** A LabelSelector, a map of labels, or (custom resources) a selector's text. */
-  selector?: string[];
-}
 const BUILTIN: ScalePaths = {
   spec: ['spec', 'replicas'],
   status: ['status', 'replicas'],
@@ -64,7 +63,7 @@ const selectorText = (value: unknown): string => {
 };
 
 /** autoscaling/v1 Scale of an object. */
-const scaleOf = (object: AnyObject, paths: ScalePaths): KubeObject => {
+const scaleOf = (object: AnyObject, paths: ScalePaths): AnyObject => {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const selector = paths.selector ? selectorText(at(object, paths.selector)) : '';
   const replicas = Number(at(object, paths.spec) ?? 0);
@@ -74,16 +73,25 @@ const scaleOf = (object: AnyObject, paths: ScalePaths): KubeObject => {
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
     spec: replicas === 0 ? {} : { replicas },
     status: { replicas: Number(at(object, paths.status) ?? 0), ...(selector && { selector }) },
-  } as KubeObject;
+  } as AnyObject;
 };
 
-const checked = (call: Call, scale: Scale, old: AnyObject): Scale => {
-  const { name = '', namespace, resourceVersion, uid } = scale.metadata ?? {};
-  if (name && name !== call.info.name)
+const checkName = (call: Call, scale: AnyObject): void => {
+  const { name = '', namespace } = scale.metadata;
+  if (!name) throw badRequest('name must be provided');
+  if (name !== call.info.name)
     throw badRequest(`the name of the object (${name}) does not match the name on the URL (${call.info.name})`);
   if (namespace && namespace !== call.info.namespace)
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
-  const replicas = scale.spec?.replicas ?? 0;
+};
+
+const checkScale = (call: Call, scale: AnyObject, old: AnyObject): void => {
+  const { resourceVersion, uid } = scale.metadata;
+  const replicas = Number(scale.spec?.replicas ?? 0);
+  if (replicas < 0) {
+    const causes = [cause.invalid('spec.replicas', replicas, 'must be greater than or equal to 0')];
+    throw invalid({ group: 'autoscaling', kind: 'Scale', name: call.info.name }, causes);
+  }
   const subject = { group: call.resource.group, kind: call.resource.resource, name: call.info.name };
   if (uid && uid !== old.metadata.uid)
     throw conflict(
@@ -91,25 +99,32 @@ const checked = (call: Call, scale: Scale, old: AnyObject): Scale => {
       `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
     );
   if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) throw conflict(subject, modifiedText);
-  if (replicas < 0) {
-    const causes = [cause.invalid('spec.replicas', replicas, 'must be greater than or equal to 0')];
-    throw invalid({ group: 'autoscaling', kind: 'Scale', name: call.info.name }, causes);
-  }
-  return scale;
 };
 
-const patchedScale = (type: string, old: KubeObject, patch: Json): Json => {
-  const live = old as unknown as JsonObject;
-  if (type === 'application/json-patch+json') return applyJsonPatch(live, patch);
-  if (type === 'application/strategic-merge-patch+json') return applyStrategicMergePatch(live, patch, schema);
-  return applyMergePatch(live, patch);
-};
+/** The Scale that a request makes of the current one, with its managedFields. Throws StatusError to refuse. */
+type Wanted = (live: AnyObject) => AnyObject;
 
-type Wanted = (old: AnyObject) => Scale;
+/** A Scale is of a built-in type, whatever it scales. */
+const decodeScale = (call: Call, body: ParsedBody, patch: boolean): AnyObject =>
+  decodeAs({ ...call, resource: { ...call.resource, custom: false } }, body, SCALE, schema, patch);
+
+const writerOf = (call: Call) => ({
+  manager: call.fieldManager,
+  subresource: 'scale',
+  apiVersion: 'autoscaling/v1',
+  now: timestamp(call.server.clock.now()),
+  schema,
+});
+
+const tracked = (call: Call, live: AnyObject, next: AnyObject): AnyObject => {
+  const managedFields = trackUpdate({ ...writerOf(call), before: asJson(live), after: asJson(next) });
+  return { ...next, metadata: { ...next.metadata, managedFields: managedFields as never } };
+};
 
 const wantedByUpdate = async (call: Call): Promise<Wanted> => {
-  const scale = decodeAs(call, await parseRequest(call.request), SCALE, schema) as unknown as Scale;
-  return () => scale;
+  const scale = decodeScale(call, await parseRequest(call.request), false);
+  checkName(call, scale);
+  return (live) => tracked(call, live, scale);
 };
 
 const PATCHES = [
@@ -118,30 +133,71 @@ const PATCHES = [
   'application/strategic-merge-patch+json',
   'application/apply-patch+yaml',
 ];
-const wantedByPatch = async (call: Call, paths: ScalePaths): Promise<Wanted> => {
-  const type = (call.request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim() ?? '';
-  if (!PATCHES.includes(type)) throw unsupportedMediaType(PATCHES);
-  const body = parseBody(await readBody(call.request), type.endsWith('yaml') ? 'yaml' : 'json');
-  return (old) => {
-    const value = patchedScale(type, scaleOf(old, paths), body.value);
-    return decodeAs(call, { value, duplicates: [], oddNumbers: undefined }, SCALE, schema, true) as unknown as Scale;
+
+const patchedScale = (type: string, live: JsonObject, patch: Json): Json => {
+  if (type === 'application/json-patch+json') return applyJsonPatch(live, patch);
+  if (type === 'application/strategic-merge-patch+json') return applyStrategicMergePatch(live, patch, schema);
+  return applyMergePatch(live, patch);
+};
+
+const wantedByApply = async (call: Call): Promise<Wanted> => {
+  const applied = parseBody(await readBody(call.request), 'yaml').value;
+  checkManager(call);
+  if (!isObject(applied)) throw badRequest('error decoding YAML: the configuration is not an object');
+  const { kind, apiVersion } = applied;
+  if (kind !== 'Scale' || apiVersion !== 'autoscaling/v1')
+    throw badRequest(`invalid object type: ${String(apiVersion)}, Kind=${String(kind)}`);
+  const force = ['true', '1'].includes(call.info.query.get('force') ?? '');
+  return (live) => {
+    const result = applyPatch({ ...writerOf(call), live: asJson(live), applied, force });
+    if ('conflicts' in result) throw applyConflict(result.conflicts);
+    const strict = { ...call, warnings: [] };
+    const scale = decodeScale(strict, { value: result.object, duplicates: [], oddNumbers: undefined }, true);
+    if (strict.warnings.length > 0)
+      throw badRequest(`failed to create typed patch object: ${strict.warnings.join(', ')}`);
+    checkName(call, scale);
+    return scale;
   };
 };
 
+const wantedByPatch = async (call: Call): Promise<Wanted> => {
+  const type = (call.request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim() ?? '';
+  if (!PATCHES.includes(type)) throw unsupportedMediaType(PATCHES);
+  if (type === 'application/apply-patch+yaml') return wantedByApply(call);
+  const body = parseBody(await readBody(call.request), 'json');
+  return (live) => {
+    const value = patchedScale(type, structuredClone(asJson(live)), body.value);
+    const scale = decodeScale(call, { value, duplicates: [], oddNumbers: undefined }, true);
+    checkName(call, scale);
+    return tracked(call, live, scale);
+  };
+};
+
+/** The object scaled as wanted, with those who own its replicas now. */
+const scaled = (call: Call, old: AnyObject, wanted: Wanted, paths: ScalePaths): AnyObject => {
+  const managers = readManagers(managedFieldsOf(old)) ?? [];
+  const live = scaleOf(old, paths);
+  const owners = toScale(managers, paths.spec);
+  if (owners.length > 0) live.metadata.managedFields = owners as never;
+  const scale = wanted(live);
+  checkScale(call, scale, old);
+  const next = structuredClone(old);
+  put(next, paths.spec, Number(scale.spec?.replicas ?? 0));
+  const version = groupVersion(call.resource.group, call.resource.version);
+  const fields = toParent(managers, readManagers(managedFieldsOf(scale)) ?? [], paths.spec, version);
+  if (fields.length > 0) next.metadata.managedFields = fields as never;
+  else delete next.metadata.managedFields;
+  return next;
+};
+
 /** GET, PUT and PATCH of {resource}/{name}/scale. */
-export const scale = async (call: Call, paths: ScalePaths = BUILTIN): Promise<Response> => {
+export const scale = async (call: Call): Promise<Response> => {
+  const paths = call.resource.definition?.scale ?? BUILTIN;
   if (call.info.verb === 'get')
     return objectResponse(call, 200, scaleOf(parseStored(call.resource, (await load(call)).bytes), paths));
-  const wanted = call.info.verb === 'patch' ? await wantedByPatch(call, paths) : await wantedByUpdate(call);
+  const wanted = call.info.verb === 'patch' ? await wantedByPatch(call) : await wantedByUpdate(call);
   const plain: Call = { ...call, accept: { media: 'json', as: '', version: '', pretty: false } };
-  const response = await updateObject(
-    plain,
-    (old) => {
-      const next = structuredClone(old);
-      put(next, paths.spec, checked(call, wanted(old), old).spec?.replicas ?? 0);
-      return { next };
-    },
-    { retries: 5 },
-  );
+  const transform: Transform = (old) => ({ next: scaled(call, old, wanted, paths), tracked: true });
+  const response = await updateObject(plain, transform, { retries: 5 });
   return objectResponse(call, 200, scaleOf((await response.json()) as AnyObject, paths));
 };

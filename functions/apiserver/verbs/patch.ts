@@ -105,13 +105,17 @@ const allowedToCreate = async ({ server, info, user }: Call): Promise<void> => {
     throw forbidden({ group: info.group, kind: info.resource, name: info.name }, refusal(attributes, decision.reason));
 };
 
+/** An apply must say whose it is. */
+export const checkManager = (call: Call): void => {
+  if (call.info.query.get('fieldManager')) return;
+  throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions', name: '' }, [
+    cause.required('fieldManager', 'is required for apply patch'),
+  ]);
+};
+
 const apply = async (call: Call): Promise<Response> => {
   const body = parseBody(await readBody(call.request), 'yaml');
-  const given = call.info.query.get('fieldManager');
-  if (!given)
-    throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions', name: '' }, [
-      cause.required('fieldManager', 'is required for apply patch'),
-    ]);
+  checkManager(call);
   checkApply(call, body);
   const onMissing = call.info.subresource
     ? undefined

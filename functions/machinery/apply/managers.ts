@@ -26,10 +26,17 @@ const isEntry = (raw: Json): boolean => {
   return true;
 };
 
-/** The entries, or undefined where one of them cannot be read: then none counts, as upstream has it. */
+/**
+ * The entries, or undefined where one of them cannot be read: then none counts, as upstream has it. Of two for the same
+ * manager the last counts.
+ */
 export const readManagers = (raw: Json | undefined): ManagedFields[] | undefined => {
   if (!Array.isArray(raw)) return [];
-  return raw.every(isEntry) ? (raw as unknown as ManagedFields[]) : undefined;
+  if (!raw.every(isEntry)) return undefined;
+  const entries = raw as unknown as ManagedFields[];
+  const isLast = (entry: ManagedFields, i: number): boolean =>
+    !entries.some((other, at) => at > i && sameManager(other, entry));
+  return entries.every(isLast) ? entries : entries.filter(isLast);
 };
 
 /** A client empties managedFields by `[]` or `[{}]`. */
