@@ -1,5 +1,13 @@
-import { forbidden, genericFailure, methodNotAllowed, StatusError, unauthorized } from '../machinery/status.ts';
+import {
+  forbidden,
+  genericFailure,
+  methodNotAllowed,
+  notFound,
+  StatusError,
+  unauthorized,
+} from '../machinery/status.ts';
 import { builtinPlugins } from './admission/plugins.ts';
+import { createResourceQuota } from './admission/resourcequota/resourcequota.ts';
 import { anonymous } from './authn/authenticator.ts';
 import { impersonate } from './authn/impersonation.ts';
 import { refusal } from './authz/authorizer.ts';
@@ -9,7 +17,7 @@ import { documentOf, inApi, negotiateDocument, pageNotFound } from './documents.
 import { parseStatusError } from './faults.ts';
 import { createMetrics } from './metrics.ts';
 import { negotiate } from './negotiate.ts';
-import type { UserInfo } from './registry.ts';
+import type { ResourceInfo, UserInfo } from './registry.ts';
 import { builtinResources } from './registry-builtin.ts';
 import { createRegistry } from './registry-clusters.ts';
 import { checkWriteOptions, managerOf } from './request-body.ts';
@@ -86,6 +94,20 @@ const fitsPath = (info: RequestInfo): boolean => {
   return info.name === '' ? info.verb !== 'update' && info.verb !== 'patch' : info.verb !== 'create';
 };
 
+/** A custom resource asked for in the wrong scope is not there at all; only lists and watches span namespaces. */
+const fitsScope = (info: RequestInfo, { namespaced }: ResourceInfo): boolean =>
+  namespaced ? info.namespace !== '' || info.verb === 'list' || info.verb === 'watch' : info.namespace === '';
+
+const namedVerbs = ['get', 'update', 'patch', 'delete'];
+const collectionVerbs = ['list', 'watch', 'create', 'deletecollection'];
+
+/** Whether anything at all is served at a path: kinds that can only be created have no paths with names. */
+const isRouted = (info: RequestInfo, { namespaced, verbs }: ResourceInfo): boolean => {
+  if (info.name !== '') return namedVerbs.some((verb) => verbs.has(verb));
+  if (namespaced && !info.namespace) return verbs.has('list');
+  return collectionVerbs.some((verb) => verbs.has(verb));
+};
+
 const allowedVerbs = (call: Call): ReadonlySet<string> | undefined =>
   call.info.subresource ? call.resource.subresources.get(call.info.subresource)?.verbs : call.resource.verbs;
 
@@ -98,6 +120,7 @@ const resourceRequest = async (
 ): Promise<Response> => {
   const resource = server.registry.find(info.cluster, info.group, info.version, info.resource);
   if (!resource && !inApi(server, info)) return pageNotFound();
+  if (resource?.custom && !fitsScope(info, resource)) return pageNotFound();
   if (!resource || (resource.namespaced && info.name !== '' && !info.namespace)) throw unknownPath();
   if (!resource.namespaced && info.resource !== 'namespaces' && info.namespace) throw unknownPath();
   const connect = resource.subresources.has(info.subresource) ? connects[info.subresource] : undefined;
@@ -120,7 +143,9 @@ const resourceRequest = async (
   };
   if (connect) return connect.answer(call);
   const allowed = allowedVerbs(call);
+  if (!allowed && resource.custom) throw notFound({ group: info.group, kind: info.resource, name: info.name });
   if (!allowed) throw unknownPath();
+  if (!info.subresource && !isRouted(info, resource)) throw unknownPath();
   if (!allowed.has(info.verb) || request.method === 'HEAD' || !fitsPath(info)) throw notOffered();
   if (resource.namespaced && !info.namespace && ['create', 'deletecollection'].includes(info.verb)) throw notOffered();
   const isBindings = info.group === '' && info.resource === 'bindings';
@@ -159,7 +184,9 @@ export interface ApiServer {
 /** The API server as a fetch handler. The steps of a request stand in `handle` in the order they run. */
 export const createApiServer = (options: ApiServerOptions): ApiServer => {
   const off = new Set(options.disableAdmission ?? []);
-  const plugins = [...builtinPlugins, ...(options.admission ?? [])].filter((p) => !off.has(p.name));
+  const plugins = [...builtinPlugins, ...(options.admission ?? []), createResourceQuota()].filter(
+    (p) => !off.has(p.name),
+  );
   const server: Server = {
     ...options,
     registry: createRegistry(builtinResources()),

@@ -8,6 +8,8 @@ export interface AdmissionRequest {
   /** Absent for DELETE. */
   object?: AnyObject;
   old?: AnyObject;
+  /** Set by a plugin that has to hear whether the write was stored in the end. */
+  settled?: (stored: boolean) => Promise<void>;
 }
 
 /** An admission plugin by upstream's name. Both steps throw StatusError to refuse. */
@@ -22,4 +24,14 @@ export const admit = async (request: AdmissionRequest): Promise<void> => {
 };
 export const validate = async (request: AdmissionRequest): Promise<void> => {
   for (const plugin of request.call.server.plugins) await plugin.validate?.(request);
+};
+
+/** Tells who asked how a validated write ended. It waits for a refund, and not for what follows a stored write. */
+export const settle = async (request: AdmissionRequest, stored: boolean): Promise<void> => {
+  const { settled } = request;
+  if (!settled) return;
+  delete request.settled;
+  // What was not put right here, the quota's next count puts right.
+  const done = settled(stored).catch(() => undefined);
+  if (!stored) await done;
 };

@@ -6,7 +6,7 @@ import { nullEmpties } from '../../machinery/empties.ts';
 import { validateObjectMeta } from '../../machinery/metadata.ts';
 import { groupVersion, type JsonObject, keyOf } from '../../machinery/object.ts';
 import { alreadyExists, badRequest, type Cause, invalid } from '../../machinery/status.ts';
-import { admit, validate } from '../admission/admission.ts';
+import { type AdmissionRequest, admit, settle, validate } from '../admission/admission.ts';
 import { type AnyObject, type Call, domainOf, strategyContext } from '../context.ts';
 import type { ResourceInfo } from '../registry.ts';
 import { decodeAs, parseRequest } from '../request-body.ts';
@@ -110,10 +110,18 @@ const storeNew = async (call: Call, object: AnyObject, generated: boolean): Prom
   if (causes.length)
     throw invalid({ group: resource.storage.group, kind: resource.kind, name: object.metadata.name ?? '' }, causes);
   for (const text of resource.strategy.warnings?.(object, undefined, ctx) ?? []) ctx.warn(text);
-  await validate({ call, operation: 'CREATE', subresource: '', object });
-  // Upstream defaults again what it reads back: a job takes over the labels that its template was given.
-  resource.strategy.defaults?.(object);
-  return commitNew(call, object, generated);
+  const request: AdmissionRequest = { call, operation: 'CREATE', subresource: '', object };
+  try {
+    await validate(request);
+    // Upstream defaults again what it reads back: a job takes over the labels that its template was given.
+    resource.strategy.defaults?.(object);
+    const response = await commitNew(call, object, generated);
+    await settle(request, true);
+    return response;
+  } catch (error) {
+    await settle(request, false);
+    throw error;
+  }
 };
 
 const commitNew = async (call: Call, object: AnyObject, generated: boolean): Promise<Response> => {

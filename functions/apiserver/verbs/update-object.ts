@@ -5,8 +5,8 @@ import { validateObjectMetaUpdate } from '../../machinery/metadata.ts';
 import { groupVersion } from '../../machinery/object.ts';
 import { equalJson } from '../../machinery/patch/equal.ts';
 import { type Cause, cause, conflict, invalid } from '../../machinery/status.ts';
-import type { Stored } from '../../store/store.ts';
-import { admit, validate } from '../admission/admission.ts';
+import type { Outcome, Stored } from '../../store/store.ts';
+import { type AdmissionRequest, admit, settle, validate } from '../admission/admission.ts';
 import { type AnyObject, type Call, domainOf, strategyContext } from '../context.ts';
 import { objectResponse, storedResponse } from '../respond.ts';
 import { asJson, indexOf, parseStored, serializer } from '../stored-object.ts';
@@ -47,7 +47,7 @@ const checkPreconditions = (call: Call, next: AnyObject, old: AnyObject, options
   )
     throw changedConflict(call, name);
   if (!metadata.resourceVersion && call.resource.strategy.unconditionalUpdate === false)
-    throw invalid({ group, kind: call.resource.kind, name }, [
+    throw invalid({ group, kind, name }, [
       cause.invalid('metadata.resourceVersion', 0, 'must be specified for an update'),
     ]);
 };
@@ -67,9 +67,10 @@ const carryMetadata = (next: AnyObject, old: AnyObject): void => {
   delete meta.selfLink;
 };
 
-const content = (object: AnyObject): object => {
-  const { metadata: _m, status: _s, kind: _k, apiVersion: _a, ...rest } = object;
-  return rest;
+/** What counts for metadata.generation; a custom resource's status too, where no endpoint of its own writes it. */
+const content = (object: AnyObject, withStatus: boolean): object => {
+  const { metadata: _m, status, kind: _k, apiVersion: _a, ...rest } = object;
+  return withStatus ? { ...rest, status } : rest;
 };
 
 const checkedTwice = /^metadata\.(labels|annotations|ownerReferences|finalizers|managedFields)/;
@@ -104,7 +105,7 @@ const prepared = async (
   old: AnyObject,
   transform: Transform,
   options: UpdateOptions,
-): Promise<AnyObject> => {
+): Promise<{ next: AnyObject; request: AdmissionRequest }> => {
   const { resource, server } = call;
   const { next: given, tracked, raw } = transform(old);
   checkPreconditions(call, given, old, options);
@@ -125,19 +126,33 @@ const prepared = async (
     else delete given.metadata.managedFields;
   }
   if (!resource.custom) nullEmpties(resource.schema, asJson(given));
-  await admit({ call, operation: 'UPDATE', subresource: call.info.subresource, object: given, old });
-  if (raw) return given;
+  const request: AdmissionRequest = {
+    call,
+    operation: 'UPDATE',
+    subresource: call.info.subresource,
+    object: given,
+    old,
+  };
+  await admit(request);
+  if (raw) return { next: given, request };
   const next = separate(call, given, old);
   resource.strategy.prepareForUpdate?.(next, old, strategyContext(call));
+  const withStatus = resource.custom && !resource.subresources.has('status');
   if (
     tracksGeneration(resource) &&
     next.metadata.generation === old.metadata.generation &&
-    !equalJson(content(next) as never, content(old) as never)
+    !equalJson(content(next, withStatus) as never, content(old, withStatus) as never)
   )
     next.metadata.generation = (old.metadata.generation ?? 0) + 1;
   validated(call, next, old);
-  await validate({ call, operation: 'UPDATE', subresource: call.info.subresource, object: next, old });
-  return next;
+  request.object = next;
+  try {
+    await validate(request);
+  } catch (error) {
+    await settle(request, false);
+    throw error;
+  }
+  return { next, request };
 };
 
 const finished = (next: AnyObject): boolean =>
@@ -145,6 +160,28 @@ const finished = (next: AnyObject): boolean =>
   !next.metadata.finalizers?.length &&
   !next.metadata.deletionGracePeriodSeconds &&
   !(next.kind === 'Namespace' && Array.isArray(next.spec?.finalizers) && next.spec.finalizers.length > 0);
+
+/** One attempt to write: the answer, or what the store said instead. */
+const attempted = async (
+  call: Call,
+  current: Stored,
+  old: AnyObject,
+  next: AnyObject,
+): Promise<{ answer: Response } | { refused: Outcome | undefined }> => {
+  const { resource, info, server } = call;
+  const { key, revision: expected } = current;
+  const numbers = await allocateNumbers(call, next, old);
+  if (equalJson(asJson(next), asJson(old))) return { answer: await storedResponse(call, 200, current) };
+  if (call.dryRun) return { answer: await objectResponse(call, 200, next) };
+  const gone = finished(next);
+  const write = gone
+    ? ({ op: 'delete', key, expected, bytes: serializer(resource, old) } as const)
+    : ({ op: 'update', key, expected, index: indexOf(resource, next), bytes: serializer(resource, next) } as const);
+  const [outcome] = await server.store.commit(domainOf(info.cluster, resource), [write]);
+  await (outcome?.ok ? numbers.done() : numbers.undo());
+  if (!outcome?.ok) return { refused: outcome };
+  return { answer: await (gone ? objectResponse(call, 200, next) : storedResponse(call, 200, outcome.stored)) };
+};
 
 /**
  * Reads, transforms, checks and commits until the commit holds. A state equal to the stored one is not written. One whose
@@ -162,22 +199,21 @@ export const updateObject = async (call: Call, transform: Transform, options: Up
     }
     const old = parseStored(resource, current.bytes);
     options.check?.(old);
-    const next = await prepared(call, old, transform, options);
-    const numbers = await allocateNumbers(call, next, old);
-    if (equalJson(asJson(next), asJson(old))) return storedResponse(call, 200, current);
-    if (call.dryRun) return objectResponse(call, 200, next);
-    const expected = current.revision;
-    const gone = finished(next);
-    const write = gone
-      ? ({ op: 'delete', key, expected, bytes: serializer(resource, old) } as const)
-      : ({ op: 'update', key, expected, index: indexOf(resource, next), bytes: serializer(resource, next) } as const);
-    const [outcome] = await server.store.commit(domain, [write]);
-    await (outcome?.ok ? numbers.done() : numbers.undo());
-    if (outcome?.ok) return gone ? objectResponse(call, 200, next) : storedResponse(call, 200, outcome.stored);
-    if (outcome?.reason === 'missing') current = undefined;
-    else if (outcome?.reason === 'changed') {
+    const { next, request } = await prepared(call, old, transform, options);
+    let result: Awaited<ReturnType<typeof attempted>>;
+    try {
+      result = await attempted(call, current, old, next);
+    } catch (error) {
+      await settle(request, false);
+      throw error;
+    }
+    await settle(request, 'answer' in result);
+    if ('answer' in result) return result.answer;
+    const { refused } = result;
+    if (refused && !refused.ok && refused.reason === 'missing') current = undefined;
+    else if (refused && !refused.ok && refused.reason === 'changed') {
       if (attempt >= options.retries) throw changedConflict(call, info.name);
-      current = outcome.current ?? (await server.store.get(domain, key));
-    } else return committed(call, outcome);
+      current = refused.current ?? (await server.store.get(domain, key));
+    } else return committed(call, refused);
   }
 };

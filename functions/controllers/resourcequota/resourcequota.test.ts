@@ -5,7 +5,10 @@ import { resourceQuotaController } from './resourcequota.ts';
 
 const used = (hard: Record<string, string>, objects: Record<string, KubeObject[]>, spec: object = {}) => {
   const quota = { metadata: { name: 'q', namespace: 'n', uid: 'u' }, spec: { hard, ...spec } } as ResourceQuota;
-  const [write] = resourceQuotaController.decide({ quota, objects: new Map(Object.entries(objects)) }, 0).writes;
+  const [write] = resourceQuotaController.decide(
+    { quota, charges: [], objects: new Map(Object.entries(objects)) },
+    0,
+  ).writes;
   return write?.op === 'patch' ? (write.merge.status as { used: object }).used : undefined;
 };
 const pod = (cpu: string | undefined, more: object = {}, phase = 'Running'): Pod =>
@@ -53,4 +56,18 @@ it('counts services, claims by class and any other type', () => {
     'requests.storage': '4Gi',
     'count/jobs.batch': '1',
   });
+});
+
+it('leaves the count to later while a charge is on its way, and no longer than its process can live', () => {
+  const quota = { metadata: { name: 'q', namespace: 'n', uid: 'u' }, spec: { hard: { pods: '9' } } } as ResourceQuota;
+  const charge = { metadata: { name: 'x', namespace: 'n' }, quotas: ['q'], at: 1_000 };
+  const plan = (now: number, quotas = ['q']) =>
+    resourceQuotaController.decide({ quota, charges: [{ ...charge, quotas }], objects: new Map([['pods', []]]) }, now);
+  expect(plan(2_000)).toEqual({ writes: [], again: { afterMs: 200 } });
+  expect(plan(2_000, ['other']).writes).toHaveLength(1);
+  expect(plan(61_001).writes).toHaveLength(1);
+});
+
+it('leaves out limits that nothing is counted by', () => {
+  expect(used({ pods: '1', 'example.com/dongle': '4' }, { pods: [] })).toEqual({ pods: '0' });
 });

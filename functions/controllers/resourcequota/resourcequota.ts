@@ -1,97 +1,90 @@
-import type { PersistentVolumeClaim, Pod, ResourceQuota, Service } from '../../machinery/kinds.d.ts';
+import type { ResourceQuota } from '../../machinery/kinds.d.ts';
 import { type GroupResource, type KubeObject, keyOf } from '../../machinery/object.ts';
-import type { Controller, Instant, Plan } from '../controller.ts';
-import { ownKey } from '../owners.ts';
+import { type Amounts, addAmounts } from '../../machinery/quota/amounts.ts';
+import { chargeMsMax, type QuotaCharge, quotaCharges } from '../../machinery/quota/charges.ts';
+import { evaluatorOf, inScopes, measuredBy, quotaType, scopesOf } from '../../machinery/quota/evaluators.ts';
+import type { Controller, Instant, Plan, WatchedChange } from '../controller.ts';
 import { resourceQuotas } from '../resources.ts';
 import { sameJson, statusWrite } from '../status-patch.ts';
-import { add, counts, holdsNothing, podUsage, type Usage } from './pod-usage.ts';
 
 export interface QuotaObserved {
   quota: ResourceQuota;
+  /** Notes of writes that are charged and may not be stored yet. */
+  charges: readonly QuotaCharge[];
   /** Objects of the namespace by `resource` or `resource.group`, of every type that the quota limits. */
   objects: ReadonlyMap<string, readonly KubeObject[]>;
 }
 
-const named = new Set([
-  'configmaps',
-  'secrets',
-  'replicationcontrollers',
-  'resourcequotas',
-  'services',
-  'persistentvolumeclaims',
-]);
-const classSuffix = '.storageclass.storage.k8s.io/';
-
-const idOf = ({ group, resource }: GroupResource): string => (group ? `${resource}.${group}` : resource);
-
-/** The resource type whose objects a limit counts: `count/jobs.batch` those of jobs.batch, `requests.cpu` pods. */
-const countedBy = (limit: string): string => {
-  if (limit.startsWith('count/')) return limit.slice('count/'.length);
-  if (named.has(limit)) return limit;
-  if (limit.startsWith('services.')) return 'services';
-  return limit === 'requests.storage' || limit.includes(classSuffix) ? 'persistentvolumeclaims' : 'pods';
+const typeOf = (type: string): GroupResource => {
+  const [resource = '', ...group] = type.split('.');
+  return { group: group.join('.'), resource };
 };
-
 const limitsOf = (quota: ResourceQuota): string[] => Object.keys(quota.spec?.hard ?? {});
 
-const serviceUsage = ({ spec }: Service): Usage => {
-  const ports = (spec?.ports ?? []).length;
-  const opened =
-    spec?.type === 'NodePort' || (spec?.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false);
-  return {
-    services: '1',
-    ...(spec?.type === 'LoadBalancer' && { 'services.loadbalancers': '1' }),
-    ...(opened && { 'services.nodeports': String(ports) }),
-  };
-};
-
-const claimUsage = ({ spec }: PersistentVolumeClaim): Usage => {
-  const storage = String(spec?.resources?.requests?.storage ?? '0');
-  const usage: Usage = { persistentvolumeclaims: '1', 'requests.storage': storage };
-  if (!spec?.storageClassName) return usage;
-  const prefix = `${spec.storageClassName}${classSuffix}`;
-  return { ...usage, [`${prefix}requests.storage`]: storage, [`${prefix}persistentvolumeclaims`]: '1' };
-};
-
-const usageOf = (quota: ResourceQuota, type: string, object: KubeObject, now: Instant): Usage => {
-  const counted = { [`count/${type}`]: '1' };
-  if (type === 'services') return { ...counted, ...serviceUsage(object as Service) };
-  if (type === 'persistentvolumeclaims') return { ...counted, ...claimUsage(object as PersistentVolumeClaim) };
-  if (type !== 'pods') return { ...counted, [type]: '1' };
-  const pod = object as Pod;
-  if (!counts(quota, pod)) return {};
-  return holdsNothing(pod, now) ? counted : { ...counted, ...podUsage(pod) };
-};
-
-const decide = ({ quota, objects }: QuotaObserved, now: Instant): Plan => {
-  const used: Usage = Object.fromEntries(limitsOf(quota).map((limit) => [limit, '0']));
+const usedBy = (quota: ResourceQuota, objects: QuotaObserved['objects'], now: Instant): Amounts => {
+  const limits = limitsOf(quota);
+  const scopes = scopesOf(quota);
+  let used: Amounts = {};
+  for (const limit of limits) if (measuredBy(limit) !== undefined) used[limit] = '0';
   for (const [type, list] of objects) {
+    const evaluator = evaluatorOf(typeOf(type));
+    if (!evaluator) continue;
     for (const object of list) {
-      for (const [key, amount] of Object.entries(usageOf(quota, type, object, now))) {
-        if (used[key] !== undefined) used[key] = add(used[key], amount);
-      }
+      if (!inScopes(evaluator, scopes, object)) continue;
+      const usage = evaluator.usage(object, now);
+      const counted: Amounts = {};
+      for (const name in usage) if (used[name] !== undefined) counted[name] = usage[name] as string;
+      used = addAmounts(used, counted);
     }
   }
-  return { writes: statusWrite(quota, resourceQuotas, { hard: quota.spec?.hard ?? {}, used }) };
+  return used;
+};
+
+const onItsWay = ({ quota, charges }: QuotaObserved, now: Instant): boolean =>
+  charges.some(({ quotas, at }) => now - at <= chargeMsMax && quotas.includes(quota.metadata.name ?? ''));
+
+/** How soon a count is tried again that a write on its way put off. */
+const retryMs = 200;
+/** By then every server knows of a quota: what it let pass without a charge before is counted. */
+const settledMs = 3_000;
+
+const decide = (observed: QuotaObserved, now: Instant): Plan => {
+  const { quota, objects } = observed;
+  if (onItsWay(observed, now)) return { writes: [], again: { afterMs: retryMs } };
+  const hard = quota.spec?.hard ?? {};
+  const writes = statusWrite(quota, resourceQuotas, { hard, used: usedBy(quota, objects, now) });
+  return sameJson(quota.status?.hard ?? {}, hard) ? { writes } : { writes, again: { afterMs: settledMs } };
+};
+
+/** Quotas are charged when objects are made; what may lower a usage makes them be counted anew. */
+const lowers = ({ resource, object, previous, deleted }: WatchedChange): boolean => {
+  const evaluator = evaluatorOf(resource);
+  if (!evaluator || deleted || !previous) return evaluator !== undefined && deleted;
+  return evaluator.replenishes?.(object, previous) ?? false;
 };
 
 /** Keeps status.used of quotas: what the objects of their namespace hold. */
 export const resourceQuotaController: Controller<QuotaObserved> = {
   name: 'resourcequota',
   watches: [
-    { resource: resourceQuotas, keys: ownKey },
+    {
+      resource: resourceQuotas,
+      keys({ object, previous }) {
+        const quota = object as ResourceQuota;
+        const known = previous as ResourceQuota | undefined;
+        const same = known && sameJson(known.spec, quota.spec) && sameJson(known.status?.hard, quota.status?.hard);
+        return same ? [] : [keyOf(quota.metadata.namespace, quota.metadata.name ?? '')];
+      },
+    },
     {
       resource: { group: '*', resource: '*' },
-      async keys({ resource, object, previous, deleted }, read) {
-        const { namespace } = object.metadata;
-        if (!namespace || resource.resource === 'events' || resource.resource === 'leases') return [];
-        const type = idOf(resource);
-        const weighs = ['pods', 'services', 'persistentvolumeclaims'].includes(type);
-        if (previous && !deleted && !weighs) return [];
-        if (previous && !deleted && type === 'pods' && samePod(object as Pod, previous as Pod)) return [];
+      async keys(change, read) {
+        const { namespace } = change.object.metadata;
+        if (!namespace || !lowers(change)) return [];
+        const type = quotaType(change.resource);
         const quotas = await read.list<ResourceQuota>(resourceQuotas, { namespace });
         return quotas
-          .filter((quota) => limitsOf(quota).some((limit) => countedBy(limit) === type))
+          .filter((quota) => limitsOf(quota).some((limit) => measuredBy(limit) === type))
           .map((quota) => keyOf(namespace, quota.metadata.name ?? ''));
       },
     },
@@ -99,17 +92,17 @@ export const resourceQuotaController: Controller<QuotaObserved> = {
   async observe(read, key) {
     const quota = await read.get<ResourceQuota>(resourceQuotas, key.namespace, key.name);
     if (!quota) return undefined;
+    // In this order: a charge that the quota holds and no note explains any more is of an object that is stored.
+    await read.fresh(quotaCharges);
+    const charges = await read.list<QuotaCharge>(quotaCharges, { namespace: key.namespace });
     const objects = new Map<string, readonly KubeObject[]>();
-    for (const type of new Set(limitsOf(quota).map(countedBy))) {
-      const [resource = '', ...group] = type.split('.');
-      objects.set(type, await read.list({ group: group.join('.'), resource }, { namespace: key.namespace }));
+    for (const limit of limitsOf(quota)) {
+      const type = measuredBy(limit);
+      if (type === undefined || objects.has(type)) continue;
+      await read.fresh(typeOf(type));
+      objects.set(type, await read.list(typeOf(type), { namespace: key.namespace }));
     }
-    return { quota, objects };
+    return { quota, charges, objects };
   },
   decide,
 };
-
-const samePod = (pod: Pod, before: Pod): boolean =>
-  pod.status?.phase === before.status?.phase &&
-  pod.metadata.deletionTimestamp === before.metadata.deletionTimestamp &&
-  sameJson(pod.spec, before.spec);
