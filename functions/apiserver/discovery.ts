@@ -61,6 +61,9 @@ const storageVersionHash = (r: ResourceInfo): string =>
     .toString('base64');
 
 const sortedVerbs = (verbs: ReadonlySet<string>): string[] => [...verbs].sort();
+const verbsOf = (r: ResourceInfo): readonly string[] => r.definition?.verbs ?? sortedVerbs(r.verbs);
+/** Subresources by name in a version's list; custom ones as they come in aggregated discovery. */
+const byName = (a: SubresourceInfo, b: SubresourceInfo): number => (a.name < b.name ? -1 : 1);
 const gvOf = (sub: SubresourceInfo, r: ResourceInfo) =>
   sub.group === r.group && sub.version === r.version ? {} : { group: sub.group, version: sub.version };
 
@@ -78,12 +81,12 @@ export const apiResourceList = (resources: readonly ResourceInfo[], group: strin
         singularName: r.singular,
         namespaced: r.namespaced,
         kind: r.kind,
-        verbs: sortedVerbs(r.verbs),
+        verbs: verbsOf(r),
         ...(r.shortNames.length > 0 && { shortNames: r.shortNames }),
         ...(r.categories.length > 0 && { categories: r.categories }),
         ...(r.verbs.has('list') && r.verbs.has('create') && { storageVersionHash: storageVersionHash(r) }),
       },
-      ...[...r.subresources.values()].map((sub) => ({
+      ...[...r.subresources.values()].sort(byName).map((sub) => ({
         name: `${r.resource}/${sub.name}`,
         singularName: '',
         namespaced: r.namespaced,
@@ -100,7 +103,7 @@ const aggregatedResource = (r: ResourceInfo) => ({
   responseKind: { group: r.custom ? r.group : '', version: r.custom ? r.version : '', kind: r.kind },
   scope: r.namespaced ? 'Namespaced' : 'Cluster',
   singularResource: r.singular,
-  verbs: sortedVerbs(r.verbs),
+  verbs: verbsOf(r),
   ...(r.shortNames.length > 0 && { shortNames: r.shortNames }),
   ...(r.categories.length > 0 && { categories: r.categories }),
   ...(r.subresources.size > 0 && {

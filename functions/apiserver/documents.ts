@@ -43,11 +43,11 @@ export const negotiateDocument = (accept: string | null): void => {
   if (!readable) throw notAcceptable(['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']);
 };
 
-/** True below `/api` or `/apis/{served group}`: there an unknown path is answered with a Status. */
+/** True below `/api` or `/apis/{built-in group}`: there an unknown path is answered with a Status. */
 export const inApi = (server: Server, info: RequestInfo): boolean => {
   const [, root, group] = info.path.split('/');
   if (root === 'api') return true;
-  return root === 'apis' && server.registry.all(info.cluster).some((r) => r.group === group);
+  return root === 'apis' && server.registry.all(info.cluster).some((r) => r.group === group && !r.custom);
 };
 
 const bytesWithEtag = async (

@@ -1,6 +1,7 @@
 import type { KubeObject } from '../machinery/object.ts';
 import type { ObjectSchema } from '../machinery/schema.ts';
 import type { Cause } from '../machinery/status.ts';
+import type { TableShape } from './printers/table.ts';
 
 /** One served resource type: built-in (from facts/) or custom (from a CRD). Everything the generic verbs need. */
 export interface ResourceInfo {
@@ -28,6 +29,35 @@ export interface ResourceInfo {
   fieldValue(object: KubeObject, field: string): string;
   strategy: Strategy;
   custom: boolean;
+  /** What a custom resource's definition says beyond a built-in kind's tables. */
+  definition?: DefinedShape;
+}
+
+/** Of a custom resource, in one version. */
+export interface DefinedShape {
+  /** Of the definition in its present state: another one may show the same stored object differently. */
+  id: string;
+  /** False for the storage version where clients may not ask for it. */
+  served: boolean;
+  /** The selectable fields of all versions: what the index of a stored object holds. */
+  indexed: readonly string[];
+  table: TableShape;
+  /** Where its scale subresource keeps what a Scale shows. */
+  scale?: ScalePaths;
+  /** The warning that every request for a deprecated version carries. */
+  deprecation?: string;
+  /** What discovery lists, in its order. */
+  verbs: readonly string[];
+  /** Aborted when the definition has changed or is gone: watches end then. */
+  ended: AbortSignal;
+}
+
+/** Where a kind keeps what its Scale shows: the fields of a path from the object's root. */
+export interface ScalePaths {
+  spec: string[];
+  status: string[];
+  /** A LabelSelector, a map of labels, or (custom resources) a selector's text. */
+  selector?: string[];
 }
 
 export interface SubresourceInfo {
@@ -85,6 +115,11 @@ export interface Strategy {
   unconditionalUpdate?: boolean;
   /** Grace period for this object, in seconds, when the kind is deleted gracefully (pods). */
   graceSeconds?(object: KubeObject, requested: number | undefined): number | undefined;
+  /**
+   * The first delete of a kind that marks its objects itself: called on one without deletionTimestamp, sets it, the
+   * finalizers and conditions. The engine then only stores the result.
+   */
+  markDeleted?(object: KubeObject, now: number): void;
   /** Default propagation when the request names none. */
   defaultPropagation?: 'Background' | 'Orphan';
   /** Which fields of `next` a status write may take, where it is not just `status`. */

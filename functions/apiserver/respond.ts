@@ -75,12 +75,14 @@ const partial = (object: KubeObject, version: string) => ({
   metadata: object.metadata,
 });
 
+const shapeOf = ({ group, kind, definition }: ResourceInfo) => definition?.table ?? tableShapeOf(group, kind);
+
 /** One object in the shape asked for, as a value. */
 export const shaped = (call: Call, object: KubeObject, withColumns = true): object => {
   const { accept, resource, info } = call;
   if (accept.as === 'PartialObjectMetadata') return partial(object, accept.version);
   if (accept.as !== 'Table') return object;
-  const table = tableOf(tableShapeOf(resource.group, resource.kind), [object], {
+  const table = tableOf(shapeOf(resource), [object], {
     now: call.server.clock.now(),
     include: includeObject(info.query),
     metadata: object.metadata.resourceVersion ? { resourceVersion: object.metadata.resourceVersion } : {},
@@ -118,8 +120,7 @@ const listBytes = (resource: ResourceInfo, items: readonly Stored[], meta: ListM
   items.forEach((item, i) => {
     if (i) parts.push(comma);
     if (skip) parts.push(open, item.bytes.subarray(skip));
-    else
-      parts.push(resource.convert ? Buffer.from(JSON.stringify(bare(parseStored(resource, item.bytes)))) : item.bytes);
+    else parts.push(resource.convert ? convertedItem(resource, item) : item.bytes);
   });
   parts.push(close);
   return Buffer.concat(parts);
@@ -130,9 +131,16 @@ const bare = (object: AnyObject): object => {
   return rest;
 };
 
+const convertedItem = (resource: ResourceInfo, item: Stored): Uint8Array => {
+  const object = parseStored(resource, item.bytes);
+  return Buffer.from(JSON.stringify(resource.custom ? object : bare(object)));
+};
+
 /** A list in the shape asked for. */
-export const listResponse = (call: Call, items: readonly Stored[], meta: ListMeta): Response | Promise<Response> => {
+export const listResponse = (call: Call, items: readonly Stored[], given: ListMeta): Response | Promise<Response> => {
   const { accept, resource, info } = call;
+  // Go encodes a custom resource's list from a map, where what is not set is an empty text.
+  const meta = resource.custom && !accept.as ? { ...given, continue: given.continue ?? '' } : given;
   if (accept.media === 'json' && !accept.as && !accept.pretty) return send(call, 200, listBytes(resource, items, meta));
   const objects = items.map((item) => parseStored(resource, item.bytes));
   if (accept.as === 'Table') {
@@ -142,7 +150,7 @@ export const listResponse = (call: Call, items: readonly Stored[], meta: ListMet
       metadata: meta,
       withColumns: true,
     };
-    const table = tableOf(tableShapeOf(resource.group, resource.kind), objects, options);
+    const table = tableOf(shapeOf(resource), objects, options);
     return send(call, 200, encode({ ...table, apiVersion: `meta.k8s.io/${accept.version}` }, accept));
   }
   if (accept.as === 'PartialObjectMetadataList') {

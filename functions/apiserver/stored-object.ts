@@ -50,7 +50,8 @@ export const bytesToSend = (resource: ResourceInfo, stored: Stored): Uint8Array 
 export const indexOf = (resource: ResourceInfo, object: KubeObject): Indexed => {
   const stored = resource.convert ? resource.convert.toStorage(object) : object;
   const fields: Record<string, string> = {};
-  for (const field of resource.selectableFields) fields[field] = resource.fieldValue(stored, field);
+  for (const field of resource.definition?.indexed ?? resource.selectableFields)
+    fields[field] = resource.fieldValue(stored, field);
   return {
     labels: { ...stored.metadata.labels },
     fields,

@@ -1,5 +1,6 @@
 import type { CustomResourceDefinition } from '../../machinery/kinds.d.ts';
 import { cause } from '../../machinery/status.ts';
+import { markDefinitionDeleted } from '../custom/lifecycle.ts';
 import type { Strategy } from '../registry.ts';
 import { at, type Causes, checkSubdomain, immutable, invalidEach, oneOf, required } from './checks.ts';
 import { dns1035Label } from './names.ts';
@@ -55,6 +56,7 @@ const storageOf = (crd: CustomResourceDefinition): string | undefined =>
 
 /** CustomResourceDefinitions: names, versions, and a root schema of type object. */
 export const definitionStrategy: Strategy = {
+  markDeleted: (object, now) => markDefinitionDeleted(object as CustomResourceDefinition, now),
   prepareForCreate: (object) => {
     const crd = object as CustomResourceDefinition;
     const storage = storageOf(crd);

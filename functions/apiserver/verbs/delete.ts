@@ -58,6 +58,11 @@ const marked = (call: Call, object: AnyObject, grace: number, finalizers: string
 export type Deleted = { removed: boolean; object: AnyObject };
 
 const step = (call: Call, object: AnyObject, options: DeleteOptions): 'remove' | 'mark' | 'leave' => {
+  const { markDeleted } = call.resource.strategy;
+  if (markDeleted && !object.metadata.deletionTimestamp) {
+    markDeleted(object, call.server.clock.now());
+    return 'mark';
+  }
   const finalizers = finalizersFor(call, object, options);
   const grace = graceOf(call, object, options);
   const specFinalizers = object.spec?.finalizers;

@@ -40,8 +40,8 @@ const deprecated: Record<string, string> = {
   ComponentStatus: 'v1 ComponentStatus is deprecated in v1.19+',
 };
 /** The warning that every request for a deprecated version of a kind carries. */
-export const deprecationOf = ({ group, version, kind }: ResourceInfo): string | undefined =>
-  group === '' && version === 'v1' ? deprecated[kind] : undefined;
+export const deprecationOf = ({ group, version, kind, definition }: ResourceInfo): string | undefined =>
+  definition ? definition.deprecation : group === '' && version === 'v1' ? deprecated[kind] : undefined;
 
 /** CertificateSigningRequests carry no managedFields: upstream fails to type them and goes on without. */
 export const tracksFields = (resource: ResourceInfo): boolean => resource.group !== 'certificates.k8s.io';

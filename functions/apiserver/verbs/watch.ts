@@ -43,7 +43,7 @@ const frameOf = (call: Call, type: EventType, stored: Stored, events: Events): U
     events.columnsSent = true;
     return makeFrame(call, type, stored, withColumns);
   }
-  const id = `${type} ${accept.media} ${resource.group}/${resource.version}`;
+  const id = `${type} ${accept.media} ${resource.group}/${resource.version} ${resource.definition?.id ?? ''}`;
   let byId = frames.get(stored);
   if (!byId) {
     byId = new Map();
@@ -189,6 +189,8 @@ const stream =
     const stop = call.server.clock.after(timeoutMs, end);
     gone.addEventListener('abort', end, { once: true });
     call.request.signal.addEventListener('abort', end, { once: true });
+    const defined = call.resource.definition?.ended;
+    defined?.addEventListener('abort', end, { once: true });
     const events: Events = {
       columnsSent: false,
       send: (frame) => {
@@ -200,6 +202,7 @@ const stream =
     };
     const done = () => {
       stop();
+      defined?.removeEventListener('abort', end);
       abort.abort();
       sink.end();
     };
