@@ -67,6 +67,13 @@ interface Gvk {
   kind: string;
 }
 
+/** Upstream reads any kind of a custom resource's group version, and refuses it in the object's validation. */
+const otherKind = (value: JsonObject, expected: Gvk) => {
+  const name = isObject(value.metadata) && typeof value.metadata.name === 'string' ? value.metadata.name : '';
+  const kind = String(value.kind);
+  return invalid({ group: expected.group, kind, name }, [cause.invalid('kind', kind, `must be ${expected.kind}`)]);
+};
+
 /** Checks apiVersion and kind of a body against what the endpoint takes; both may be absent for built-in kinds. */
 export const checkKind = (value: Json, expected: Gvk, custom = false): JsonObject => {
   if (!isObject(value))
@@ -84,6 +91,7 @@ export const checkKind = (value: Json, expected: Gvk, custom = false): JsonObjec
     );
   if (custom && !kind) throw badRequest(`Object 'Kind' is missing in '${JSON.stringify(value)}'`);
   if (custom && !apiVersion) throw badRequest(`Object 'apiVersion' is missing in '${JSON.stringify(value)}'`);
+  if (custom && apiVersion === wanted && kind !== expected.kind) throw otherKind(value, expected);
   if ((apiVersion && apiVersion !== wanted) || (kind && kind !== expected.kind))
     throw badRequest(
       `${String(kind || expected.kind)} in version ${JSON.stringify(
@@ -97,7 +105,7 @@ export const checkKind = (value: Json, expected: Gvk, custom = false): JsonObjec
 
 /** Decodes a parsed body as a kind with its defaults. */
 export const decodeAs = (call: Call, body: ParsedBody, gvk: Gvk, schema: ObjectSchema, patch = false): AnyObject => {
-  checkKind(body.value, gvk, call.resource.custom);
+  checkKind(body.value, gvk, call.resource.custom && gvk.kind === call.resource.kind);
   const { value, strict } = decodeKind<JsonObject>(schema, body, gvk, {
     defaults: true,
     lenient: call.resource.custom,

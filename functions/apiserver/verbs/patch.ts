@@ -10,7 +10,8 @@ import { refusal } from '../authz/authorizer.ts';
 import type { AnyObject, Call } from '../context.ts';
 import { badPatch, decodeAs, isObject, readBody, reportStrict } from '../request-body.ts';
 import { asJson } from '../stored-object.ts';
-import { createObject, resetFieldsOf } from './create.ts';
+import { createObject } from './create.ts';
+import { resetOf } from './separate.ts';
 import { type Transform, updateObject } from './update-object.ts';
 
 const types = [
@@ -46,14 +47,13 @@ const patched = (call: Call, type: string, old: AnyObject, patch: Json): Json =>
   return applyStrategicMergePatch(live, patch, call.resource.schema);
 };
 
-/** An applied configuration of a built-in kind may hold declared fields only, whatever fieldValidation says. */
+/** An applied configuration may hold declared fields only, whatever fieldValidation says. */
 const declared = (call: Call, value: JsonObject): AnyObject => {
   const { resource } = call;
   const body = { value, duplicates: [], oddNumbers: undefined };
   const warnings: string[] = [];
   const object = decodeAs({ ...call, warnings }, body, resource, resource.schema, true);
-  if (resource.custom) call.warnings.push(...warnings.filter((text) => !call.warnings.includes(text)));
-  else if (warnings.length) throw badRequest(`failed to create typed patch object: ${warnings.join(', ')}`);
+  if (warnings.length) throw badRequest(`failed to create typed patch object: ${warnings.join(', ')}`);
   resource.strategy.defaults?.(object);
   return object;
 };
@@ -70,7 +70,7 @@ const applied = (call: Call, body: ParsedBody, old: AnyObject | undefined): { ne
     subresource: info.subresource,
     apiVersion: groupVersion(resource.group, resource.version),
     now: timestamp(server.clock.now()),
-    resetFields: resetFieldsOf(resource),
+    resetFields: resetOf(call),
   });
   if ('conflicts' in result) throw applyConflict(result.conflicts);
   return { next: declared(call, result.object), tracked: true };
