@@ -7,14 +7,14 @@ export interface Numbers {
   done(): Promise<void>;
   undo(): Promise<void>;
 }
-const none: Numbers = { done: async () => {}, undo: async () => {} };
+export const noNumbers: Numbers = { done: async () => {}, undo: async () => {} };
 
 const isService = (call: Call): boolean => call.resource.group === '' && call.resource.resource === 'services';
 const asService = (object: AnyObject): Service => object as unknown as Service;
 
 /** Fills in the cluster IPs and node ports of a service about to be stored. Throws a 422 Status when one is taken. */
 export const allocateNumbers = async (call: Call, next: AnyObject, old?: AnyObject): Promise<Numbers> => {
-  if (!isService(call) || call.info.subresource) return none;
+  if (!isService(call) || call.info.subresource) return noNumbers;
   const { services } = call.server;
   const { cluster } = call.info;
   const given = old
