@@ -1,7 +1,8 @@
 import type { CustomResourceDefinition } from '../../machinery/kinds.d.ts';
 import type { Json, KubeObject } from '../../machinery/object.ts';
+import type { ObjectSchema } from '../../machinery/schema.ts';
 import { publishSchema } from '../custom-openapi.ts';
-import { customSchema, type Structural } from '../custom-schema.ts';
+import { customKindOf, customSchema, type Structural } from '../custom-schema.ts';
 import type { ResourceInfo, ScalePaths, SubresourceInfo } from '../registry.ts';
 import { columnsTable } from './columns.ts';
 import { isTrue } from './conditions.ts';
@@ -57,12 +58,12 @@ const subresourcesOf = (crd: CustomResourceDefinition, version: Version): Map<st
 const rootOf = (version: Version): Structural => (version.schema?.openAPIV3Schema ?? {}) as unknown as Structural;
 
 /** The version's part of ResourceInfo that its schema and subresources decide. */
-const strategyOf = (crd: CustomResourceDefinition, version: Version) => {
+const strategyOf = (crd: CustomResourceDefinition, version: Version, schema: ObjectSchema) => {
   const scale = version.subresources?.scale;
   return customStrategy({
     group: crd.spec.group,
     resource: crd.spec.names.plural,
-    schema: rootOf(version),
+    kind: customKindOf(schema),
     status: version.subresources?.status !== undefined,
     terminating: isTrue(crd, 'Terminating'),
     ...(scale && {
@@ -97,6 +98,7 @@ export const resourcesOf = (crd: CustomResourceDefinition, ended: AbortSignal): 
     .filter((v) => v.served || v.storage)
     .map((v) => {
       const scale = v.subresources?.scale;
+      const schema = schemas.get(v.name) ?? customSchema({});
       const deprecation = deprecationWarning(crd.spec, v);
       const info: ResourceInfo = {
         group,
@@ -110,12 +112,12 @@ export const resourcesOf = (crd: CustomResourceDefinition, ended: AbortSignal): 
         shortNames: names.shortNames ?? [],
         categories: names.categories ?? [],
         subresources: subresourcesOf(crd, v),
-        schema: schemas.get(v.name) ?? customSchema({}),
+        schema,
         storage: { group, version: storage, resource: names.plural, kind: names.kind },
         ...(!storedAsServed(crd, v) && { convert: convertBetween(between, v.name) }),
         selectableFields: [...selectableOf(v).keys()],
         fieldValue: (object, field) => textAt(selectable.get(field), object),
-        strategy: strategyOf(crd, v),
+        strategy: strategyOf(crd, v, schema),
         custom: true,
         definition: {
           id: `${crd.metadata.uid}/${crd.metadata.generation}`,

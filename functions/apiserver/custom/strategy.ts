@@ -1,13 +1,13 @@
 import type { Json, KubeObject } from '../../machinery/object.ts';
 import { type Cause, cause, forbidden } from '../../machinery/status.ts';
-import { checkValue, type Structural } from '../custom-schema.ts';
+import type { CustomKind } from '../custom-schema.ts';
 import type { ScalePaths, Strategy } from '../registry.ts';
 import { qualifiedName } from '../strategies/names.ts';
 
 export interface StrategyOptions {
   group: string;
   resource: string;
-  schema: Structural;
+  kind: CustomKind;
   /** It has a status subresource. */
   status: boolean;
   scale?: { paths: ScalePaths; texts: { spec: string; status: string; selector?: string } };
@@ -63,14 +63,17 @@ const finalizerWarnings = (object: KubeObject, old: KubeObject | undefined): str
 
 /** What the generic engine needs to know of one version of a custom resource. */
 export const customStrategy = (options: StrategyOptions): Strategy => {
-  const { schema, scale } = options;
-  const checkSchema = (object: KubeObject): Cause[] => {
+  const { kind, scale } = options;
+  const scaleCauses = (object: KubeObject): Cause[] => {
     const out: Cause[] = [];
-    checkValue(out, schema, object as unknown as Json, '');
-    return out.map((c) => ({ ...c, field: c.field || '<nil>' }));
+    if (!scale) return out;
+    checkReplicas(out, scale.texts.spec, at(object, scale.paths.spec));
+    checkScale(out, object, scale);
+    return out;
   };
   return {
     unconditionalUpdate: false,
+    ready: kind.ready,
     prepareForCreate: (object) => {
       if (options.terminating) {
         const subject = { group: options.group, kind: options.resource, name: object.metadata.name ?? '' };
@@ -78,16 +81,11 @@ export const customStrategy = (options: StrategyOptions): Strategy => {
       }
       if (options.status) delete (object as { status?: unknown }).status;
     },
-    validate: (object) => {
-      const out = checkSchema(object);
-      if (!scale) return out;
-      checkReplicas(out, scale.texts.spec, at(object, scale.paths.spec));
-      checkScale(out, object, scale);
-      return out;
-    },
-    validateStatusUpdate: (object) => {
-      const out = checkSchema(object);
-      if (scale) checkScale(out, object, scale);
+    validateCreate: (object) => [...kind.validateCreate(object), ...scaleCauses(object)],
+    validateUpdate: (next, old, ctx) => [...kind.validateUpdate(next, old, ctx.warn), ...scaleCauses(next)],
+    validateStatusUpdate: (next, old, ctx) => {
+      const out = kind.validateStatusUpdate(next, old, ctx.warn);
+      if (scale) checkScale(out, next, scale);
       return out;
     },
     warnings: finalizerWarnings,

@@ -191,6 +191,7 @@ const stream =
     call.request.signal.addEventListener('abort', end, { once: true });
     const defined = call.resource.definition?.ended;
     defined?.addEventListener('abort', end, { once: true });
+    if (defined?.aborted) end();
     const events: Events = {
       columnsSent: false,
       send: (frame) => {
