@@ -100,6 +100,8 @@ export const startBackground = (options: BackgroundOptions): Background => {
   const unsubscribe = options.feed.subscribe((domain, changes) => {
     // Reservations and other records of our own are no API objects.
     if (domain.group === OWN_GROUP) return;
+    // A new kind may be an owner or a dependent at once: nobody goes by the kinds of before.
+    if (domain.resource === 'customresourcedefinitions') types.delete(domain.cluster);
     dispatcher
       .changed(domain, changes)
       .catch((error) => fail(`dispatch of ${domain.cluster} ${domain.resource}`, error));
