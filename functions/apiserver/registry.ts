@@ -101,7 +101,11 @@ export interface Strategy {
   defaults?(object: KubeObject): void;
   prepareForCreate?(object: KubeObject, ctx: StrategyContext): void;
   prepareForUpdate?(next: KubeObject, old: KubeObject, ctx: StrategyContext): void;
+  /** Awaited before any validation: loads what it needs, where that is not always in memory. */
+  ready?(object: KubeObject): Promise<void> | undefined;
   validate?(object: KubeObject, ctx: StrategyContext): Cause[];
+  /** Takes the place of validate() for a new object, where updates have rules of their own. */
+  validateCreate?(object: KubeObject, ctx: StrategyContext): Cause[];
   /** Called after validate() has run on `next`. Immutable fields and transitions. */
   validateUpdate?(next: KubeObject, old: KubeObject, ctx: StrategyContext): Cause[];
   /** Rules of a status write; without it only metadata is validated. */

@@ -191,6 +191,10 @@ const compile = (schema: Schema): Compiled => {
 
 /** Decodes a value; throws StatusError 400 with Go's sentence where a type is wrong. */
 export const decode = <T = JsonObject>(schema: Schema, value: Json, options: DecodeOptions = {}): Decoded<T> => {
+  if (schema.type === 'object' && schema.decode) {
+    const { defaults = false, found } = options;
+    return schema.decode(value, { defaults, ...(found && { found }) }) as Decoded<T>;
+  }
   const walk: Walk = {
     defaults: options.defaults ?? false,
     lenient: options.lenient ?? false,

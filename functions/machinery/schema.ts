@@ -1,4 +1,4 @@
-import type { Json } from './object.ts';
+import type { Json, JsonObject } from './object.ts';
 
 /**
  * The shape of a value, for built-in types (compiled from facts/facts.json) and custom resources (compiled from their
@@ -18,6 +18,8 @@ export interface ObjectSchema {
   preserveUnknown: boolean;
   /** x-kubernetes-embedded-resource. */
   embedded: boolean;
+  /** Reads a whole object in place of the generic decoding; custom kinds have rules that these shapes cannot say. */
+  decode?: (value: Json, options: { defaults: boolean; found?: readonly string[] }) => Decoded<JsonObject>;
 }
 export interface MapSchema {
   type: 'map';

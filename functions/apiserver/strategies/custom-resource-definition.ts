@@ -1,6 +1,8 @@
 import type { CustomResourceDefinition } from '../../machinery/kinds.d.ts';
+import type { KubeObject } from '../../machinery/object.ts';
 import { cause } from '../../machinery/status.ts';
 import { markDefinitionDeleted } from '../custom/lifecycle.ts';
+import { loadSchemaEngines, schemaCauses } from '../custom/schema/definition-schema.ts';
 import type { Strategy } from '../registry.ts';
 import { at, type Causes, checkSubdomain, immutable, invalidEach, oneOf, required } from './checks.ts';
 import { dns1035Label } from './names.ts';
@@ -37,14 +39,6 @@ const checkVersions = (out: Causes, crd: CustomResourceDefinition): void => {
     invalidEach(out, `${where}.name`, version.name ?? '', dns1035Label(version.name ?? ''));
     if (seen.has(version.name)) out.push(cause.invalid('spec.versions', null, 'must contain unique version names'));
     seen.add(version.name);
-    const schema = version.schema?.openAPIV3Schema;
-    const path = `${where}.schema.openAPIV3Schema`;
-    if (!schema) out.push(cause.required(path, 'schemas are required'));
-    else if (schema.type !== 'object') {
-      const detail = 'must not be empty at the root';
-      if (schema.type) out.push(cause.invalid(`${path}.type`, schema.type, 'must be object at the root'));
-      else out.push(cause.required(`${path}.type`, detail));
-    }
   });
   if (versions.filter((version) => version.storage).length !== 1) {
     out.push(cause.invalid('spec.versions', null, 'must have exactly one version marked as storage version'));
@@ -53,6 +47,47 @@ const checkVersions = (out: Causes, crd: CustomResourceDefinition): void => {
 
 const storageOf = (crd: CustomResourceDefinition): string | undefined =>
   crd.spec?.versions?.find((version) => version.storage)?.name;
+
+const nameCauses = (object: KubeObject): Causes => {
+  const { metadata, spec } = object as CustomResourceDefinition;
+  if (metadata.name === `${spec?.names?.plural ?? ''}.${spec?.group ?? ''}`) return [];
+  return [cause.invalid('metadata.name', metadata.name, 'must be spec.names.plural+"."+spec.group')];
+};
+
+const specCauses = (object: KubeObject): Causes => {
+  const out: Causes = [];
+  const crd = object as CustomResourceDefinition;
+  const group = crd.spec?.group ?? '';
+  if (required(out, 'spec.group', group)) {
+    checkSubdomain(out, 'spec.group', group);
+    if (!group.includes('.')) out.push(cause.invalid('spec.group', group, 'should be a domain with at least one dot'));
+  }
+  if (required(out, 'spec.scope', crd.spec?.scope))
+    oneOf(out, 'spec.scope', crd.spec?.scope, ['Cluster', 'Namespaced']);
+  checkVersions(out, crd);
+  checkNames(out, crd);
+  const strategy = crd.spec?.conversion?.strategy;
+  oneOf(out, 'spec.conversion.strategy', strategy, ['None', 'Webhook']);
+  if (strategy === 'Webhook' && !crd.spec?.conversion?.webhook?.clientConfig) {
+    out.push(cause.required('spec.conversion.webhookClientConfig', 'required when strategy is set to Webhook'));
+  }
+  return out;
+};
+
+const changeCauses = (nextObject: KubeObject, oldObject: KubeObject): Causes => {
+  const out: Causes = [];
+  const next = (nextObject as CustomResourceDefinition).spec;
+  const old = (oldObject as CustomResourceDefinition).spec;
+  const established = (oldObject as CustomResourceDefinition).status?.conditions?.some(
+    (condition) => condition.type === 'Established' && condition.status === 'True',
+  );
+  immutable(out, 'spec.group', next?.group, old?.group);
+  immutable(out, 'spec.names.plural', next?.names?.plural, old?.names?.plural);
+  if (!established) return out;
+  immutable(out, 'spec.scope', next?.scope, old?.scope);
+  immutable(out, 'spec.names.kind', next?.names?.kind, old?.names?.kind);
+  return out;
+};
 
 /** CustomResourceDefinitions: names, versions, and a root schema of type object. */
 export const definitionStrategy: Strategy = {
@@ -75,42 +110,15 @@ export const definitionStrategy: Strategy = {
     const stored = before.storedVersions ?? [];
     crd.status = { ...before, storedVersions: storage && !stored.includes(storage) ? [...stored, storage] : stored };
   },
-  validate: (object) => {
-    const out: Causes = [];
-    const crd = object as CustomResourceDefinition;
-    const group = crd.spec?.group ?? '';
-    const expected = `${crd.spec?.names?.plural ?? ''}.${group}`;
-    if (crd.metadata.name !== expected) {
-      out.push(cause.invalid('metadata.name', crd.metadata.name, 'must be spec.names.plural+"."+spec.group'));
-    }
-    if (required(out, 'spec.group', group)) {
-      checkSubdomain(out, 'spec.group', group);
-      if (!group.includes('.'))
-        out.push(cause.invalid('spec.group', group, 'should be a domain with at least one dot'));
-    }
-    if (required(out, 'spec.scope', crd.spec?.scope))
-      oneOf(out, 'spec.scope', crd.spec?.scope, ['Cluster', 'Namespaced']);
-    checkVersions(out, crd);
-    checkNames(out, crd);
-    const strategy = crd.spec?.conversion?.strategy;
-    oneOf(out, 'spec.conversion.strategy', strategy, ['None', 'Webhook']);
-    if (strategy === 'Webhook' && !crd.spec?.conversion?.webhook?.clientConfig) {
-      out.push(cause.required('spec.conversion.webhookClientConfig', 'required when strategy is set to Webhook'));
-    }
-    return out;
-  },
-  validateUpdate: (nextObject, oldObject) => {
-    const out: Causes = [];
-    const next = (nextObject as CustomResourceDefinition).spec;
-    const old = (oldObject as CustomResourceDefinition).spec;
-    const established = (oldObject as CustomResourceDefinition).status?.conditions?.some(
-      (condition) => condition.type === 'Established' && condition.status === 'True',
-    );
-    immutable(out, 'spec.group', next?.group, old?.group);
-    immutable(out, 'spec.names.plural', next?.names?.plural, old?.names?.plural);
-    if (!established) return out;
-    immutable(out, 'spec.scope', next?.scope, old?.scope);
-    immutable(out, 'spec.names.kind', next?.names?.kind, old?.names?.kind);
-    return out;
-  },
+  ready: (object) => loadSchemaEngines(object as CustomResourceDefinition),
+  validateCreate: (object) => [
+    ...nameCauses(object),
+    ...specCauses(object),
+    ...schemaCauses(object as CustomResourceDefinition),
+  ],
+  validateUpdate: (next, old) => [
+    ...specCauses(next),
+    ...schemaCauses(next as CustomResourceDefinition, old as CustomResourceDefinition),
+    ...changeCauses(next, old),
+  ],
 };

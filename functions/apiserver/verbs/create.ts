@@ -97,6 +97,7 @@ export const createObject = async (call: Call, object: AnyObject, tracked = fals
 const storeNew = async (call: Call, object: AnyObject, generated: boolean): Promise<Response> => {
   const { resource } = call;
   const ctx = strategyContext(call, '');
+  await resource.strategy.ready?.(object);
   const causes: Cause[] = [
     ...validateObjectMeta(object.metadata, {
       namespaced: resource.namespaced,
@@ -105,7 +106,7 @@ const storeNew = async (call: Call, object: AnyObject, generated: boolean): Prom
           resource.strategy.validateName?.(prefix ? name.replace(/-$/, 'a') : name) ?? [],
       }),
     }),
-    ...(resource.strategy.validate?.(object, ctx) ?? []),
+    ...((resource.strategy.validateCreate ?? resource.strategy.validate)?.(object, ctx) ?? []),
   ];
   if (causes.length)
     throw invalid({ group: resource.storage.group, kind: resource.kind, name: object.metadata.name ?? '' }, causes);

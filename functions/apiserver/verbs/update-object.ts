@@ -144,6 +144,7 @@ const prepared = async (
     !equalJson(content(next, withStatus) as never, content(old, withStatus) as never)
   )
     next.metadata.generation = (old.metadata.generation ?? 0) + 1;
+  await resource.strategy.ready?.(next);
   validated(call, next, old);
   request.object = next;
   try {
