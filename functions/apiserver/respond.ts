@@ -76,13 +76,17 @@ const partial = (object: KubeObject, version: string) => ({
 });
 
 const shapeOf = ({ group, kind, definition }: ResourceInfo) => definition?.table ?? tableShapeOf(group, kind);
+/** A subresource may answer with another kind than its resource's: a Scale is printed as one. */
+const shapeFor = (resource: ResourceInfo, { kind, apiVersion }: KubeObject) =>
+  kind === resource.kind || !kind ? shapeOf(resource) : tableShapeOf(groupOf(apiVersion ?? ''), kind);
+const groupOf = (apiVersion: string): string => apiVersion.slice(0, Math.max(apiVersion.indexOf('/'), 0));
 
 /** One object in the shape asked for, as a value. */
 export const shaped = (call: Call, object: KubeObject, withColumns = true): object => {
   const { accept, resource, info } = call;
   if (accept.as === 'PartialObjectMetadata') return partial(object, accept.version);
   if (accept.as !== 'Table') return object;
-  const table = tableOf(shapeOf(resource), [object], {
+  const table = tableOf(shapeFor(resource, object), [object], {
     now: call.server.clock.now(),
     include: includeObject(info.query),
     metadata: object.metadata.resourceVersion ? { resourceVersion: object.metadata.resourceVersion } : {},
