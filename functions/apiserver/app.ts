@@ -7,6 +7,7 @@ import {
   unauthorized,
 } from '../machinery/status.ts';
 import { builtinPlugins } from './admission/plugins.ts';
+import { createPodSecurity } from './admission/podsecurity/podsecurity.ts';
 import { createResourceQuota } from './admission/resourcequota/resourcequota.ts';
 import { anonymous } from './authn/authenticator.ts';
 import { impersonate } from './authn/impersonation.ts';
@@ -184,9 +185,12 @@ export interface ApiServer {
 /** The API server as a fetch handler. The steps of a request stand in `handle` in the order they run. */
 export const createApiServer = (options: ApiServerOptions): ApiServer => {
   const off = new Set(options.disableAdmission ?? []);
-  const plugins = [...builtinPlugins, ...(options.admission ?? []), createResourceQuota()].filter(
-    (p) => !off.has(p.name),
-  );
+  const plugins = [
+    ...builtinPlugins,
+    createPodSecurity(options.podSecurity),
+    ...(options.admission ?? []),
+    createResourceQuota(),
+  ].filter((p) => !off.has(p.name));
   const server: Server = {
     ...options,
     registry: createRegistry(builtinResources()),

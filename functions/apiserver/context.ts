@@ -3,6 +3,7 @@ import type { JsonObject, KubeObject } from '../machinery/object.ts';
 import type { Replicas } from '../store/replica-port.ts';
 import type { Domain, Store } from '../store/store.ts';
 import type { AdmissionPlugin } from './admission/admission.ts';
+import type { PodSecurityOptions } from './admission/podsecurity/podsecurity.ts';
 import type { Authenticator } from './authn/authenticator.ts';
 import type { TokenSigner } from './authn/service-account-tokens.ts';
 import type { Authorizer } from './authz/authorizer.ts';
@@ -32,6 +33,8 @@ export interface ApiServerOptions {
   signer?: TokenSigner;
   /** Admission plugins by upstream's name that are left out: `ServiceAccount`... */
   disableAdmission?: readonly string[];
+  /** Pod Security Standards that hold without labels, and who is exempt; privileged and nobody where absent. */
+  podSecurity?: PodSecurityOptions;
   /** Plugins after the built-in ones. */
   admission?: readonly AdmissionPlugin[];
   /** `host:port` told to clients in discovery. */

@@ -3,6 +3,7 @@ import { forbidden, notFound } from '../../machinery/status.ts';
 import { domainOf } from '../context.ts';
 import { parseStored } from '../stored-object.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './admission.ts';
+import { limitRanger } from './limitranger/limitranger.ts';
 import { storageObjectInUseProtection, taintNodesByCondition } from './objects-in-use.ts';
 import { runtimeClass } from './runtime-class.ts';
 
@@ -173,6 +174,7 @@ export const serviceAccount: AdmissionPlugin = {
 /** In upstream's order. */
 export const builtinPlugins: readonly AdmissionPlugin[] = [
   namespaceLifecycle,
+  limitRanger,
   serviceAccount,
   taintNodesByCondition,
   priority,

@@ -1,0 +1,152 @@
+import type { Pod, PodSpec, PodTemplateSpec } from '../../../machinery/kinds.d.ts';
+import type { KubeObject } from '../../../machinery/object.ts';
+import { forbidden, invalid } from '../../../machinery/status.ts';
+import type { AnyObject, Call } from '../../context.ts';
+import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts';
+import type { CheckedPod } from './check.ts';
+import { existingPodWarnings } from './existing-pods.ts';
+import { detailText, violations } from './levels.ts';
+import {
+  compareLevels,
+  hasPolicyLabels,
+  isFullyPrivileged,
+  isPrivileged,
+  labelledModes,
+  levelText,
+  type Policy,
+  policyOf,
+  privilegedPolicy,
+  sameLevelVersion,
+} from './policy.ts';
+
+/** PodSecurityConfiguration of pod-security.admission.config.k8s.io/v1, in short. */
+export interface PodSecurityOptions {
+  /** What holds where a namespace has no labels; privileged when absent. */
+  defaults?: Policy;
+  exemptions?: {
+    usernames?: readonly string[];
+    namespaces?: readonly string[];
+    runtimeClasses?: readonly string[];
+  };
+}
+
+/** Where the pod template of a kind stands, by `group/resource`. */
+const templates: Readonly<Record<string, (object: AnyObject) => unknown>> = {
+  '/podtemplates': (object) => object.template,
+  '/replicationcontrollers': (object) => object.spec?.template,
+  'apps/replicasets': (object) => object.spec?.template,
+  'apps/deployments': (object) => object.spec?.template,
+  'apps/statefulsets': (object) => object.spec?.template,
+  'apps/daemonsets': (object) => object.spec?.template,
+  'batch/jobs': (object) => object.spec?.template,
+  'batch/cronjobs': (object) =>
+    (object.spec?.jobTemplate as { spec?: { template?: unknown } } | undefined)?.spec?.template,
+};
+
+const evaluatedSubresources = new Set(['', 'ephemeralcontainers', 'resize']);
+
+const imagesOf = (spec: PodSpec | undefined): string[][] => [
+  (spec?.initContainers ?? []).map((one) => one.image ?? ''),
+  (spec?.containers ?? []).map((one) => one.image ?? ''),
+];
+
+/** Of a stored pod only images and ephemeral containers can change in a way that matters here. */
+const changedMuch = (next: Pod, old: Pod): boolean => {
+  if (JSON.stringify(imagesOf(next.spec)) !== JSON.stringify(imagesOf(old.spec))) return true;
+  const before = new Map((old.spec?.ephemeralContainers ?? []).map((one) => [one.name, one.image]));
+  return (next.spec?.ephemeralContainers ?? []).some(
+    (one) => !before.has(one.name) || before.get(one.name) !== one.image,
+  );
+};
+
+const labelsOf = async ({ server, info }: Call): Promise<Readonly<Record<string, string>>> => {
+  const domain = { cluster: info.cluster, group: '', resource: 'namespaces' };
+  return (await server.store.get(domain, info.namespace))?.index.labels ?? {};
+};
+
+const warnAll = (call: Call, texts: readonly string[]): void => {
+  for (const text of texts) if (!call.warnings.includes(text)) call.warnings.push(text);
+};
+
+/** Holds pods to the Pod Security Standards that the labels of their namespace name. KEP-2579. */
+export const createPodSecurity = (options: PodSecurityOptions = {}): AdmissionPlugin => {
+  const defaults = options.defaults ?? privilegedPolicy;
+  const users = new Set(options.exemptions?.usernames ?? []);
+  const namespaces = new Set(options.exemptions?.namespaces ?? []);
+  const runtimes = new Set(options.exemptions?.runtimeClasses ?? []);
+  const isFree = isFullyPrivileged(defaults);
+  const exemptRuntime = (spec: PodSpec | undefined): boolean => runtimes.has(spec?.runtimeClassName ?? '');
+
+  const evaluate = (call: Call, policy: Policy, pod: CheckedPod, enforced: string | undefined): void => {
+    if (exemptRuntime(pod.spec)) return;
+    if (enforced !== undefined) {
+      const against = violations(policy.enforce, pod);
+      if (against.length > 0)
+        throw forbidden(
+          { group: '', kind: 'pods', name: enforced },
+          `violates PodSecurity "${levelText(policy.enforce)}": ${detailText(against)}`,
+        );
+    }
+    const against = violations(policy.warn, pod);
+    if (against.length > 0)
+      warnAll(call, [`would violate PodSecurity "${levelText(policy.warn)}": ${detailText(against)}`]);
+  };
+
+  const validatePod = async (request: AdmissionRequest): Promise<void> => {
+    const { call, operation, object, old } = request;
+    const pod = object as KubeObject | undefined as Pod | undefined;
+    if (!pod?.spec || namespaces.has(call.info.namespace) || users.has(call.user.username)) return;
+    const labels = await labelsOf(call);
+    if (isFree && !hasPolicyLabels(labels)) return;
+    const { policy } = policyOf(labels, defaults);
+    if (isFullyPrivileged(policy)) return;
+    if (operation === 'UPDATE' && old && !changedMuch(pod, old as KubeObject as Pod)) return;
+    const name = call.info.name || (pod.metadata.name ?? '');
+    evaluate(call, policy, { annotations: pod.metadata.annotations ?? {}, spec: pod.spec }, name);
+  };
+
+  const validateTemplate = async ({ call }: AdmissionRequest, template: PodTemplateSpec | undefined): Promise<void> => {
+    if (!template?.spec || namespaces.has(call.info.namespace) || users.has(call.user.username)) return;
+    const labels = await labelsOf(call);
+    if (isFree && !hasPolicyLabels(labels)) return;
+    const { policy } = policyOf(labels, defaults);
+    const annotations = (template.metadata?.annotations ?? {}) as Record<string, string>;
+    if (!isPrivileged(policy.warn)) evaluate(call, policy, { annotations, spec: template.spec }, undefined);
+  };
+
+  const validateNamespace = async ({ call, operation, object, old }: AdmissionRequest): Promise<void> => {
+    const labels = object?.metadata.labels ?? {};
+    const before = old?.metadata.labels ?? {};
+    if (!object || (!hasPolicyLabels(labels) && !hasPolicyLabels(before))) return;
+    const { policy, causes } = policyOf(labels, defaults);
+    const was = operation === 'UPDATE' ? policyOf(before, defaults) : undefined;
+    const name = object.metadata.name ?? '';
+    if (causes.length > 0 && JSON.stringify(causes) !== JSON.stringify(was?.causes))
+      throw invalid({ group: '', kind: 'Namespace', name }, causes);
+    if (was) {
+      const [next, last] = [policy.enforce, was.policy.enforce];
+      const loosened = next.version === last.version && compareLevels(next.level, last.level) <= 0;
+      if (sameLevelVersion(next, last) || isPrivileged(next) || loosened) return;
+    }
+    if (namespaces.has(name)) {
+      const asked = labelledModes(labels, policy);
+      if (asked && JSON.stringify(policy) !== JSON.stringify(defaults))
+        warnAll(call, [`namespace "${name}" is exempt from Pod Security, and the policy (${asked}) will be ignored`]);
+    } else if (was) warnAll(call, await existingPodWarnings(call, policy.enforce, (pod) => exemptRuntime(pod.spec)));
+  };
+
+  return {
+    name: 'PodSecurity',
+    validate: async (request) => {
+      const { call, operation, subresource, object } = request;
+      if (operation !== 'CREATE' && operation !== 'UPDATE') return;
+      const { group, resource } = call.resource;
+      if (group === '' && resource === 'pods')
+        return evaluatedSubresources.has(subresource) ? validatePod(request) : undefined;
+      if (subresource !== '') return;
+      if (group === '' && resource === 'namespaces') return validateNamespace(request);
+      const template = templates[`${group}/${resource}`];
+      if (template && object) return validateTemplate(request, template(object) as PodTemplateSpec | undefined);
+    },
+  };
+};
