@@ -16,6 +16,7 @@ import { type Cause, cause } from '../../machinery/status.ts';
 import type { Domain, Store } from '../../store/store.ts';
 import { at } from './checks.ts';
 import { addressNumber, canonicalAddress, familyOf, parseCidr } from './ip.ts';
+import { initFamilies } from './service-families.ts';
 import { needsClusterIP, needsHealthPort, needsNodePorts } from './service-needs.ts';
 
 export interface ServiceRanges {
@@ -146,8 +147,6 @@ const assignAddress = async (hold: Hold, spec: ServiceSpec, ranges: ServiceRange
   if (!cidr) throw new Error(`not a CIDR: ${ranges.ipv4}`);
   const size = 2 ** (cidr.bits - cidr.prefix);
   const wanted = spec.clusterIPs?.[0];
-  // Another family than the cluster's is for the validation to refuse.
-  if (spec.ipFamilies?.some((family) => family !== 'IPv4')) return [];
   if (wanted === undefined) {
     const keyAt = (i: number) => addressAt(cidr.network, i + 1);
     const ip = await pick(hold, { pool: 'serviceips', size: size - 2, keyAt }, random);
@@ -273,7 +272,10 @@ const repair = async (store: Store, cluster: string): Promise<{ freed: number; r
 export const createServiceAllocator = (options: AllocatorOptions): ServiceAllocator => {
   const { store, ranges = DEFAULT_RANGES, random = Math.random } = options;
   const nothing = async (): Promise<void> => undefined;
-  const begin = async (cluster: string, service: Service, dryRun: boolean, unused: Held[]): Promise<Allocation> => {
+  const begin = async (cluster: string, service: Service, dryRun: boolean, old?: Service): Promise<Allocation> => {
+    const refused = initFamilies(service, old);
+    if (refused.length > 0) return { ok: false, causes: refused };
+    const unused = old ? heldBy(old) : [];
     const hold = createHold(store, cluster, service, dryRun);
     const undo = async () => void (await free(store, cluster, hold.taken, hold.owner.uid));
     try {
@@ -293,8 +295,8 @@ export const createServiceAllocator = (options: AllocatorOptions): ServiceAlloca
     return { ok: true, undo, done };
   };
   return {
-    allocate: (cluster, service, dryRun) => begin(cluster, service, dryRun, []),
-    reallocate: (cluster, next, old, dryRun) => begin(cluster, next, dryRun, heldBy(old)),
+    allocate: (cluster, service, dryRun) => begin(cluster, service, dryRun),
+    reallocate: (cluster, next, old, dryRun) => begin(cluster, next, dryRun, old),
     release: async (cluster, service) => void (await free(store, cluster, heldBy(service), service.metadata.uid ?? '')),
     repair: (cluster) => repair(store, cluster),
   };

@@ -7,6 +7,9 @@ export const isHeadless = (spec: ServiceSpec): boolean =>
 export const needsClusterIP = (spec: ServiceSpec): boolean =>
   ['ClusterIP', 'NodePort', 'LoadBalancer'].includes(spec.type ?? 'ClusterIP') && !isHeadless(spec);
 
+/** Node ports may be asked for, whether or not the service gets any by itself. */
+export const hasNodePorts = (spec: ServiceSpec): boolean => spec.type === 'NodePort' || spec.type === 'LoadBalancer';
+
 export const needsNodePorts = (spec: ServiceSpec): boolean =>
   spec.type === 'NodePort' || (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false);
 

@@ -16,10 +16,13 @@ import {
   oneOf,
   required,
   requiredOneOf,
+  same,
 } from './checks.ts';
-import { familyOf, nonSpecialIP } from './ip.ts';
+import { nonSpecialIP } from './ip.ts';
 import { dnsLabel } from './names.ts';
-import { isExternal, isHeadless, needsHealthPort, needsNodePorts } from './service-needs.ts';
+import { checkAddresses } from './service-families.ts';
+import { hasNodePorts, isExternal, isHeadless, needsHealthPort } from './service-needs.ts';
+import { serviceWarnings } from './service-warnings.ts';
 
 const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 const ONLY_BALANCER = "may only be used when `type` is 'LoadBalancer'";
@@ -57,52 +60,6 @@ const checkPortsTogether = (out: Causes, spec: ServiceSpec): void => {
     const key = `${port.protocol}/${port.port}`;
     if (numbers.has(key)) out.push(cause.duplicate(at('spec.ports', i), { protocol: port.protocol, port: port.port }));
     numbers.add(key);
-  });
-};
-
-const checkFamilies = (out: Causes, spec: ServiceSpec): void => {
-  const seen = new Set<string>();
-  spec.ipFamilies?.forEach((family, i) => {
-    const where = at('spec.ipFamilies', i);
-    if (oneOf(out, where, family, ['IPv4', 'IPv6']) && family === 'IPv6') {
-      out.push(cause.invalid(where, family, 'not configured on this cluster'));
-    }
-    if (seen.has(family)) out.push(cause.duplicate(where, family));
-    seen.add(family);
-  });
-  oneOf(out, 'spec.ipFamilyPolicy', spec.ipFamilyPolicy, ['PreferDualStack', 'RequireDualStack', 'SingleStack']);
-  if (spec.ipFamilyPolicy === 'RequireDualStack') {
-    const detail = 'this cluster is not configured for dual-stack services';
-    out.push(cause.invalid('spec.ipFamilyPolicy', spec.ipFamilyPolicy, detail));
-  }
-};
-
-const checkClusterIPs = (out: Causes, spec: ServiceSpec): void => {
-  if (spec.type === 'ExternalName') return;
-  const path = 'spec.clusterIPs';
-  const ips = spec.clusterIPs ?? [];
-  if (spec.clusterIP) {
-    if (ips.length === 0) out.push(cause.required(path));
-    else if (ips[0] !== spec.clusterIP) out.push(cause.invalid(path, ips, 'first value must match `clusterIP`'));
-  } else if (ips.length > 0) out.push(cause.invalid(path, ips, 'must be empty when `clusterIP` is not specified'));
-  checkFamilies(out, spec);
-  let valid = true;
-  ips.forEach((ip, i) => {
-    if (i === 0 && ip === 'None') {
-      valid &&= ips.length === 1;
-      if (ips.length > 1) out.push(cause.invalid(path, ips, "'None' must be the first and only value"));
-    } else if (!checkIP(out, at(path, i), ip)) valid = false;
-  });
-  if (ips.length > 2) out.push(cause.invalid(path, ips, 'may only hold up to 2 values'));
-  if (!valid) return;
-  if (ips.length > 1 && new Set(ips.map(familyOf)).size < 2) {
-    out.push(cause.invalid(path, ips, 'may specify no more than one IP for each IP family'));
-  }
-  if (isHeadless(spec)) return;
-  ips.forEach((ip, i) => {
-    const family = spec.ipFamilies?.[i];
-    if (family === undefined || family === familyOf(ip)) return;
-    out.push(cause.invalid(at(path, i), ip, `expected an ${family} value as indicated by \`ipFamilies[${i}]\``));
   });
 };
 
@@ -182,7 +139,7 @@ const validate: NonNullable<Strategy['validate']> = (object) => {
   checkPorts(out, spec);
   checkLabels(out, 'spec.selector', spec.selector);
   checkAffinity(out, spec);
-  checkClusterIPs(out, spec);
+  checkAddresses(out, spec);
   spec.externalIPs?.forEach((ip, i) => {
     const where = at('spec.externalIPs', i);
     if (checkIP(out, where, ip)) invalidEach(out, where, ip, nonSpecialIP(ip));
@@ -194,50 +151,52 @@ const validate: NonNullable<Strategy['validate']> = (object) => {
   return out;
 };
 
-/** clusterIP and clusterIPs say the same; families and policy are filled in for a cluster of IPv4 alone. */
-const normalise = (spec: ServiceSpec): void => {
-  if (spec.type === 'ExternalName') return;
-  if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
-  if (!spec.ipFamilies?.length) spec.ipFamilies = [familyOf(spec.clusterIPs?.[0] ?? '') ?? 'IPv4'];
-  spec.ipFamilyPolicy ??= 'SingleStack';
+/** clusterIP and clusterIPs say the same, also where a client knows only the first of them. */
+const alignAddresses = (next: ServiceSpec, old: ServiceSpec): void => {
+  const before = old.clusterIP ?? '';
+  const after = next.clusterIP ?? '';
+  if (before === after) {
+    if (old.clusterIPs?.length && !next.clusterIPs?.length) next.clusterIPs = [...old.clusterIPs];
+    return;
+  }
+  if (!same(old.clusterIPs, next.clusterIPs)) return;
+  if (after) next.clusterIPs = [after];
+  else delete next.clusterIPs;
 };
 
 /** What the update left out and the service already had: its addresses and ports stay unless its type gives them up. */
 const keepAllocated = (next: ServiceSpec, old: ServiceSpec): void => {
-  const hadIP = old.type !== 'ExternalName';
-  if (next.type === 'ExternalName') {
-    if (hadIP && next.clusterIP === old.clusterIP) delete next.clusterIP;
-    if (hadIP) for (const field of ['clusterIPs', 'ipFamilies', 'ipFamilyPolicy'] as const) delete next[field];
-    return;
+  if (next.type !== 'ExternalName' && old.type !== 'ExternalName') {
+    if (!next.clusterIP && old.clusterIP !== undefined) next.clusterIP = old.clusterIP;
+    if (!next.clusterIPs?.length && old.clusterIPs?.length) next.clusterIPs = [...old.clusterIPs];
   }
-  if (hadIP) {
-    if (!next.clusterIP && !next.clusterIPs?.length) {
-      if (old.clusterIP !== undefined) next.clusterIP = old.clusterIP;
-      if (old.clusterIPs) next.clusterIPs = [...old.clusterIPs];
-    } else if (next.clusterIP && old.clusterIP !== next.clusterIP && next.clusterIPs?.[0] === old.clusterIPs?.[0]) {
-      next.clusterIPs = [next.clusterIP];
-    }
-    if (!next.ipFamilies?.length && old.ipFamilies) next.ipFamilies = [...old.ipFamilies];
-    if (old.ipFamilyPolicy) next.ipFamilyPolicy ??= old.ipFamilyPolicy;
-  }
-  if (needsNodePorts(old) && needsNodePorts(next)) {
-    const taken = new Set((next.ports ?? []).map((port) => port.nodePort));
+  if (hasNodePorts(old) && hasNodePorts(next)) {
+    const now = new Set((next.ports ?? []).map((port) => port.nodePort));
+    const before = new Map((old.ports ?? []).map((port) => [port.name ?? '', port.nodePort]));
     for (const port of next.ports ?? []) {
-      if (port.nodePort) continue;
-      const before = old.ports?.find((p) => p.port === port.port && p.protocol === port.protocol);
-      if (before?.nodePort && !taken.has(before.nodePort)) port.nodePort = before.nodePort;
+      const known = before.get(port.name ?? '');
+      if (!port.nodePort && known && !now.has(known)) port.nodePort = known;
     }
   }
   if (needsHealthPort(old) && needsHealthPort(next) && old.healthCheckNodePort) {
     next.healthCheckNodePort ||= old.healthCheckNodePort;
   }
+  alignAddresses(next, old);
 };
+
+const ADDRESSES = ['clusterIP', 'clusterIPs'] as const;
+const nodePortsOf = (spec: ServiceSpec): number[] => (spec.ports ?? []).flatMap((port) => port.nodePort || []);
 
 /** Fields that only the old type had and that were sent back unchanged are dropped when the type changes. */
 const dropOfOldType = (next: ServiceSpec, old: ServiceSpec): void => {
-  if (needsNodePorts(old) && !needsNodePorts(next)) {
-    const before = new Set((old.ports ?? []).map((port) => port.nodePort));
-    for (const port of next.ports ?? []) if (before.has(port.nodePort)) delete port.nodePort;
+  if (old.type !== 'ExternalName' && next.type === 'ExternalName') {
+    if (ADDRESSES.every((field) => same(next[field], old[field]))) for (const field of ADDRESSES) delete next[field];
+    for (const field of ['ipFamilies', 'ipFamilyPolicy'] as const)
+      if (same(next[field], old[field])) delete next[field];
+  }
+  if (hasNodePorts(old) && !hasNodePorts(next)) {
+    const before = new Set(nodePortsOf(old));
+    if (nodePortsOf(next).every((port) => before.has(port))) for (const port of next.ports ?? []) delete port.nodePort;
   }
   if (needsHealthPort(old) && !needsHealthPort(next) && next.healthCheckNodePort === old.healthCheckNodePort) {
     delete next.healthCheckNodePort;
@@ -251,16 +210,54 @@ const dropOfOldType = (next: ServiceSpec, old: ServiceSpec): void => {
   }
 };
 
+const MAY_NOT = 'may not change once set';
+
+/** What a service may change about its addresses: the first stays, a second may come or, with SingleStack, go. */
+const checkAddressesStay = (out: Causes, next: ServiceSpec, old: ServiceSpec): void => {
+  const path = 'spec.clusterIPs';
+  const [before, after] = [old.clusterIPs ?? [], next.clusterIPs ?? []];
+  if (isHeadless(old) && isHeadless(next)) return;
+  if (before.length === after.length) {
+    before.forEach((ip, i) => {
+      if (ip !== after[i]) out.push(cause.invalid(at(path, i), after, MAY_NOT));
+    });
+    return;
+  }
+  if (after.length === 0) out.push(cause.invalid(at(path, 0), after, 'primary clusterIP can not be unset'));
+  else if (before.length > 0 && before[0] !== after[0]) out.push(cause.invalid(at(path, 0), after, MAY_NOT));
+  if (before.length > after.length && after.length === 1 && next.ipFamilyPolicy !== 'SingleStack') {
+    const detail = "must be set to 'SingleStack' when releasing the secondary clusterIP";
+    out.push(cause.invalid('spec.ipFamilyPolicy', next.ipFamilyPolicy, detail));
+  }
+};
+
+/** The same for its families, which a headless service may choose again. */
+const checkFamiliesStay = (out: Causes, next: ServiceSpec, old: ServiceSpec): void => {
+  const where = 'spec.ipFamilies[0]';
+  if (isHeadless(old) || isHeadless(next)) return;
+  const [before, after] = [old.ipFamilies ?? [], next.ipFamilies ?? []];
+  if (before.length === after.length) {
+    before.forEach((family, i) => {
+      if (family !== after[i]) out.push(cause.invalid(where, after, MAY_NOT));
+    });
+    return;
+  }
+  if (before.length > after.length && !next.clusterIPs?.length)
+    out.push(cause.invalid(where, after, 'primary ipFamily can not be unset'));
+  if (before.length > 0 && after.length > 0 && before[0] !== after[0]) out.push(cause.invalid(where, after, MAY_NOT));
+  if (before.length > after.length && after.length === 1 && next.ipFamilyPolicy !== 'SingleStack') {
+    const detail = "must be set to 'SingleStack' when releasing the secondary ipFamily";
+    out.push(cause.invalid('spec.ipFamilyPolicy', next.ipFamilyPolicy, detail));
+  }
+};
+
 const validateUpdate: NonNullable<Strategy['validateUpdate']> = (nextObject, oldObject) => {
   const out: Causes = [];
   const next = (nextObject as Service).spec ?? {};
   const old = (oldObject as Service).spec ?? {};
   if (next.type !== 'ExternalName' && old.type !== 'ExternalName') {
-    const before = old.clusterIPs?.[0];
-    const after = next.clusterIPs?.[0];
-    if (before !== undefined && after !== before) {
-      out.push(cause.invalid('spec.clusterIPs[0]', next.clusterIPs, 'may not change once set'));
-    }
+    checkAddressesStay(out, next, old);
+    checkFamiliesStay(out, next, old);
   }
   if (next.type === 'LoadBalancer' && old.type === 'LoadBalancer' && next.loadBalancerClass !== old.loadBalancerClass) {
     out.push(cause.invalid('spec.loadBalancerClass', next.loadBalancerClass, 'may not change once set'));
@@ -271,6 +268,11 @@ const validateUpdate: NonNullable<Strategy['validateUpdate']> = (nextObject, old
   return out;
 };
 
+/** Upstream leaves this out of every ExternalName that it reads. */
+const dropIgnored = (spec: ServiceSpec): void => {
+  if (spec.type === 'ExternalName') delete spec.internalTrafficPolicy;
+};
+
 /** Services. Numbers come from service-allocation.ts, between prepare and validate. */
 export const serviceStrategy: Strategy = {
   validateName: dnsLabel,
@@ -279,7 +281,9 @@ export const serviceStrategy: Strategy = {
     const service = object as Service;
     service.status = { loadBalancer: {} };
     service.spec ??= {};
-    normalise(service.spec);
+    const { spec } = service;
+    if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
+    dropIgnored(spec);
   },
   prepareForUpdate: (next, old, ctx) => {
     if (ctx.subresource !== '') return;
@@ -288,24 +292,10 @@ export const serviceStrategy: Strategy = {
     service.spec ??= {};
     keepAllocated(service.spec, before);
     dropOfOldType(service.spec, before);
-    normalise(service.spec);
+    dropIgnored(service.spec);
     if (service.spec.type !== 'LoadBalancer' && service.status) service.status.loadBalancer = {};
   },
   validate,
   validateUpdate,
-  warnings: (object) => {
-    const out: string[] = [];
-    const { spec } = object as Service;
-    spec?.externalIPs?.forEach((ip, i) => {
-      if (/(^|\.)0\d/.test(ip))
-        out.push(`${at('spec.externalIPs', i)}: non-standard IP address "${ip}" will be considered invalid`);
-    });
-    if (spec?.trafficDistribution === 'PreferClose') {
-      out.push('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"');
-    }
-    if (spec?.type === 'ExternalName' && isHeadless(spec)) {
-      out.push('spec.clusterIP: None has no meaning for a service of type ExternalName');
-    }
-    return out;
-  },
+  warnings: (object) => serviceWarnings(object as Service),
 };
