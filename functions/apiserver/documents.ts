@@ -65,10 +65,22 @@ const bytesWithEtag = async (
   return new Response(body as BodyInit, { headers });
 };
 
+/** One document in the two forms of its members that documents are put together from. */
+interface Swagger {
+  /** JSON of the members without their braces. */
+  paths: string;
+  definitions: string;
+  /** Everything else of the document, as JSON without its braces. */
+  rest: string;
+  /** The names of its definitions. */
+  names: ReadonlySet<string>;
+  etag: string;
+  protobuf(): Uint8Array;
+}
 interface Documents {
   builtin: OpenApi;
   custom: OpenApi | undefined;
-  v2?: { json: string; etag: string; protobuf?: Uint8Array };
+  v2?: { json: string; etag: string; protobuf(): Uint8Array };
 }
 
 const openApiOf = (resources: readonly ResourceInfo[]): OpenApi =>
@@ -98,28 +110,55 @@ const documentsOf = (resources: readonly ResourceInfo[]): Documents => {
   return made;
 };
 
-const swagger = (d: Documents) => {
-  const base = d.builtin.v2();
-  const own = d.custom?.v2();
-  if (!own) return base;
-  return {
+const members = (value: object): string => JSON.stringify(value).slice(1, -1);
+const once = <T>(make: () => T): (() => T) => {
+  let made: { value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+};
+
+const swaggers = new WeakMap<OpenApi, Swagger>();
+/** A document with its members apart; without the definitions that the document it is added to has already. */
+const swaggerOf = (api: OpenApi, present?: ReadonlySet<string>): Swagger => {
+  const known = swaggers.get(api);
+  if (known) return known;
+  const { paths, definitions: all, ...rest } = api.v2();
+  const definitions = Object.fromEntries(Object.entries(all).filter(([name]) => !present?.has(name)));
+  const base = { paths: members(paths), definitions: members(definitions), rest: members(rest) };
+  const head = present ? { swagger: '', info: { title: '', version: '' } } : rest;
+  const made: Swagger = {
     ...base,
-    paths: { ...base.paths, ...own.paths },
-    definitions: { ...base.definitions, ...own.definitions },
+    names: new Set(Object.keys(definitions)),
+    etag: etagOf(base.paths + base.definitions),
+    protobuf: once(() => encodeSwagger({ ...head, paths, definitions } as Parameters<typeof encodeSwagger>[0])),
+  };
+  swaggers.set(api, made);
+  return made;
+};
+
+/** The whole Swagger document: the built-in part is kept, custom resources are added to its text and its messages. */
+const wholeSwagger = (d: Documents): NonNullable<Documents['v2']> => {
+  const base = swaggerOf(d.builtin);
+  const own = d.custom && swaggerOf(d.custom, base.names);
+  const both = (a: string, b: string | undefined): string => (b ? `${a},${b}` : a);
+  const paths = both(base.paths, own?.paths);
+  const definitions = both(base.definitions, own?.definitions);
+  return {
+    json: `{${base.rest},"paths":{${paths}},"definitions":{${definitions}}}`,
+    etag: own ? etagOf(base.etag + own.etag) : base.etag,
+    // Concatenated messages are merged by whoever reads them.
+    protobuf: once(() => (own ? Buffer.concat([base.protobuf(), own.protobuf()]) : base.protobuf())),
   };
 };
 
 const openApiV2 = async (d: Documents, request: Request): Promise<Response> => {
-  if (!d.v2) {
-    const text = JSON.stringify(swagger(d));
-    d.v2 = { json: text, etag: etagOf(text) };
-  }
+  d.v2 ??= wholeSwagger(d);
   const accept = request.headers.get('accept') ?? '';
   const common = { etag: d.v2.etag, vary: 'Accept-Encoding, Accept', 'cache-control': 'no-cache, private' };
-  if (accept.includes('com.github.proto-openapi.spec.v2')) {
-    d.v2.protobuf ??= encodeSwagger(swagger(d) as Parameters<typeof encodeSwagger>[0]);
-    return bytesWithEtag(request, d.v2.protobuf, { ...common, 'content-type': GNOSTIC });
-  }
+  if (accept.includes('com.github.proto-openapi.spec.v2'))
+    return bytesWithEtag(request, d.v2.protobuf(), { ...common, 'content-type': GNOSTIC });
   return bytesWithEtag(request, d.v2.json, { ...common, 'content-type': 'application/json' });
 };
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ResourceInfo } from '../registry.ts';
-import { componentName, pathsOf } from './paths.ts';
+import { pathsOf } from './paths.ts';
 import {
   type Descriptions,
   fullName,
@@ -11,8 +11,12 @@ import {
   typeOfKind,
 } from './schemas.ts';
 
-/** OpenAPI schemas of a custom resource, from its CRD: added to the documents as they are. */
-export type CustomSchemas = (info: ResourceInfo, version: OpenApiVersion) => OpenApiSchema | undefined;
+/** The schemas of a custom resource and of its list, by component name. */
+export type CustomSchemas = (
+  info: ResourceInfo,
+  version: OpenApiVersion,
+  descriptions: Descriptions,
+) => Record<string, OpenApiSchema>;
 
 const META_ROOTS = [
   '~meta.v1.Patch',
@@ -29,32 +33,6 @@ const kindsOf = (resources: readonly ResourceInfo[]) =>
     ...[...r.subresources.values()].map((s) => ({ group: s.group, version: s.version, kind: s.kind })),
   ]);
 
-const customComponents = (info: ResourceInfo, version: OpenApiVersion, schema: OpenApiSchema | undefined) => {
-  const root = version === 3 ? '#/components/schemas/' : '#/definitions/';
-  const gvk = { group: info.group, version: info.version, kind: info.kind };
-  const meta = { $ref: `${root}${fullName('~meta.v1.ObjectMeta')}` };
-  const body = schema ?? { type: 'object' };
-  const properties = { ...(body.properties as OpenApiSchema | undefined) };
-  const listName = componentName({ ...gvk, kind: info.listKind });
-  const list = {
-    type: 'object',
-    required: ['items'],
-    properties: {
-      apiVersion: { type: 'string' },
-      kind: { type: 'string' },
-      metadata: { $ref: `${root}${fullName('~meta.v1.ListMeta')}` },
-      items: { type: 'array', items: { $ref: `${root}${componentName(gvk)}` } },
-    },
-    'x-kubernetes-group-version-kind': [{ ...gvk, kind: info.listKind }],
-  };
-  const object = {
-    ...body,
-    properties: { apiVersion: { type: 'string' }, kind: { type: 'string' }, ...properties, metadata: meta },
-    'x-kubernetes-group-version-kind': [gvk],
-  };
-  return { [componentName(gvk)]: object, [listName]: list };
-};
-
 /** Schemas of everything the resources need, by full name, in name order. */
 const componentsOf = (
   resources: readonly ResourceInfo[],
@@ -66,14 +44,21 @@ const componentsOf = (
   const out: Record<string, OpenApiSchema> = {};
   for (const short of reachable([...roots, ...META_ROOTS]))
     out[fullName(short)] = schemaOfType(short, version, descriptions);
-  for (const info of resources)
-    if (info.custom) Object.assign(out, customComponents(info, version, custom(info, version)));
+  for (const info of resources) if (info.custom) Object.assign(out, custom(info, version, descriptions));
   return Object.fromEntries(Object.entries(out).sort(([a], [b]) => (a < b ? -1 : 1)));
 };
 
 /** `api/v1`, `apis/apps/v1`: the keys of GET /openapi/v3. */
 const groupVersionPath = (group: string, version: string): string =>
   group === '' ? `api/${version}` : `apis/${group}/${version}`;
+
+interface Made {
+  served: readonly ResourceInfo[];
+  body: string;
+  hash: string;
+}
+/** Documents of group versions by their first resource: they stay right while the same resources are served there. */
+const made = new WeakMap<ResourceInfo, Made>();
 
 /**
  * OpenAPI documents of one set of served resources, built when first asked for and kept as text. Make a new one when the
@@ -87,23 +72,23 @@ export const createOpenApi = (options: {
 }) => {
   const { resources, descriptions, custom } = options;
   const info = { title: 'Kubernetes', version: options.version };
-  const texts = new Map<string, { body: string; hash: string }>();
   const paths = [...new Set(resources.map((r) => groupVersionPath(r.group, r.version)))];
 
   const v3 = (path: string): { body: string; hash: string } | undefined => {
-    if (!paths.includes(path)) return undefined;
-    const known = texts.get(path);
-    if (known) return known;
     const served = resources.filter((r) => groupVersionPath(r.group, r.version) === path);
+    const [first] = served;
+    if (!first) return undefined;
+    const known = made.get(first);
+    if (known?.served.length === served.length && known.served.every((r, i) => r === served[i])) return known;
     const body = JSON.stringify({
       openapi: '3.0.0',
       info,
       paths: pathsOf(served, 3),
       components: { schemas: componentsOf(served, 3, descriptions, custom) },
     });
-    const made = { body, hash: createHash('sha512').update(body).digest('hex').toUpperCase() };
-    texts.set(path, made);
-    return made;
+    const document = { served, body, hash: createHash('sha512').update(body).digest('hex').toUpperCase() };
+    made.set(first, document);
+    return document;
   };
 
   return {

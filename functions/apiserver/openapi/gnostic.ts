@@ -43,6 +43,13 @@ const message = () => {
       }
       return self;
     },
+    integer: (field: number, value: unknown) => {
+      if (typeof value === 'number' && value > 0) {
+        varint(field * 8);
+        varint(value);
+      }
+      return self;
+    },
     double: (field: number, value: unknown) => {
       if (typeof value !== 'number' || value === 0) return self;
       varint(field * 8 + 1);
@@ -73,9 +80,12 @@ const extensions = (m: Message, field: number, object: OpenApiSchema): Message =
 };
 
 const schema = (s: OpenApiSchema): Uint8Array => {
-  const m = message().string(1, s.$ref).string(2, s.format).string(4, s.description);
+  const m = message().string(1, s.$ref).string(2, s.format).string(3, s.title).string(4, s.description);
   if (s.default !== undefined) m.bytes(5, any(s.default));
-  m.double(7, s.maximum).double(9, s.minimum).string(13, s.pattern).strings(19, s.required);
+  m.double(6, s.multipleOf).double(7, s.maximum).bool(8, s.exclusiveMaximum);
+  m.double(9, s.minimum).bool(10, s.exclusiveMinimum).integer(11, s.maxLength).integer(12, s.minLength);
+  m.string(13, s.pattern).integer(14, s.maxItems).integer(15, s.minItems).bool(16, s.uniqueItems);
+  m.integer(17, s.maxProperties).integer(18, s.minProperties).strings(19, s.required);
   for (const value of Array.isArray(s.enum) ? s.enum : []) m.bytes(20, any(value));
   const additional = s.additionalProperties;
   if (typeof additional === 'boolean') m.bytes(21, message().bool(2, additional).done());

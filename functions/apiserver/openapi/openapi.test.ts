@@ -35,7 +35,7 @@ const stable = (resources.resources as Fact[]).filter((r) => r.version === 'v1' 
 const api = createOpenApi({
   resources: stable,
   descriptions: () => undefined,
-  custom: () => undefined,
+  custom: () => ({}),
   version: 'v1.36.3',
 });
 

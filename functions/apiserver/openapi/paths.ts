@@ -9,6 +9,8 @@ const PATCH_TYPES = [
   'application/strategic-merge-patch+json',
 ];
 const BODY_TYPES = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
+const CUSTOM_BODY_TYPES = BODY_TYPES.slice(0, 2);
+const bodyTypes = (s: Shape): string[] => (s.info.custom ? CUSTOM_BODY_TYPES : BODY_TYPES);
 const PARAMETERS: Record<string, { type: string; description: string }> = {
   allowWatchBookmarks: { type: 'boolean', description: 'Asks for BOOKMARK events in a watch.' },
   continue: { type: 'string', description: 'Where a list that was cut by limit goes on.' },
@@ -72,7 +74,7 @@ const ref = (s: Shape, name: string): OpenApiSchema => ({
 
 const answer = (s: Shape, name: string): OpenApiSchema =>
   s.version === 3
-    ? { description: 'OK', content: Object.fromEntries(BODY_TYPES.map((t) => [t, { schema: ref(s, name) }])) }
+    ? { description: 'OK', content: Object.fromEntries(bodyTypes(s).map((t) => [t, { schema: ref(s, name) }])) }
     : { description: 'OK', schema: ref(s, name) };
 
 const operation = (
@@ -98,7 +100,7 @@ const operation = (
           required: true,
         },
       }),
-    ...(s.version === 2 && { consumes: input?.types ?? ['*/*'], produces: BODY_TYPES }),
+    ...(s.version === 2 && { consumes: input?.types ?? ['*/*'], produces: bodyTypes(s) }),
     responses: { '200': answer(s, output), '401': { description: 'Unauthorized' } },
     'x-kubernetes-action': action,
     'x-kubernetes-group-version-kind': s.gvk,
@@ -115,7 +117,7 @@ const pathParameters = (version: OpenApiVersion, names: string[]): OpenApiSchema
 
 const itemOperations = (s: Shape, verbs: ReadonlySet<string>): Record<string, Operation> => {
   const patch = { name: fullName('~meta.v1.Patch'), types: s.info.custom ? PATCH_TYPES.slice(0, 3) : PATCH_TYPES };
-  const body = { name: s.body, types: BODY_TYPES };
+  const body = { name: s.body, types: bodyTypes(s) };
   const status = fullName('~meta.v1.Status');
   return {
     ...(verbs.has('get') && { get: operation(s, 'get', [], undefined, s.body) }),
@@ -123,14 +125,14 @@ const itemOperations = (s: Shape, verbs: ReadonlySet<string>): Record<string, Op
     ...(verbs.has('create') && { post: operation(s, 'post', WRITE, body, s.body) }),
     ...(verbs.has('patch') && { patch: operation(s, 'patch', [...WRITE, 'force'], patch, s.body) }),
     ...(verbs.has('delete') && {
-      delete: operation(s, 'delete', DELETE, { name: fullName('~meta.v1.DeleteOptions'), types: BODY_TYPES }, status),
+      delete: operation(s, 'delete', DELETE, { name: fullName('~meta.v1.DeleteOptions'), types: bodyTypes(s) }, status),
     }),
   };
 };
 
 const collectionOperations = (s: Shape, verbs: ReadonlySet<string>, list: string): Record<string, Operation> => ({
   ...(verbs.has('list') && { get: operation(s, 'list', LIST, undefined, list) }),
-  ...(verbs.has('create') && { post: operation(s, 'post', WRITE, { name: s.body, types: BODY_TYPES }, s.body) }),
+  ...(verbs.has('create') && { post: operation(s, 'post', WRITE, { name: s.body, types: bodyTypes(s) }, s.body) }),
   ...(verbs.has('deletecollection') && {
     delete: operation(s, 'deletecollection', [...DELETE, ...LIST.slice(1, 8)], undefined, fullName('~meta.v1.Status')),
   }),
