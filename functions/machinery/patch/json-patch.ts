@@ -75,7 +75,8 @@ const editList = (list: Json[], token: string, edit: Edit, value: Json): Json[] 
 };
 
 const editObject = (node: JsonObject, token: string, edit: Edit, value: Json): JsonObject | undefined => {
-  if (edit !== 'add' && !Object.hasOwn(node, token)) return undefined;
+  // Upstream's library replaces a key that is not there, too.
+  if (edit === 'remove' && !Object.hasOwn(node, token)) return undefined;
   const out: JsonObject = Object.assign(Object.create(null), node);
   if (edit === 'remove') delete out[token];
   else out[token] = value;

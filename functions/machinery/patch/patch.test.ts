@@ -187,7 +187,7 @@ describe('json patch', () => {
   it('refuses what does not apply', () => {
     const refusals: Json[] = [
       [{ op: 'add', path: '/x/y', value: 1 }],
-      [{ op: 'replace', path: '/x', value: 1 }],
+      [{ op: 'replace', path: '/x/y', value: 1 }],
       [{ op: 'remove', path: '/x' }],
       [{ op: 'move', from: '/x', path: '/y' }],
       [{ op: 'copy', from: '/x', path: '/y' }],
@@ -197,6 +197,9 @@ describe('json patch', () => {
       [{ path: '/l' }],
     ];
     for (const patch of refusals) expect(codeOf(() => applyJsonPatch({ l: [1] }, patch))).toBe(422);
+  });
+  it('replaces a key that is not there, as upstream does', () => {
+    expect(applyJsonPatch({ a: 1 }, [{ op: 'replace', path: '/x', value: 1 }])).toEqual({ a: 1, x: 1 });
   });
   it('tests an absent path as null', () => {
     expect(applyJsonPatch({}, [{ op: 'test', path: '/a', value: null }])).toEqual({});
