@@ -11,7 +11,8 @@ import { type AnyObject, type Call, domainOf, strategyContext } from '../context
 import type { ResourceInfo } from '../registry.ts';
 import { decodeAs, parseRequest } from '../request-body.ts';
 import { objectResponse, storedResponse } from '../respond.ts';
-import { asJson, indexOf, serializer } from '../stored-object.ts';
+import { asJson, newState } from '../stored-object.ts';
+import { checksStandardFinalizers } from './metadata-told.ts';
 import { committed, tracksFields, tracksGeneration } from './rules.ts';
 import { allocateNumbers } from './service-numbers.ts';
 
@@ -98,6 +99,7 @@ const storeNew = async (call: Call, object: AnyObject, generated: boolean): Prom
   const { resource } = call;
   const ctx = strategyContext(call, '');
   await resource.strategy.ready?.(object);
+  const standard = checksStandardFinalizers(resource);
   const causes: Cause[] = [
     ...validateObjectMeta(object.metadata, {
       namespaced: resource.namespaced,
@@ -105,7 +107,7 @@ const storeNew = async (call: Call, object: AnyObject, generated: boolean): Prom
         validateName: (name: string, prefix: boolean) =>
           resource.strategy.validateName?.(prefix ? name.replace(/-$/, 'a') : name) ?? [],
       }),
-    }),
+    }).filter((one) => standard || !one.field.startsWith('metadata.finalizers[')),
     ...((resource.strategy.validateCreate ?? resource.strategy.validate)?.(object, ctx) ?? []),
   ];
   if (causes.length)
@@ -136,9 +138,7 @@ const commitNew = async (call: Call, object: AnyObject, generated: boolean): Pro
       if (await server.store.get(domain, key)) throw taken();
       return objectResponse(call, 201, object);
     }
-    const [outcome] = await server.store.commit(domain, [
-      { op: 'create', key, index: indexOf(resource, object), bytes: serializer(resource, object) },
-    ]);
+    const [outcome] = await server.store.commit(domain, [{ op: 'create', key, ...newState(resource, object) }]);
     if (outcome?.ok) return storedResponse(call, 201, outcome.stored);
     if (outcome?.reason !== 'exists') return committed(call, outcome);
     if (!generated || attempt >= 7) throw taken();

@@ -1,20 +1,20 @@
 import { timestamp } from '../../clock/clock.ts';
 import { trackUpdate } from '../../machinery/apply/update.ts';
 import { nullEmpties } from '../../machinery/empties.ts';
-import { validateObjectMetaUpdate } from '../../machinery/metadata.ts';
 import { groupVersion } from '../../machinery/object.ts';
 import { equalJson } from '../../machinery/patch/equal.ts';
-import { type Cause, cause, conflict, invalid } from '../../machinery/status.ts';
+import { cause, conflict, invalid } from '../../machinery/status.ts';
 import type { Outcome, Stored } from '../../store/store.ts';
 import { type AdmissionRequest, admit, settle, validate } from '../admission/admission.ts';
 import { type AnyObject, type Call, domainOf, strategyContext } from '../context.ts';
 import { objectResponse, storedResponse } from '../respond.ts';
-import { asJson, indexOf, parseStored, serializer } from '../stored-object.ts';
+import { asJson, newState, parseStored, serializer } from '../stored-object.ts';
 import { keyOfCall, missing } from './get.ts';
-import { podChangeCauses } from './pod-changes.ts';
+import { metadataCauses } from './metadata-told.ts';
+import { isPodEndpoint, podChangeCauses, podEndpointFields } from './pod-changes.ts';
 import { changedConflict, committed, tracksFields, tracksGeneration } from './rules.ts';
 import { resetOf, separate } from './separate.ts';
-import { allocateNumbers } from './service-numbers.ts';
+import { allocateNumbers, type Numbers, noNumbers } from './service-numbers.ts';
 
 /** How the next state comes from the current one; `tracked` when managedFields are already right (apply). */
 /** `raw` keeps the server's own writes (binding, finalize) as they are: status and spec together, unvalidated. */
@@ -73,28 +73,18 @@ const content = (object: AnyObject, withStatus: boolean): object => {
   return withStatus ? { ...rest, status } : rest;
 };
 
-const checkedTwice = /^metadata\.(labels|annotations|ownerReferences|finalizers|managedFields)/;
-
-/**
- * Upstream checks metadata in the registry and once more in the kind's validation, and its contents twice in each, so
- * that clients are told every cause as often.
- */
-const metadataCauses = (next: AnyObject, old: AnyObject): Cause[] =>
-  validateObjectMetaUpdate(next.metadata, old.metadata).flatMap((one) =>
-    checkedTwice.test(one.field) && one.reason !== 'FieldValueForbidden' ? [one, one, one, one] : [one, one],
-  );
-
 const validated = (call: Call, next: AnyObject, old: AnyObject): void => {
   const { resource } = call;
   const { strategy } = resource;
   const ctx = strategyContext(call);
-  const causes = metadataCauses(next, old);
   const { subresource } = call.info;
+  const causes = metadataCauses(resource, subresource, next, old);
   if (subresource === 'status' || subresource === 'approval')
     causes.push(...(strategy.validateStatusUpdate?.(next, old, ctx) ?? []));
-  else if (subresource === 'resize' || subresource === 'ephemeralcontainers')
-    causes.push(...(strategy.validate?.(next, ctx) ?? []), ...podChangeCauses(subresource, next, old));
-  else causes.push(...(strategy.validate?.(next, ctx) ?? []), ...(strategy.validateUpdate?.(next, old, ctx) ?? []));
+  else if (isPodEndpoint(subresource)) {
+    const valid = [...causes.splice(0), ...(strategy.validate?.(next, ctx) ?? [])];
+    causes.push(...podChangeCauses(subresource, next, old, valid));
+  } else causes.push(...(strategy.validate?.(next, ctx) ?? []), ...(strategy.validateUpdate?.(next, old, ctx) ?? []));
   if (causes.length)
     throw invalid({ group: resource.storage.group, kind: resource.kind, name: next.metadata.name ?? '' }, causes);
   for (const text of strategy.warnings?.(next, old, ctx) ?? []) ctx.warn(text);
@@ -105,12 +95,12 @@ const prepared = async (
   old: AnyObject,
   transform: Transform,
   options: UpdateOptions,
-): Promise<{ next: AnyObject; request: AdmissionRequest }> => {
+): Promise<{ next: AnyObject; request: AdmissionRequest; numbers: Numbers }> => {
   const { resource, server } = call;
   const { next: given, tracked, raw } = transform(old);
   checkPreconditions(call, given, old, options);
   carryMetadata(given, old);
-  if (!tracksFields(resource)) delete given.metadata.managedFields;
+  if (!tracked && !tracksFields(resource)) delete given.metadata.managedFields;
   else if (!tracked) {
     const fields = trackUpdate({
       before: asJson(old),
@@ -126,6 +116,9 @@ const prepared = async (
     else delete given.metadata.managedFields;
   }
   if (!resource.custom) nullEmpties(resource.schema, asJson(given));
+  const { managedFields } = given.metadata;
+  if (managedFields && isPodEndpoint(call.info.subresource))
+    given.metadata.managedFields = podEndpointFields(call.info.subresource, managedFields);
   const request: AdmissionRequest = {
     call,
     operation: 'UPDATE',
@@ -134,7 +127,7 @@ const prepared = async (
     old,
   };
   await admit(request);
-  if (raw) return { next: given, request };
+  if (raw) return { next: given, request, numbers: noNumbers };
   const next = separate(call, given, old);
   resource.strategy.prepareForUpdate?.(next, old, strategyContext(call));
   const withStatus = resource.custom && !resource.subresources.has('status');
@@ -144,16 +137,18 @@ const prepared = async (
     !equalJson(content(next, withStatus) as never, content(old, withStatus) as never)
   )
     next.metadata.generation = (old.metadata.generation ?? 0) + 1;
-  await resource.strategy.ready?.(next);
-  validated(call, next, old);
-  request.object = next;
+  const numbers = await allocateNumbers(call, next, old);
   try {
+    await resource.strategy.ready?.(next);
+  validated(call, next, old);
+    request.object = next;
     await validate(request);
   } catch (error) {
+    await numbers.undo();
     await settle(request, false);
     throw error;
   }
-  return { next, request };
+  return { next, request, numbers };
 };
 
 const finished = (next: AnyObject): boolean =>
@@ -168,16 +163,16 @@ const attempted = async (
   current: Stored,
   old: AnyObject,
   next: AnyObject,
+  numbers: Numbers,
 ): Promise<{ answer: Response } | { refused: Outcome | undefined }> => {
   const { resource, info, server } = call;
   const { key, revision: expected } = current;
-  const numbers = await allocateNumbers(call, next, old);
   if (equalJson(asJson(next), asJson(old))) return { answer: await storedResponse(call, 200, current) };
   if (call.dryRun) return { answer: await objectResponse(call, 200, next) };
   const gone = finished(next);
   const write = gone
     ? ({ op: 'delete', key, expected, bytes: serializer(resource, old) } as const)
-    : ({ op: 'update', key, expected, index: indexOf(resource, next), bytes: serializer(resource, next) } as const);
+    : ({ op: 'update', key, expected, ...newState(resource, next) } as const);
   const [outcome] = await server.store.commit(domainOf(info.cluster, resource), [write]);
   await (outcome?.ok ? numbers.done() : numbers.undo());
   if (!outcome?.ok) return { refused: outcome };
@@ -200,10 +195,10 @@ export const updateObject = async (call: Call, transform: Transform, options: Up
     }
     const old = parseStored(resource, current.bytes);
     options.check?.(old);
-    const { next, request } = await prepared(call, old, transform, options);
+    const { next, request, numbers } = await prepared(call, old, transform, options);
     let result: Awaited<ReturnType<typeof attempted>>;
     try {
-      result = await attempted(call, current, old, next);
+      result = await attempted(call, current, old, next, numbers);
     } catch (error) {
       await settle(request, false);
       throw error;
