@@ -41,6 +41,9 @@ const parsed = (request: Sent, type: string, text: string): unknown => {
   }
 };
 
+/** What is escaped already stays as it is. */
+const escaped = (path: string): string => encodeURI(path).replaceAll('%25', '%');
+
 /** A sender to one server, over connections that are kept; the server's certificate is not checked. */
 export const createSender = ({ url, token, cert, key }: Target): Send => {
   const secure = url.startsWith('https:');
@@ -59,7 +62,7 @@ export const createSender = ({ url, token, cert, key }: Target): Send => {
         ...(request.body !== undefined && { 'content-length': String(Buffer.byteLength(request.body)) }),
       };
       const options = { method: request.method, headers, agent };
-      const sending = (secure ? https : http).request(`${url}${encodeURI(request.path)}`, options, (response) => {
+      const sending = (secure ? https : http).request(`${url}${escaped(request.path)}`, options, (response) => {
         const parts: Buffer[] = [];
         response.on('data', (part: Buffer) => parts.push(part));
         response.on('error', reject);
