@@ -14,6 +14,7 @@ import { type GroupVersionResource, type Json, type KubeObject, keyOf } from '..
 import { StatusError } from '../../../functions/machinery/status.ts';
 import { createMemoryQueue } from '../../../functions/queue/memory.ts';
 import type { Change, Stored } from '../../../functions/store/store.ts';
+import { chargeQuotas } from './quota-charges.ts';
 
 interface Facts {
   resources: { group: string; version: string; kind: string; plural: string; namespaced: boolean; verbs: string[] }[];
@@ -142,6 +143,7 @@ export const createWorld = async (): Promise<World> => {
   });
   let lastChange = clock.now();
   let dispatching = 0;
+  let charging: Promise<void> = Promise.resolve();
   const stored = (object: KubeObject): Stored => {
     const key = keyOf(object.metadata.namespace, object.metadata.name ?? '');
     const revision = BigInt(object.metadata.resourceVersion ?? 0);
@@ -156,7 +158,9 @@ export const createWorld = async (): Promise<World> => {
       stored: stored(object),
       ...(previous && { previous: stored(previous) }),
     };
-    dispatching++;
+    dispatching += 2;
+    charging = charging.then(() => chargeQuotas(api, { resource, object, previous, deleted }, clock.now()));
+    void charging.finally(() => dispatching--);
     void dispatcher.changed({ cluster: 'default', ...resource }, [change]).finally(() => dispatching--);
   });
   const abort = new AbortController();
