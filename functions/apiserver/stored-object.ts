@@ -1,5 +1,5 @@
 import type { JsonObject, KubeObject } from '../machinery/object.ts';
-import type { Indexed, Revision, Stored } from '../store/store.ts';
+import type { Indexed, NewState, Revision, Stored } from '../store/store.ts';
 import type { AnyObject } from './context.ts';
 import type { ResourceInfo } from './registry.ts';
 
@@ -23,8 +23,24 @@ const headOf = (resource: ResourceInfo): string => {
 export const headLength = (resource: ResourceInfo): number => Buffer.byteLength(headOf(resource));
 
 /** The object's bytes with a revision filled in; `object` is in its request version. */
-export const serializer = (resource: ResourceInfo, object: KubeObject): ((revision: Revision) => Uint8Array) => {
+export const serializer = (resource: ResourceInfo, object: KubeObject): ((revision: Revision) => Uint8Array) =>
+  bytesOf(resource, resource.convert ? resource.convert.toStorage(object) : object);
+
+/** What a write stores of an object in its request version. The object is the store's from then on. */
+export const newState = (resource: ResourceInfo, object: KubeObject): NewState => {
   const stored = resource.convert ? resource.convert.toStorage(object) : object;
+  const bytes = bytesOf(resource, stored);
+  return {
+    index: indexStored(resource, stored),
+    bytes: (revision) => {
+      stored.metadata.resourceVersion = `${revision}`;
+      return bytes(revision);
+    },
+    object: stored,
+  };
+};
+
+const bytesOf = (resource: ResourceInfo, stored: KubeObject): ((revision: Revision) => Uint8Array) => {
   const { kind: _kind, apiVersion: _version, metadata, ...rest } = stored as AnyObject;
   const { name, generateName, namespace, uid, resourceVersion: _rv, ...others } = metadata;
   const start = JSON.stringify({ name, generateName, namespace, uid });
@@ -47,8 +63,10 @@ export const bytesToSend = (resource: ResourceInfo, stored: Stored): Uint8Array 
   resource.convert ? Buffer.from(JSON.stringify(parseStored(resource, stored.bytes))) : stored.bytes;
 
 /** What selectors and indexes need of an object. */
-export const indexOf = (resource: ResourceInfo, object: KubeObject): Indexed => {
-  const stored = resource.convert ? resource.convert.toStorage(object) : object;
+export const indexOf = (resource: ResourceInfo, object: KubeObject): Indexed =>
+  indexStored(resource, resource.convert ? resource.convert.toStorage(object) : object);
+
+const indexStored = (resource: ResourceInfo, stored: KubeObject): Indexed => {
   const fields: Record<string, string> = {};
   for (const field of resource.definition?.indexed ?? resource.selectableFields)
     fields[field] = resource.fieldValue(stored, field);

@@ -252,6 +252,11 @@ export const createFakeCluster = (options: FakeClusterOptions): FakeCluster => {
           (!select.matches || select.matches(object.metadata.labels ?? {})) &&
           (!select.field || (field(object, select.field.name) ?? '') === select.field.value),
       ) as unknown as T[],
+    view: async <T extends KubeObject>(resource: GroupResource) => ({
+      type: 'all' as const,
+      items: listed(resource) as unknown as T[],
+      resourceVersion: String(revision),
+    }),
     ownedBy: async <T extends KubeObject>(resource: GroupResource, uid: string) =>
       listed(resource).filter((o) => o.metadata.ownerReferences?.some((owner) => owner.uid === uid)) as unknown as T[],
     atLeast: async () => true,

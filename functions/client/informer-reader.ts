@@ -2,7 +2,7 @@ import type { Clock } from '../clock/clock.ts';
 import type { GroupResource, GroupVersionResource, KubeObject } from '../machinery/object.ts';
 import type { Client } from './client.ts';
 import { createInformer, type Informer } from './informer.ts';
-import type { Reader, ReaderSelection } from './reader.ts';
+import type { Reader, ReaderSelection, View } from './reader.ts';
 
 export interface InformerReaderOptions {
   client: Client;
@@ -126,6 +126,13 @@ export const createInformerReader = (options: InformerReaderOptions): InformerRe
         found.push(object);
       }
       return found as T[];
+    },
+    async view<T extends KubeObject>(resource: GroupResource, since?: string): Promise<View<T>> {
+      const { informer } = await of(resource);
+      const { resourceVersion } = informer;
+      return since !== undefined && since === resourceVersion
+        ? { type: 'changes', put: [], gone: [], resourceVersion }
+        : { type: 'all', items: [...informer.values()] as T[], resourceVersion };
     },
     async ownedBy<T extends KubeObject>(resource: GroupResource, uid: string) {
       return [...((await of(resource)).owners.get(uid) ?? [])] as T[];

@@ -9,6 +9,11 @@ export interface Reader {
   readonly cluster: string;
   get<T extends KubeObject>(resource: GroupResource, namespace: string, name: string): Promise<T | undefined>;
   list<T extends KubeObject>(resource: GroupResource, select?: ReaderSelection): Promise<readonly T[]>;
+  /**
+   * For a consumer that keeps a view of its own: what changed after the resourceVersion of its last look, or everything
+   * where the reader does not reach back so far (always without `since`).
+   */
+  view<T extends KubeObject>(resource: GroupResource, since?: string): Promise<View<T>>;
   /** Objects whose metadata.ownerReferences hold this uid. */
   ownedBy<T extends KubeObject>(resource: GroupResource, uid: string): Promise<readonly T[]>;
   /**
@@ -19,6 +24,11 @@ export interface Reader {
   /** Afterwards the view of this resource type is not older than the moment of the call (absence becomes a fact). */
   fresh(resource: GroupResource): Promise<void>;
 }
+
+export type View<T> =
+  | { type: 'all'; items: readonly T[]; resourceVersion: string }
+  /** Each object once, as it is now; `gone` as `namespace/name`. */
+  | { type: 'changes'; put: readonly T[]; gone: readonly string[]; resourceVersion: string };
 
 export interface ReaderSelection {
   namespace?: string;

@@ -10,8 +10,9 @@ import { createDispatcher } from '../dispatcher/dispatch.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
 import { SCHEDULER, schedulerConsumer } from '../scheduler/consumer.ts';
 import { createScheduler, type Scheduler } from '../scheduler/scheduler.ts';
+import { decode } from '../store/decoded.ts';
 import type { Replicas } from '../store/replica-port.ts';
-import { createReplicaReader, decode } from '../store/replica-reader.ts';
+import { createReplicaReader } from '../store/replica-reader.ts';
 import type { CommitFeed } from '../store/store.ts';
 
 export interface BackgroundOptions {

@@ -24,30 +24,32 @@ const plain = (snapshot: Snapshot) =>
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 const kinds = (changes: readonly { type: string }[]) => changes.map((c) => c.type);
 
+const all = (items: Pod[]) => ({ type: 'all' as const, items });
+
 describe('createClusterCache', () => {
   it('says what changed, and nothing for heartbeats', () => {
     const cache = createClusterCache();
     const a = node('a');
-    expect(kinds(cache.look([a], [], 0))).toEqual(['node came']);
+    expect(kinds(cache.look([a], all([]), 0))).toEqual(['node came']);
     const beat = { ...a, status: { ...a.status, conditions: [{ type: 'Ready', status: 'True' }] } } as Node;
-    expect(kinds(cache.look([beat], [], 0))).toEqual([]);
+    expect(kinds(cache.look([beat], all([]), 0))).toEqual([]);
     const cordoned = { ...a, spec: { unschedulable: true } };
     const bound = pod('p', { on: 'a', cpu: '1' });
-    expect(kinds(cache.look([cordoned], [bound], 0))).toEqual(['node changed', 'pod came']);
-    expect(kinds(cache.look([cordoned], [{ ...bound, status: { phase: 'Succeeded' } }], 0))).toEqual(['pod left']);
-    expect(kinds(cache.look([], [], 0))).toEqual(['node left']);
+    expect(kinds(cache.look([cordoned], all([bound]), 0))).toEqual(['node changed', 'pod came']);
+    expect(kinds(cache.look([cordoned], all([{ ...bound, status: { phase: 'Succeeded' } }]), 0))).toEqual(['pod left']);
+    expect(kinds(cache.look([], all([]), 0))).toEqual(['node left']);
   });
 
   it('drops an assumption at its time, or when it is taken back', () => {
     const cache = createClusterCache();
     const [p, q] = [pod('p', { cpu: '1' }), pod('q', { cpu: '1' })];
-    cache.look([node('a')], [p, q], 0);
+    cache.look([node('a')], all([p, q]), 0);
     cache.assume(podInfoOf(p), 'a', 1_000);
     cache.assume(podInfoOf(q), 'a', 1_000);
     cache.forget('uid-q');
-    expect(kinds(cache.look([node('a')], [p, q], 999))).toEqual([]);
+    expect(kinds(cache.look([node('a')], all([p, q]), 999))).toEqual([]);
     expect(plain(cache.snapshot)[0]?.pods).toEqual(['uid-p']);
-    expect(kinds(cache.look([node('a')], [p, q], 1_000))).toEqual(['pod left']);
+    expect(kinds(cache.look([node('a')], all([p, q]), 1_000))).toEqual(['pod left']);
     expect(plain(cache.snapshot)[0]?.pods).toEqual([]);
   });
 
@@ -57,8 +59,10 @@ describe('createClusterCache', () => {
     const random = seededRandom(seed);
     const below = (n: number) => Math.floor(random() * n);
     const cache = createClusterCache();
+    const following = createClusterCache();
     const nodes = new Map<string, Node>();
     const pods = new Map<string, Pod>();
+    let before = new Map<string, Pod>();
     for (let i = 0; i < 400; i++) {
       const name = `n${below(6)}`;
       if (random() < 0.2) nodes.delete(name);
@@ -73,8 +77,15 @@ describe('createClusterCache', () => {
         else if (roll > 0.7) pods.set(key, pod(key, { on, status: { phase: 'Failed' } }));
         else pods.set(key, pod(key, roll > 0.5 ? {} : { on, cpu: `${below(4)}`, spec }));
       }
-      cache.look([...nodes.values()], [...pods.values()], i);
+      cache.look([...nodes.values()], all([...pods.values()]), i);
       expect(plain(cache.snapshot)).toEqual(plain(snapshotOf([...nodes.values()], pods.values())));
+      const put = [...pods].filter(([key, p]) => before.get(key) !== p).map(([, p]) => p);
+      const gone = [...before]
+        .filter(([key]) => !pods.has(key))
+        .map(([, p]) => `${p.metadata.namespace}/${p.metadata.name}`);
+      following.look([...nodes.values()], { type: 'changes', put, gone }, i);
+      expect(plain(following.snapshot)).toEqual(plain(snapshotOf([...nodes.values()], pods.values())));
+      before = new Map(pods);
     }
   });
 });

@@ -3,6 +3,7 @@ import type { Node, Pod } from '../machinery/kinds.d.ts';
 import type { KubeObject } from '../machinery/object.ts';
 import { nodeShape } from './cluster-cache.ts';
 import { objectResources, VOLUME_LISTS } from './cluster-objects.ts';
+import { DEFAULT_SCHEDULER } from './profile.ts';
 import { isFinished } from './snapshot.ts';
 
 export const SCHEDULER = 'scheduler';
@@ -17,6 +18,7 @@ const podKeys = (object: KubeObject, previous: KubeObject | undefined, deleted: 
   const pod = object as Pod;
   const before = previous as Pod | undefined;
   if (deleted) return pod.spec?.nodeName || pod.status?.nominatedNodeName ? [KEY] : [];
+  if (!pod.spec?.nodeName && (pod.spec?.schedulerName ?? DEFAULT_SCHEDULER) !== DEFAULT_SCHEDULER) return [];
   if (!before) return [KEY];
   if (isFinished(pod) !== isFinished(before)) return [KEY];
   return wish(pod) === wish(before) ? [] : [KEY];

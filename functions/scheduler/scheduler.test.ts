@@ -158,6 +158,7 @@ describe('createScheduler', () => {
         const items = await cluster.reader.list(resource, select);
         return items.map((item) => (hidden.get(item.metadata.uid ?? '') ?? item) as never);
       },
+      view: async (resource) => ({ type: 'all', items: await stale.list(resource), resourceVersion: '0' }),
     };
     const scheduler = createScheduler({ reader: stale, client, clock, record: () => {} });
     await add(pod('p', { cpu: '3' }));

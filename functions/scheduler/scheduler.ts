@@ -11,6 +11,7 @@ import { waitingClaims } from './filters/volume-binding.ts';
 import type { PodInfo } from './framework.ts';
 import { NO_NODES } from './hints.ts';
 import { createNominations } from './nominations.ts';
+import { createPendingPods } from './pending-pods.ts';
 import { podInfoOf } from './pod-info.ts';
 import { preempt } from './preempt.ts';
 import { DEFAULT_SCHEDULER, defaultProfile, type Profile } from './profile.ts';
@@ -101,6 +102,8 @@ export const createScheduler = (options: SchedulerOptions) => {
   const nominations = createNominations(cache);
   let start = 0;
   let begun = false;
+  let podsSeen: string | undefined;
+  const pendingPods = createPendingPods((pod) => isPending(pod) && profileFor(pod) !== undefined);
 
   /** Where the API fails or refuses, the pod is as if it had not been looked at, but for its back-off. */
   const orAgain = async (pod: Pod, write: () => Promise<boolean>): Promise<boolean> => {
@@ -226,10 +229,11 @@ export const createScheduler = (options: SchedulerOptions) => {
     // What an earlier process bound must not be missing from the first view of this one.
     if (!begun) await reader.fresh(PODS);
     begun = true;
-    const [pods, nodes] = await Promise.all([reader.list<Pod>(PODS), reader.list<Node>(NODES)]);
+    const [pods, nodes] = await Promise.all([reader.view<Pod>(PODS, podsSeen), reader.list<Node>(NODES)]);
+    podsSeen = pods.resourceVersion;
     const now = clock.now();
-    const pending = new Map<string, Pod>();
-    for (const pod of pods) if (isPending(pod) && profileFor(pod)) pending.set(pod.metadata.uid ?? '', pod);
+    pendingPods.look(pods);
+    const pending = pendingPods.byUid;
     const changes: ClusterChange[] = cache.look(nodes, pods, now);
     waiting.keep(pending);
     changes.push(...nominations.look(pending));

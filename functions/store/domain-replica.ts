@@ -295,6 +295,7 @@ export const createReplica = (store: Store, domain: Domain, options: ReplicaOpti
       const undo = at === revision ? new Map() : at > revision ? undefined : window.undo(at);
       return undo && new Map(state.objects.select({}, undo).map((stored) => [stored.key, stored]));
     },
+    since: (at) => (!loaded || at < window.base || at > revision ? undefined : window.after(at, Infinity)),
     byOwner: (uid) => state.index.byOwner(uid),
     byField: (field, value) => state.index.byField(field, value),
     follow: (after, signal) => (!loaded || after < window.base ? 'expired' : followed(after, history, signal)),

@@ -36,6 +36,8 @@ export interface Replica {
   at(revision: Revision): ReadonlyMap<string, Stored> | undefined;
   /** `list` as of an older revision (continue tokens, resourceVersionMatch=Exact); undefined when out of reach. */
   listAt(revision: Revision, select: Selection): readonly Stored[] | undefined;
+  /** Every change after a revision up to now, in order; undefined when out of reach. */
+  since(revision: Revision): readonly Change[] | undefined;
   byOwner(uid: string): Iterable<Stored>;
   byField(field: string, value: string): Iterable<Stored>;
   /**

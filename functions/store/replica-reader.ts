@@ -1,21 +1,8 @@
-import type { Reader } from '../client/reader.ts';
+import type { Reader, View } from '../client/reader.ts';
 import type { GroupResource, KubeObject } from '../machinery/object.ts';
+import { decode } from './decoded.ts';
 import type { Replica, Replicas } from './replica-port.ts';
-import type { Domain, Stored } from './store.ts';
-
-/** Objects decoded once per stored state, for as long as someone holds the state. */
-const decoded = new WeakMap<Stored, KubeObject>();
-
-/** The object in a stored state; shared by everyone who reads it, so never to be mutated. */
-export const decode = (stored: Stored): KubeObject => {
-  let object = decoded.get(stored);
-  if (!object) {
-    const { buffer, byteOffset, byteLength } = stored.bytes;
-    object = JSON.parse(Buffer.from(buffer, byteOffset, byteLength).toString()) as KubeObject;
-    decoded.set(stored, object);
-  }
-  return object;
-};
+import type { Domain } from './store.ts';
 
 /**
  * The Reader of a process that has the store: reads the replicas of one cluster. `domainOf` names the domain that holds
@@ -45,6 +32,23 @@ export const createReplicaReader = (
         if (!matches || matches(stored.index.labels)) items.push(decode(stored) as T);
       }
       return items;
+    },
+    view: async <T extends KubeObject>(resource: GroupResource, since?: string): Promise<View<T>> => {
+      const replica = await replicaOf(resource);
+      const resourceVersion = `${replica.revision}`;
+      const changes = since === undefined ? undefined : replica.since(BigInt(since));
+      if (!changes) {
+        const items = replica.list({}).map((stored) => decode(stored) as T);
+        return { type: 'all', items, resourceVersion };
+      }
+      const put: T[] = [];
+      const gone: string[] = [];
+      for (const key of new Set(changes.map((change) => change.stored.key))) {
+        const stored = replica.get(key);
+        if (stored) put.push(decode(stored) as T);
+        else gone.push(key);
+      }
+      return { type: 'changes', put, gone, resourceVersion };
     },
     ownedBy: async <T extends KubeObject>(resource: GroupResource, uid: string) => {
       const items: T[] = [];

@@ -1,3 +1,5 @@
+import type { KubeObject } from '../machinery/object.ts';
+
 // What plays etcd. Adapters: memory.ts, sqlite.ts, dynamodb.ts; test/contract/store.ts holds what all of them promise.
 
 /** Revisions are totally ordered within a domain and mean nothing across domains. */
@@ -50,10 +52,17 @@ export interface Change {
   previousIndex?: Indexed;
 }
 
+export interface NewState {
+  index: Indexed;
+  bytes: (revision: Revision) => Uint8Array;
+  /** What `bytes` serialises, given up by the writer: adapters may keep it for readers of the process (decoded.ts). */
+  object?: KubeObject;
+}
+
 /** `bytes` is called once, with the revision the write gets, so that resourceVersion stands inside the object. */
 export type Write =
-  | { op: 'create'; key: string; index: Indexed; bytes: (revision: Revision) => Uint8Array }
-  | { op: 'update'; key: string; expected: Revision; index: Indexed; bytes: (revision: Revision) => Uint8Array }
+  | ({ op: 'create'; key: string } & NewState)
+  | ({ op: 'update'; key: string; expected: Revision } & NewState)
   | { op: 'delete'; key: string; expected: Revision; bytes?: (revision: Revision) => Uint8Array };
 
 /** A lost race is an outcome, with what won. A failure of the store itself throws. */

@@ -1,7 +1,7 @@
 import { conflict } from '../../machinery/status.ts';
 import type { AnyObject } from '../context.ts';
 import { type Call, domainOf } from '../context.ts';
-import { indexOf, parseStored, serializer } from '../stored-object.ts';
+import { newState, parseStored } from '../stored-object.ts';
 import { keyOfCall, missing } from '../verbs/get.ts';
 import { changedConflict, committed, modifiedText } from '../verbs/rules.ts';
 
@@ -23,7 +23,7 @@ export const changeObject = async (call: Call, change: (object: AnyObject) => vo
     if (call.dryRun) return object;
     const expected = current.revision;
     const [outcome] = await server.store.commit(domain, [
-      { op: 'update', key, expected, index: indexOf(resource, object), bytes: serializer(resource, object) },
+      { op: 'update', key, expected, ...newState(resource, object) },
     ]);
     if (outcome?.ok) return parseStored(resource, outcome.stored.bytes);
     if (outcome?.reason === 'changed' && attempt < RETRIES)

@@ -13,9 +13,10 @@ import {
   notFound,
   serviceUnavailable,
 } from '../../machinery/status.ts';
-import { decode } from '../../store/replica-reader.ts';
+import { decode } from '../../store/decoded.ts';
+import { admit, validate } from '../admission/admission.ts';
 import type { TokenClaims } from '../authn/service-account-tokens.ts';
-import type { Call } from '../context.ts';
+import type { AnyObject, Call } from '../context.ts';
 import { decodeAs, parseRequest } from '../request-body.ts';
 import { objectResponse } from '../respond.ts';
 import { load } from '../verbs/get.ts';
@@ -54,7 +55,7 @@ const boundObject = async (call: Call, given: TokenRequest): Promise<NonNullable
   const uid = object.metadata.uid ?? '';
   if (ref.uid && ref.uid !== uid) {
     throw conflict(
-      { group: '', kind: resource, name },
+      { group: '', kind: ref.kind, name },
       `the UID in the bound object reference (${ref.uid}) does not match the UID in record. The object might have been deleted and then recreated`,
     );
   }
@@ -71,8 +72,18 @@ export const token = async (call: Call): Promise<Response> => {
   const { signer, clock } = call.server;
   if (!signer) throw serviceUnavailable('this server signs no tokens');
   const given = decodeAs(call, await parseRequest(call.request), TOKEN_REQUEST, schema) as unknown as TokenRequest;
-  const seconds = checked(given);
+  const request = { call, operation: 'CREATE', subresource: 'token', object: given as AnyObject } as const;
+  await admit(request);
+  const named = given.metadata?.name;
+  if (given.metadata?.namespace && given.metadata.namespace !== call.info.namespace)
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  if (named && named !== call.info.name)
+    throw invalid({ ...TOKEN_REQUEST, name: call.info.name }, [
+      cause.invalid('metadata.name', named, 'must match the service account name if specified'),
+    ]);
   const account = decode(await load(call));
+  const seconds = checked(given);
+  await validate(request);
   const bound = await boundObject(call, given);
   const issuedAt = Math.floor(clock.now() / 1000);
   const audiences = given.spec?.audiences?.length ? given.spec.audiences : [...signer.audiences];
