@@ -15,7 +15,17 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'integration', include: ['test/{contract,simulation,behaviour,clients}/**/*.test.ts'] },
+        test: { name: 'integration', include: ['test/{contract,simulation,behaviour}/**/*.test.ts'] },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'clients',
+          include: ['test/clients/**/*.test.ts'],
+          globalSetup: ['test/clients/setup.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
+        },
       },
       {
         extends: true,

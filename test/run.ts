@@ -80,10 +80,11 @@ const steps: Record<string, Step> = {
   tables: program('behaviour tables', 'test/behaviour-tables/run.ts'),
   scheduler: replay('recorded scheduler', 'test/replay/scheduler.ts'),
   controllers: replay('recorded controllers', 'test/replay/controllers.ts'),
+  clients: vitest('clients'),
   e2e: vitest('e2e'),
 };
 const suites: Record<string, string[]> = {
-  all: ['setup', 'types', 'lint', 'unit', 'integration', 'api', 'tables', 'scheduler', 'controllers', 'e2e'],
+  all: ['setup', 'types', 'lint', 'unit', 'integration', 'api', 'tables', 'scheduler', 'controllers', 'clients', 'e2e'],
   unit: ['unit'],
   check: ['types', 'lint', 'tidy'],
 };
