@@ -9,9 +9,11 @@ import { createTokenAuthority } from '../../functions/apiserver/authn/token-auth
 import { mastersAuthorizer, unionAuthorizer } from '../../functions/apiserver/authz/authorizer.ts';
 import { rbacAuthorizer } from '../../functions/apiserver/authz/rbac.ts';
 import { seedCluster } from '../../functions/apiserver/seed.ts';
+import { createClient } from '../../functions/client/fetch-client.ts';
 import { createSystemClock } from '../../functions/clock/system.ts';
 import { createMemoryStore } from '../../functions/store/memory.ts';
 import { createReplicas } from '../../functions/store/replica.ts';
+import { startControllers } from './api-controllers.ts';
 
 export interface EmbeddedApiServer {
   /** `http://127.0.0.1:PORT`, a port chosen by the system. */
@@ -74,6 +76,9 @@ export const startApiServer = async (): Promise<EmbeddedApiServer> => {
     onFault: (fault, id, info) => console.error(`fault ${id} ${info?.method} ${info?.path}`, fault),
   });
   await seedCluster({ store, cluster: 'default', clock });
+  const stop = new AbortController();
+  const client = createClient({ fetch: (request) => app.fetch(request), baseUrl: 'http://server', token });
+  startControllers({ clock, feed: store, replicas, client, signal: stop.signal });
 
   const server = await listen(async (request) => app.fetch(request));
   const address = server.address();
@@ -82,6 +87,7 @@ export const startApiServer = async (): Promise<EmbeddedApiServer> => {
     url: `http://127.0.0.1:${port}`,
     token,
     close: () => {
+      stop.abort();
       server.close();
       server.closeAllConnections();
     },
