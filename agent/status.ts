@@ -72,7 +72,7 @@ const mountsOf = (container: SpecContainer): Pick<ContainerStatus, 'volumeMounts
 
 const resourcesOf = (container: SpecContainer): Pick<ContainerStatus, 'resources' | 'allocatedResources'> => ({
   ...(container.resources?.requests && { allocatedResources: container.resources.requests }),
-  ...(container.resources && Object.keys(container.resources).length > 0 && { resources: container.resources }),
+  resources: container.resources ?? {},
 });
 
 const crashLoop = (o: ObservedPod, run: Container, name: string): ContainerState => {

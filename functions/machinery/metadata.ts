@@ -34,17 +34,21 @@ export const validateAnnotations = (annotations: Record<string, string> | undefi
   return out;
 };
 
-const validateFinalizers = (meta: ObjectMeta, path: string): Cause[] => {
-  const at = `${path}.finalizers`;
-  const out: Cause[] = [];
-  for (const [i, name] of (meta.finalizers ?? []).entries()) {
-    for (const why of qualifiedName(name)) out.push(cause.invalid(at, name, why));
+/** What is wrong with the names of finalizers, of an object or of a namespace's content. */
+export const validateFinalizerNames = (names: readonly string[], at: string): Cause[] =>
+  names.flatMap((name, i) => {
+    const out = qualifiedName(name).map((why) => cause.invalid(at, name, why));
     if (!name.includes('/') && !['orphan', 'foregroundDeletion', 'kubernetes'].includes(name)) {
       out.push(
         cause.invalid(`${at}[${i}]`, name, 'name is neither a standard finalizer name nor is it fully qualified'),
       );
     }
-  }
+    return out;
+  });
+
+const validateFinalizers = (meta: ObjectMeta, path: string): Cause[] => {
+  const at = `${path}.finalizers`;
+  const out = validateFinalizerNames(meta.finalizers ?? [], at);
   if (meta.finalizers?.includes('orphan') && meta.finalizers.includes('foregroundDeletion')) {
     out.push(cause.invalid(at, meta.finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'));
   }

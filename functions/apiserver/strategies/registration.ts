@@ -11,6 +11,7 @@ import type {
 } from '../../machinery/kinds.d.ts';
 import { cause } from '../../machinery/status.ts';
 import type { Strategy } from '../registry.ts';
+import { apiServiceStrategy } from './api-service.ts';
 import {
   at,
   type Causes,
@@ -18,13 +19,12 @@ import {
   checkPort,
   checkSelector,
   checkSubdomain,
-  immutable,
   invalidEach,
   oneOf,
   required,
 } from './checks.ts';
 import { dns1035Label, pathSegment, qualifiedDomain } from './names.ts';
-import { checkConditions, stampConditions } from './request-conditions.ts';
+import { checkCertificate, checkConditions, keepApproval, stampConditions } from './request-conditions.ts';
 import { checkSignerName } from './signer-name.ts';
 
 type Webhook = ValidatingWebhook & MutatingWebhook;
@@ -215,54 +215,13 @@ const requests: Strategy = {
   prepareForUpdate: (next, old, ctx) => {
     // Nothing in the spec may change.
     (next as CertificateSigningRequest).spec = (old as CertificateSigningRequest).spec;
+    if (ctx.subresource === 'status') keepApproval(next as CertificateSigningRequest, old as CertificateSigningRequest);
     stampConditions(next as CertificateSigningRequest, old as CertificateSigningRequest, timestamp(ctx.now));
   },
   validate: checkRequest,
   validateStatusUpdate: (next, old, ctx) => {
     const requests = [next as CertificateSigningRequest, old as CertificateSigningRequest] as const;
-    const out = checkConditions(...requests, ctx.subresource === 'approval');
-    const before = (old as CertificateSigningRequest).status?.certificate;
-    const after = (next as CertificateSigningRequest).status?.certificate;
-    if (before) immutable(out, 'status.certificate', after, before);
-    return out;
-  },
-};
-
-const apiService: Strategy = {
-  validateName: pathSegment,
-  validate: (object) => {
-    const out: Causes = [];
-    const { spec, metadata } = object as APIService;
-    const expected = `${spec?.version ?? ''}.${spec?.group ?? ''}`;
-    if (metadata.name !== expected) {
-      out.push(cause.invalid('metadata.name', metadata.name, 'must be `spec.version+"."+spec.group`'));
-    }
-    if (spec?.group) checkSubdomain(out, 'spec.group', spec.group);
-    else if (spec?.version !== 'v1')
-      out.push(cause.required('spec.group', 'only v1 may have an empty group and it better be legacy kube'));
-    invalidEach(out, 'spec.version', spec?.version ?? '', dns1035Label(spec?.version ?? ''));
-    const priorities = [
-      ['groupPriorityMinimum', 20000],
-      ['versionPriority', 1000],
-    ] as const;
-    for (const [field, most] of priorities) {
-      const value = spec?.[field] ?? 0;
-      if (value <= 0 || value > most) {
-        out.push(cause.invalid(`spec.${field}`, value, `must be positive and less than ${most}`));
-      }
-    }
-    if (!spec?.service) return out;
-    const path = 'spec.service';
-    if (required(out, `${path}.namespace`, spec.service.namespace)) {
-      checkDnsLabel(out, `${path}.namespace`, spec.service.namespace ?? '');
-    }
-    required(out, `${path}.name`, spec.service.name);
-    if (spec.service.port !== undefined) checkPort(out, `${path}.port`, spec.service.port);
-    const insecure = spec.insecureSkipTLSVerify;
-    if (insecure && spec.caBundle) {
-      out.push(cause.invalid('spec.insecureSkipTLSVerify', insecure, 'may not be true if caBundle is present'));
-    }
-    return out;
+    return [...checkConditions(...requests, ctx.subresource === 'approval'), ...checkCertificate(...requests)];
   },
 };
 
@@ -305,5 +264,5 @@ export const registrationStrategies: Readonly<Record<string, Strategy>> = {
   [`${ADMISSION}/MutatingWebhookConfiguration`]: webhooks,
   [`${ADMISSION}/ValidatingAdmissionPolicy`]: admissionPolicy,
   'certificates.k8s.io/CertificateSigningRequest': requests,
-  'apiregistration.k8s.io/APIService': apiService,
+  'apiregistration.k8s.io/APIService': apiServiceStrategy,
 };

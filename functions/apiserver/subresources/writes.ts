@@ -1,21 +1,42 @@
-import type { Json, JsonObject } from '../../machinery/object.ts';
-import { badRequest, cause, conflict, invalid } from '../../machinery/status.ts';
+import { validateFinalizerNames, validateObjectMetaUpdate } from '../../machinery/metadata.ts';
+import type { Json, JsonObject, KubeObject } from '../../machinery/object.ts';
+import { badRequest, type Cause, cause, conflict, invalid } from '../../machinery/status.ts';
+import { admit, validate } from '../admission/admission.ts';
 import type { AnyObject, Call } from '../context.ts';
 import { decodeAs, isObject, parseRequest } from '../request-body.ts';
 import { statusResponse } from '../respond.ts';
+import { changedConflict } from '../verbs/rules.ts';
 import { updateObject } from '../verbs/update-object.ts';
+import { checkUid } from './change.ts';
+
+interface Given {
+  target: JsonObject;
+  metadata: KubeObject['metadata'];
+}
+
+/** A Binding for the pod of the path. Throws 400 and 422 Statuses. */
+const checkedBinding = async (call: Call, value: Json): Promise<Given> => {
+  if (!isObject(value)) throw badRequest('the body is not a Binding');
+  const object = { ...value, metadata: isObject(value.metadata) ? value.metadata : {} } as unknown as AnyObject;
+  const request = { call, operation: 'CREATE', subresource: 'binding', object } as const;
+  await admit(request);
+  const { name } = object.metadata;
+  if (name !== call.info.name) throw badRequest('name in URL does not match name in Binding object');
+  const target = isObject(object.target as Json) ? (object.target as JsonObject) : {};
+  const causes: Cause[] = [];
+  if (target.kind && target.kind !== 'Node')
+    causes.push(cause.notSupported('target.kind', target.kind, ['Node', '<empty>']));
+  if (!target.name) causes.push(cause.required('target.name'));
+  if (causes.length > 0) throw invalid({ group: '', kind: 'Binding', name }, causes);
+  await validate(request);
+  return { target, metadata: object.metadata };
+};
 
 /** POST pods/x/binding: assigns a pod to a node once. A second binding is a 409. */
 export const bind = async (call: Call): Promise<Response> => bindTo(call, (await parseRequest(call.request)).value);
 
 const bindTo = async (call: Call, value: Json): Promise<Response> => {
-  if (!isObject(value)) throw badRequest('the body is not a Binding');
-  const target = isObject(value.target) ? value.target : {};
-  const { kind, name } = target;
-  if (!name || (kind && kind !== 'Node')) {
-    const why = name ? cause.notSupported('target.kind', kind, ['Node', '<empty>']) : cause.required('target.name');
-    throw invalid({ group: '', kind: 'Binding', name: call.info.name }, [why]);
-  }
+  const { target, metadata } = await checkedBinding(call, value);
   const refused = (why: string) => conflict({ group: '', kind: 'pods/binding', name: call.info.name }, why);
   const assign = (old: AnyObject) => {
     if (old.metadata.deletionTimestamp)
@@ -31,15 +52,22 @@ const bindTo = async (call: Call, value: Json): Promise<Response> => {
       lastProbeTime: null,
       lastTransitionTime: `${new Date(call.server.clock.now()).toISOString().slice(0, 19)}Z`,
     };
+    const { nominatedNodeName: _nominated, ...status } = old.status ?? {};
     const next: AnyObject = {
       ...old,
-      metadata: { ...old.metadata },
-      spec: { ...old.spec, nodeName: name },
-      status: { ...old.status, conditions: [...conditions.filter((c) => c.type !== 'PodScheduled'), scheduled] },
+      metadata: { ...old.metadata, ...merged(old.metadata, metadata) },
+      spec: { ...old.spec, nodeName: target.name ?? '' },
+      status: { ...status, conditions: [...conditions.filter((c) => c.type !== 'PodScheduled'), scheduled] },
     };
     return { next, raw: true };
   };
-  await updateObject(call, assign, { retries: 8 });
+  const { uid, resourceVersion } = metadata;
+  const check = (old: AnyObject) => {
+    checkUid(call, uid, old);
+    if (resourceVersion && resourceVersion !== old.metadata.resourceVersion)
+      throw changedConflict(call, call.info.name);
+  };
+  await updateObject(call, assign, { retries: 8, check });
   return statusResponse(
     call.requestId,
     { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 },
@@ -47,6 +75,12 @@ const bindTo = async (call: Call, value: Json): Promise<Response> => {
     call.accept,
   );
 };
+
+/** Labels and annotations of a binding are put on its pod. */
+const merged = (pod: KubeObject['metadata'], binding: KubeObject['metadata']): Partial<KubeObject['metadata']> => ({
+  ...(binding.labels && { labels: { ...pod.labels, ...binding.labels } }),
+  ...(binding.annotations && { annotations: { ...pod.annotations, ...binding.annotations } }),
+});
 
 /** POST bindings: the older way to write pods/x/binding; the pod is the one that the Binding is named after. */
 export const bindings = async (call: Call): Promise<Response> => {
@@ -62,23 +96,42 @@ export const bindings = async (call: Call): Promise<Response> => {
 /** PUT namespaces/x/finalize: replaces spec.finalizers; the last one gone, a terminating namespace is removed. */
 export const finalize = async (call: Call): Promise<Response> => {
   const object = decodeAs(call, await parseRequest(call.request), call.resource, call.resource.schema);
+  call.resource.strategy.defaults?.(object);
   if (object.metadata.name !== call.info.name)
     throw badRequest(
       `the name of the object (${object.metadata.name ?? ''}) does not match the name on the URL (${call.info.name})`,
     );
-  const finalizers = object.spec?.finalizers;
+  const finalizers = Array.isArray(object.spec?.finalizers) ? (object.spec.finalizers as string[]) : [];
+  const { labels, annotations, ownerReferences, finalizers: own, resourceVersion = '', uid = '' } = object.metadata;
   return updateObject(
     call,
     (old) => {
       const { finalizers: _gone, ...spec } = old.spec ?? {};
-      const kept = Array.isArray(finalizers) && finalizers.length ? { finalizers } : {};
       const metadata = {
-        ...old.metadata,
-        resourceVersion: object.metadata.resourceVersion ?? '',
-        uid: object.metadata.uid ?? '',
+        ...pick(old.metadata, object.metadata),
+        ...(labels && { labels }),
+        ...(annotations && { annotations }),
+        ...(ownerReferences && { ownerReferences }),
+        ...(own && { finalizers: own }),
       };
-      return { next: { ...old, metadata, spec: { ...spec, ...kept } }, raw: true };
+      const causes = [
+        ...validateObjectMetaUpdate({ ...metadata, resourceVersion: '1' }, { ...old.metadata, resourceVersion: '1' }),
+        ...validateFinalizerNames(finalizers, 'spec.finalizers'),
+      ];
+      if (causes.length > 0) throw invalid({ group: '', kind: 'Namespace', name: call.info.name }, causes);
+      const next = {
+        ...old,
+        metadata: { ...metadata, resourceVersion, uid },
+        spec: { ...spec, ...(finalizers.length > 0 && { finalizers }) },
+      };
+      return { next, raw: true };
     },
-    { retries: object.metadata.resourceVersion ? 0 : 5 },
+    { retries: resourceVersion ? 0 : 5 },
   );
+};
+
+/** Metadata that the endpoint keeps, besides what is sent with every write. */
+const pick = (old: KubeObject['metadata'], sent: KubeObject['metadata']): KubeObject['metadata'] => {
+  const { labels: _labels, annotations: _annotations, ownerReferences: _owners, finalizers: _own, ...kept } = old;
+  return sent.managedFields ? { ...kept, managedFields: sent.managedFields } : kept;
 };

@@ -32,6 +32,9 @@ const fromQuery = (query: URLSearchParams): DeleteOptions => {
 const refused = (field: string, value: unknown, supported: string[]) =>
   invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions', name: '' }, [cause.notSupported(field, value, supported)]);
 
+/** The 422 for a dryRun that is not `All`. */
+export const dryRunRefused = (given: readonly string[]) => refused('dryRun', given, ['All']);
+
 /** Reads and checks a delete's options. Throws 400 and 422 Statuses. */
 export const deleteOptions = async (call: Call): Promise<DeleteOptions> => {
   const bytes = await readBody(call.request);
@@ -55,7 +58,7 @@ export const deleteOptions = async (call: Call): Promise<DeleteOptions> => {
     ]);
   if (options.propagationPolicy !== undefined && !policies.includes(options.propagationPolicy))
     throw refused('propagationPolicy', options.propagationPolicy, policies);
-  if (options.dryRun?.some((v) => v !== 'All')) throw refused('dryRun', options.dryRun, ['All']);
+  if (options.dryRun?.some((v) => v !== 'All')) throw dryRunRefused(options.dryRun);
   if (options.dryRun?.length) call.dryRun = true;
   if ((options.gracePeriodSeconds ?? 0) < 0) options.gracePeriodSeconds = 1;
   return options;

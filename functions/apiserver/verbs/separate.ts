@@ -9,12 +9,29 @@ const specReset = fieldsOf([['spec']]);
 const metadataReset = fieldsOf([['spec'], ['metadata']]);
 const labelsReset = fieldsOf([['spec'], ['metadata', 'labels']]);
 
-/** What of metadata a status write leaves as it was: custom kinds all, Deployments their labels, others nothing. */
-const keepsOf = ({ custom, kind }: ResourceInfo): 'metadata' | 'labels' | undefined => {
-  if (custom || kind === 'CustomResourceDefinition' || kind === 'APIService') return 'metadata';
+const ownersReset = fieldsOf([['spec'], ['metadata', 'deletionTimestamp'], ['metadata', 'ownerReferences']]);
+
+type Kept = 'metadata' | 'labels' | 'ownerReferences';
+
+/** Built-in kinds whose status endpoint writes no metadata at all. */
+const statusOnly = new Set([
+  'APIService',
+  'CustomResourceDefinition',
+  'FlowSchema',
+  'PriorityLevelConfiguration',
+  'ResourceClaim',
+  'ServiceCIDR',
+  'ValidatingAdmissionPolicy',
+  'VolumeAttachment',
+]);
+
+/** What of metadata a status write leaves as it was: custom kinds all, Deployments their labels, most kinds nothing. */
+const keepsOf = ({ custom, kind }: ResourceInfo): Kept | undefined => {
+  if (custom || statusOnly.has(kind)) return 'metadata';
+  if (kind === 'Pod') return 'ownerReferences';
   return kind === 'Deployment' ? 'labels' : undefined;
 };
-const statusResets = { metadata: metadataReset, labels: labelsReset };
+const statusResets = { metadata: metadataReset, labels: labelsReset, ownerReferences: ownersReset };
 
 /** The fields that a write to this endpoint does not own, as it cannot change them. */
 export const resetOf = ({ info, resource }: Call): FieldSet => {
@@ -23,13 +40,17 @@ export const resetOf = ({ info, resource }: Call): FieldSet => {
   return keeps ? statusResets[keeps] : specReset;
 };
 
+const metadataAs = (old: AnyObject, next: AnyObject): AnyObject['metadata'] => {
+  const { managedFields } = next.metadata;
+  return { ...old.metadata, ...(managedFields && { managedFields }) };
+};
+
 const statusMetadata = (call: Call, next: AnyObject, old: AnyObject): AnyObject['metadata'] => {
   const keeps = keepsOf(call.resource);
   if (!keeps) return next.metadata;
-  const { managedFields } = next.metadata;
-  if (keeps === 'metadata') return { ...old.metadata, ...(managedFields && { managedFields }) };
-  const { labels: _labels, ...rest } = next.metadata;
-  return { ...rest, ...(old.metadata.labels && { labels: old.metadata.labels }) };
+  if (keeps === 'metadata') return metadataAs(old, next);
+  const { [keeps]: _changed, ...rest } = next.metadata;
+  return { ...rest, ...(old.metadata[keeps] && { [keeps]: old.metadata[keeps] }) };
 };
 
 const withField = (object: JsonObject | undefined, field: string, from: JsonObject | undefined): JsonObject => {
@@ -40,31 +61,30 @@ const withField = (object: JsonObject | undefined, field: string, from: JsonObje
 
 const listOf = (value: unknown): JsonObject[] => (Array.isArray(value) ? value : []);
 
-/** The stored containers with the resources and resize policies that were sent for them. */
+/** The stored containers with the resources and resize policies sent for them; as sent where those are not the same ones. */
 const resized = (stored: unknown, sent: unknown): JsonObject[] => {
-  const byName = new Map(listOf(sent).map((container) => [container.name, container]));
-  return listOf(stored).map((container) => {
-    const given = byName.get(container.name);
-    if (!given) return container;
-    return withField(withField(container, 'resources', given), 'resizePolicy', given);
-  });
+  const given = listOf(sent);
+  const before = listOf(stored);
+  if (before.some((container, i) => given[i]?.name !== container.name)) return given;
+  return before.map((container, i) => withField(withField(container, 'resources', given[i]), 'resizePolicy', given[i]));
 };
 
-const resize = (next: AnyObject, old: AnyObject): JsonObject => ({
-  ...old.spec,
-  containers: resized(old.spec?.containers, next.spec?.containers),
-  ...(old.spec?.initContainers !== undefined && {
-    initContainers: resized(old.spec.initContainers, next.spec?.initContainers),
-  }),
-});
+const resize = (next: AnyObject, old: AnyObject): JsonObject => {
+  const lists = ['containers', 'initContainers'] as const;
+  if (lists.some((list) => listOf(old.spec?.[list]).length !== listOf(next.spec?.[list]).length))
+    return next.spec ?? {};
+  const spec = withField(old.spec, 'resources', next.spec);
+  for (const list of lists) if (spec[list] !== undefined) spec[list] = resized(spec[list], next.spec?.[list]);
+  return spec;
+};
 
 /** The object to store: what the endpoint may write from `next`, the rest from `old`. */
 export const separate = (call: Call, next: AnyObject, old: AnyObject): AnyObject => {
   const { info, resource } = call;
   const { metadata } = next;
   if (info.subresource === 'ephemeralcontainers')
-    return { ...old, metadata, spec: withField(old.spec, 'ephemeralContainers', next.spec) };
-  if (info.subresource === 'resize') return { ...old, metadata, spec: resize(next, old) };
+    return { ...old, metadata: metadataAs(old, next), spec: withField(old.spec, 'ephemeralContainers', next.spec) };
+  if (info.subresource === 'resize') return { ...old, metadata: metadataAs(old, next), spec: resize(next, old) };
   if (info.subresource === 'approval')
     return { ...old, metadata, status: withField(old.status, 'conditions', next.status) };
   if (!resource.subresources.has('status')) return next;
