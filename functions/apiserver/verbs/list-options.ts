@@ -3,7 +3,8 @@ import { badRequest, type Cause, cause, expired, genericFailure, invalid } from 
 /** The options of a list or watch, checked. */
 export interface ListOptions {
   limit: number;
-  continue: { revision: bigint; after: string } | undefined;
+  /** Without a revision: the rest as it is now, after an earlier token expired. */
+  continue: { revision: bigint | undefined; after: string } | undefined;
   /** undefined: not given; 0: whatever is at hand. */
   revision: bigint | undefined;
   match: '' | 'Exact' | 'NotOlderThan';
@@ -27,8 +28,10 @@ const flag = (query: URLSearchParams, name: string): boolean => {
 const refused = (causes: Cause[]) => invalid({ group: 'meta.k8s.io', kind: 'ListOptions', name: '' }, causes);
 
 /** A continue token is the position after a key at a revision, so that every page is of one snapshot. */
-export const continueToken = (revision: bigint, after: string): string =>
-  Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: String(revision), start: after })).toString('base64url');
+export const continueToken = (revision: bigint | undefined, after: string): string => {
+  const token = { v: 'meta.k8s.io/v1', rv: String(revision ?? -1n), start: after };
+  return Buffer.from(JSON.stringify(token)).toString('base64url');
+};
 
 const readToken = (text: string): ListOptions['continue'] => {
   const bad = () => badRequest('continue key is not valid');
@@ -40,8 +43,8 @@ const readToken = (text: string): ListOptions['continue'] => {
   }
   if (token === null || typeof token !== 'object' || token.v !== 'meta.k8s.io/v1' || typeof token.start !== 'string')
     throw bad();
-  if (typeof token.rv !== 'string' || !/^[1-9]\d*$/.test(token.rv)) throw bad();
-  return { revision: BigInt(token.rv), after: token.start };
+  if (typeof token.rv !== 'string' || !/^(-1|[1-9]\d*)$/.test(token.rv)) throw bad();
+  return { revision: token.rv === '-1' ? undefined : BigInt(token.rv), after: token.start };
 };
 
 const checkMatch = (query: URLSearchParams, isWatch: boolean): void => {
@@ -130,7 +133,14 @@ export const versionTooLarge = (wanted: bigint, current: bigint, retry: boolean)
     ...(retry && { retryAfterSeconds: 1 }),
   });
 
-export const continueExpired = () =>
-  expired(
-    'The provided continue parameter is too old to display a consistent list result. You must start a new list without the continue parameter.',
+/** The answer to a token whose snapshot is gone carries one that lists the rest as it is now, like upstream's. */
+export const continueExpired = (after: string) => {
+  const error = expired(
+    'The provided continue parameter is too old to display a consistent list result. You can start a new list without the ' +
+      'continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing ' +
+      'with the provided token results in an inconsistent list - objects that were created, modified, or deleted between ' +
+      'the time the first chunk was returned and now may show up in the list.',
   );
+  error.status.metadata.continue = continueToken(undefined, after);
+  return error;
+};

@@ -20,9 +20,11 @@ const select = async (replica: Replica, options: ListOptions, call: Call): Promi
   const selection = { ...(namespace && call.resource.namespaced && { namespace }), ...(matches && { matches }) };
   const token = options.continue;
   if (token) {
-    await replica.fresh();
+    const reached = await replica.fresh();
+    if (token.revision === undefined)
+      return { revision: reached, items: replica.list({ ...selection, after: token.after }) };
     const items = replica.listAt(token.revision, { ...selection, after: token.after });
-    if (!items) throw continueExpired();
+    if (!items) throw continueExpired(token.after);
     return { revision: token.revision, items };
   }
   const { revision, match } = options;
