@@ -28,6 +28,10 @@ const contentOf = async (read: Reader, types: readonly ResourceType[], namespace
   return content;
 };
 
+/** What a delete does not remove at once: conditions tell what is left after the deletes of a run, as upstream's do. */
+const remains = ({ object }: NamespaceObserved['content'][number]): boolean =>
+  object.metadata.deletionTimestamp !== undefined || (object.metadata.finalizers?.length ?? 0) > 0;
+
 const decide = ({ namespace, content }: NamespaceObserved, now: Instant): Plan => {
   if (content.length === 0) {
     const finalizers = (namespace.spec?.finalizers ?? []).filter((finalizer) => finalizer !== 'kubernetes');
@@ -44,7 +48,9 @@ const decide = ({ namespace, content }: NamespaceObserved, now: Instant): Plan =
     expects: { uid: object.metadata.uid ?? '' },
     propagation: 'Background',
   }));
-  const status = { ...namespace.status, phase: 'Terminating', conditions: conditionsOf(namespace, content, now) };
+  // While pods go, nothing is said of what goes after them.
+  const left = running.length > 0 ? [] : content.filter(remains);
+  const status = { ...namespace.status, phase: 'Terminating', conditions: conditionsOf(namespace, left, now) };
   return {
     writes: [...statusWrite(namespace, namespaces, status), ...writes],
     again: { afterMs: lookAgainMs },
@@ -104,7 +110,7 @@ const conditionsOf = (
     condition(
       now,
       'NamespaceContentRemaining',
-      true,
+      content.length > 0,
       ['SomeResourcesRemain', 'ContentRemoved'],
       [`Some resources are remaining: ${kinds}`, 'All content successfully removed'],
     ),
