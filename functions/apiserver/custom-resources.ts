@@ -1,6 +1,7 @@
 import type { CustomResourceDefinition } from '../machinery/kinds.d.ts';
 import type { Replica } from '../store/replica-port.ts';
 import type { Stored } from '../store/store.ts';
+import { fitApiServices } from './api-services.ts';
 import type { Server } from './context.ts';
 import { isTrue } from './custom/conditions.ts';
 import { createDefinitionKeeper, DEFINITIONS, parseDefinition } from './custom/definitions.ts';
@@ -84,6 +85,7 @@ const follow = (server: Server, cluster: string, replica: Replica, lost: () => v
       while (again) {
         again = false;
         await keeper.look(replica.list({}), serving.stored);
+        await fitApiServices(server, cluster, [...replica.list({})].map(parseDefinition));
       }
     } catch (error) {
       server.onFault?.(error, '', undefined);

@@ -54,7 +54,7 @@ const sharedAudiences = async (call: Call, token: string, wanted: readonly strin
   return wanted.filter((audience) => own.includes(audience));
 };
 
-const tokenReview = async (call: Call, given: AnyObject): Promise<Partial<AnyObject>> => {
+const tokenReview = async (call: Call, given: AnyObject): Promise<object> => {
   const { token, audiences: asked = [] } = (given.spec ?? {}) as { token?: string; audiences?: string[] };
   if (!token) throw badRequest('token is required for TokenReview in authentication');
   const wanted = asked.length > 0 ? asked : (call.server.signer?.audiences ?? []);
@@ -152,21 +152,21 @@ const decide = async (call: Call, spec: AccessSpec, user: UserInfo) => {
   return { allowed: decision.allowed, ...(denied && { denied }), ...(decision.reason && { reason: decision.reason }) };
 };
 
-const accessReview = async (call: Call, given: AnyObject): Promise<Partial<AnyObject>> => {
+const accessReview = async (call: Call, given: AnyObject): Promise<object> => {
   const spec = (given.spec ?? {}) as AccessSpec;
   checkAccess(call, given, spec, true);
   const { user = '', uid = '', groups = [], extra = {} } = spec;
   return { ...given, status: await decide(call, spec, { username: user, uid, groups, extra }) };
 };
 
-const selfAccessReview = async (call: Call, given: AnyObject): Promise<Partial<AnyObject>> => {
+const selfAccessReview = async (call: Call, given: AnyObject): Promise<object> => {
   const spec = (given.spec ?? {}) as AccessSpec;
   checkAccess(call, given, spec, false);
   return { ...given, status: await decide(call, spec, call.user) };
 };
 
 /** The answer is an object of its own: it repeats neither the metadata nor the spec of the question. */
-const rulesReview = async (call: Call, given: AnyObject): Promise<Partial<AnyObject>> => {
+const rulesReview = async (call: Call, given: AnyObject): Promise<object> => {
   const { namespace } = (given.spec ?? {}) as { namespace?: string };
   if (!namespace) throw badRequest('no namespace on request');
   const rules: AllowedRule[] = await call.server.authorizer.rulesFor(call.info.cluster, call.user, namespace);
@@ -179,12 +179,12 @@ const rulesReview = async (call: Call, given: AnyObject): Promise<Partial<AnyObj
 };
 
 /** As above: who asks, at this moment. */
-const selfReview = async (call: Call): Promise<Partial<AnyObject>> => ({
+const selfReview = async (call: Call): Promise<object> => ({
   metadata: { creationTimestamp: timestamp(call.server.clock.now()) },
   status: { userInfo: told(call.user) },
 });
 
-const answers: Record<string, (call: Call, given: AnyObject) => Promise<Partial<AnyObject>>> = {
+const answers: Record<string, (call: Call, given: AnyObject) => Promise<object>> = {
   TokenReview: tokenReview,
   SubjectAccessReview: accessReview,
   LocalSubjectAccessReview: accessReview,

@@ -80,7 +80,9 @@ describe('seedCluster', () => {
     }
     for (const path of paths) {
       const got = await app.fetch(new Request(`http://s${path}`));
-      const before = (await got.json()) as { metadata: { resourceVersion: string; uid: string } };
+      const before = (await got.json()) as {
+        metadata: { resourceVersion: string; uid: string; managedFields?: unknown };
+      };
       expect(got.status, path).toBe(200);
       expect(before.metadata.uid).toMatch(/^[0-9a-f-]{36}$/);
       const put = await app.fetch(
@@ -96,6 +98,7 @@ describe('seedCluster', () => {
       };
       expect(put.status, `${path}: ${after.message}`).toBe(200);
       delete after.metadata.managedFields;
+      delete before.metadata.managedFields;
       expect({ ...after, metadata: { ...after.metadata, resourceVersion: '' } }).toEqual({
         ...before,
         metadata: { ...before.metadata, resourceVersion: '' },
@@ -145,5 +148,52 @@ describe('seedCluster', () => {
     const start = performance.now();
     await seedCluster({ store, cluster: 'new', clock });
     expect(performance.now() - start).toBeLessThan(100);
+  });
+});
+
+describe('APIServices', () => {
+  const at = '/apis/apiregistration.k8s.io/v1/apiservices';
+  const serve = async () => {
+    const { store, replicas } = await setup();
+    const admin = user('root', ['system:masters']);
+    const authenticator = { authenticate: async () => admin };
+    const app = createApiServer({ store, clock, replicas, authenticator, authorizer: mastersAuthorizer() });
+    const send = async (method: string, path: string, body?: object) => {
+      const type = 'application/json';
+      const init = { method, headers: { 'content-type': type }, ...(body && { body: JSON.stringify(body) }) };
+      const response = await app.fetch(new Request(`https://x${path}`, init));
+      return { code: response.status, body: (await response.json()) as Record<string, never> };
+    };
+    return send;
+  };
+  const definition = {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'widgets.x.dev' },
+    spec: {
+      group: 'x.dev',
+      scope: 'Namespaced',
+      names: { plural: 'widgets', kind: 'Widget' },
+      versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
+    },
+  };
+
+  it('stand for every built-in group version, available at once', async () => {
+    const send = await serve();
+    const { body } = await send('GET', `${at}/v1.apps`);
+    expect(body).toMatchObject({
+      spec: { group: 'apps', version: 'v1', groupPriorityMinimum: 17800, versionPriority: 15 },
+      status: { conditions: [{ type: 'Available', status: 'True', reason: 'Local' }] },
+    });
+    expect((await send('GET', `${at}/v1.`)).code).toBe(200);
+  });
+
+  it('come and go with the definitions that serve their version', async () => {
+    const send = await serve();
+    await send('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition);
+    await send('GET', '/apis/x.dev/v1/widgets');
+    await expect.poll(async () => (await send('GET', `${at}/v1.x.dev`)).code).toBe(200);
+    await send('DELETE', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.x.dev');
+    await expect.poll(async () => (await send('GET', `${at}/v1.x.dev`)).code, { timeout: 5000 }).toBe(404);
   });
 });

@@ -1,6 +1,7 @@
 import { timestamp } from '../clock/clock.ts';
 import { groupVersion, type KubeObject, keyOf } from '../machinery/object.ts';
 import type { Store } from '../store/store.ts';
+import { builtinApiServices } from './api-services.ts';
 import { bootstrapPolicy } from './authz/bootstrap-policy.ts';
 import type { ResourceInfo } from './registry.ts';
 import { builtinResources } from './registry-builtin.ts';
@@ -103,7 +104,7 @@ const endpoints = ({ address, port }: { address: string; port: number }): KubeOb
 ];
 
 /** What a cluster has before its first user, in the order of creation. */
-const seedObjects = (apiserver: SeedOptions['apiserver']): KubeObject[] => {
+const seedObjects = (apiserver: SeedOptions['apiserver'], now: number): KubeObject[] => {
   const policy = bootstrapPolicy();
   return [
     ...['default', 'kube-system', 'kube-public', 'kube-node-lease'].map(namespace),
@@ -117,6 +118,7 @@ const seedObjects = (apiserver: SeedOptions['apiserver']): KubeObject[] => {
     ...policy.roleBindings,
     ...priorityLevels(),
     ...flowSchemas(),
+    ...builtinApiServices(now),
   ] as KubeObject[];
 };
 
@@ -130,13 +132,13 @@ const resourceOf = (object: KubeObject): ResourceInfo => {
 
 /**
  * Creates what every cluster starts with, where it is missing: namespaces, the Services `kubernetes` and `kube-dns`,
- * priority classes, the default roles and bindings, and flow control objects. One commit per kind; what exists is left as
+ * priority classes, the default roles and bindings, flow control objects and APIServices. One commit per kind; what exists is left as
  * it is, so it can run at every start. ConfigMaps and ServiceAccounts come from controllers. Throws when the store refuses.
  */
 export const seedCluster = async ({ store, cluster, clock, apiserver }: SeedOptions): Promise<Seeded> => {
   const byResource = new Map<ResourceInfo, KubeObject[]>();
   const kinds = new Map<string, ResourceInfo>();
-  for (const object of seedObjects(apiserver)) {
+  for (const object of seedObjects(apiserver, clock.now())) {
     const name = `${object.apiVersion} ${object.kind}`;
     const resource = kinds.get(name) ?? resourceOf(object);
     kinds.set(name, resource);

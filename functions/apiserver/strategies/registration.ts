@@ -2,7 +2,6 @@
 
 import { timestamp } from '../../clock/clock.ts';
 import type {
-  APIService,
   CertificateSigningRequest,
   MutatingWebhook,
   RuleWithOperations,
@@ -12,18 +11,8 @@ import type {
 import { cause } from '../../machinery/status.ts';
 import type { Strategy } from '../registry.ts';
 import { apiServiceStrategy } from './api-service.ts';
-import {
-  at,
-  type Causes,
-  checkDnsLabel,
-  checkPort,
-  checkSelector,
-  checkSubdomain,
-  invalidEach,
-  oneOf,
-  required,
-} from './checks.ts';
-import { dns1035Label, pathSegment, qualifiedDomain } from './names.ts';
+import { at, type Causes, checkPort, checkSelector, invalidEach, oneOf, required } from './checks.ts';
+import { dns1035Label, qualifiedDomain } from './names.ts';
 import { checkCertificate, checkConditions, keepApproval, stampConditions } from './request-conditions.ts';
 import { checkSignerName } from './signer-name.ts';
 
