@@ -1,3 +1,5 @@
+import { fieldsText } from '../machinery/apply/created.ts';
+import type { ManagedFields } from '../machinery/apply/managers.ts';
 import type { JsonObject, KubeObject } from '../machinery/object.ts';
 import type { Indexed, NewState, Revision, Stored } from '../store/store.ts';
 import type { AnyObject } from './context.ts';
@@ -44,12 +46,27 @@ const bytesOf = (resource: ResourceInfo, stored: KubeObject): ((revision: Revisi
   const { kind: _kind, apiVersion: _version, metadata, ...rest } = stored as AnyObject;
   const { name, generateName, namespace, uid, resourceVersion: _rv, ...others } = metadata;
   const start = JSON.stringify({ name, generateName, namespace, uid });
-  const meta = JSON.stringify(others);
+  const meta = metadataText(others);
   const body = JSON.stringify(rest);
   const before = `${headOf(resource)}"metadata":${start.slice(0, -1)},"resourceVersion":"`;
   const after = `"${meta === '{}' ? '}' : `,${meta.slice(1)}`}${body === '{}' ? '}' : `,${body.slice(1)}`}`;
   // Bytes of their own: a view into Node's pool would hold the whole pool in memory, or be copied.
   return (revision) => encoder.encode(`${before}${revision}${after}`);
+};
+
+/** The JSON of the rest of metadata; the field sets in it are mostly shared, and have their text already. */
+const metadataText = (metadata: Partial<AnyObject['metadata']>): string => {
+  const { managedFields, ...others } = metadata;
+  const before = JSON.stringify(others);
+  if (!managedFields) return before;
+  const entries = managedFields.map((entry) => {
+    const { fieldsV1, subresource, ...head } = entry as unknown as ManagedFields;
+    if (!fieldsV1) return JSON.stringify(entry);
+    const start = JSON.stringify(head).slice(0, -1);
+    const end = subresource ? `,"subresource":${JSON.stringify(subresource)}}` : '}';
+    return `${start},"fieldsV1":${fieldsText(fieldsV1)}${end}`;
+  });
+  return `${before.slice(0, -1)}${before === '{}' ? '' : ','}"managedFields":[${entries.join(',')}]}`;
 };
 
 /** Decodes stored bytes into the resource's own version. The result belongs to the caller. */

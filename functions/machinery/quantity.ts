@@ -3,6 +3,7 @@
  *
  *   parseQuantity('1500m') -> Quantity         throws RangeError with upstream's sentence on bad text
  *   canonicalQuantity('1000m') -> '1'          fast for what is canonical already
+ *   canonicalAmount('0.0001') -> '1m'          of a resource: no finer than thousandths
  *   formatQuantity(q), compareQuantity(a, b), addQuantity(a, b), subQuantity(a, b)
  *   milliValue('1500m') -> 1500                ceiling, a number (exact below 2^53)
  *   quantityValue('1Gi') -> 1073741824         ceiling of whole units
@@ -41,8 +42,20 @@ const scale = (suffix: string): { power: bigint; exponent: number; format: Quant
   return { power: 1n, exponent: Number(m[1]), format: 'exponent' };
 };
 
-/** Parses a quantity; throws RangeError with upstream's sentence. */
+const parsed = new Map<string, Quantity>();
+const parsedMax = 1000;
+
+/** Parses a quantity; throws RangeError with upstream's sentence. Remembers short ones: the same few come again. */
 export const parseQuantity = (text: string): Quantity => {
+  const known = parsed.get(text);
+  if (known) return known;
+  const quantity = Object.freeze(parseText(text));
+  if (parsed.size >= parsedMax) parsed.clear();
+  if (text.length <= 16) parsed.set(text, quantity);
+  return quantity;
+};
+
+const parseText = (text: string): Quantity => {
   const m = /^([+-]?)(\d*)(?:\.(\d*))?([A-Za-z][A-Za-z0-9+-]*)?$/.exec(text);
   const whole = m?.[2] ?? '';
   const fraction = m?.[3] ?? '';
@@ -84,12 +97,45 @@ export const formatQuantity = (q: Quantity): string => {
   return `${value}${byExponent.get(exponent)}`;
 };
 
-/** Canonical text of a quantity given as text or number. Throws RangeError as parseQuantity does. */
-export const canonicalQuantity = (text: string | number): string => {
-  if (typeof text === 'number') return formatQuantity(parseQuantity(String(text)));
+const DIGITS_MAX = 18;
+
+/**
+ * Upstream keeps a text as it came where a glance at its digits finds it canonical, which also lets a sign, leading zeros
+ * and some fractions through: `+2`, `1.500`, `007`.
+ */
+const looksCanonical = (text: string): boolean => {
+  const m = /^[+-]?0*(\d*)(?:\.(\d*))?([A-Za-z][A-Za-z0-9+-]*)?$/.exec(text);
+  if (!m) return false;
+  const [, digits = '', fraction = '', suffix = ''] = m;
+  const whole = digits || '0';
+  const bits = binaries[suffix];
+  if (bits !== undefined) {
+    const room = 15 - whole.length - Math.trunc((bits * 3) / 10) - 1;
+    return !m[2] && room >= 0 && Number(whole) % 8 !== 0;
+  }
+  const exponent = (decimals[suffix] ?? Number(suffix.slice(1))) - fraction.length;
+  const shifted = whole + fraction;
+  if (shifted.length > DIGITS_MAX || exponent < -9 || exponent % 3 !== 0) return false;
+  return shifted[0] !== '0' && !shifted.endsWith('000');
+};
+
+/** Text of a quantity given as text or number, as upstream encodes it. Throws RangeError as parseQuantity does. */
+export const canonicalQuantity = (given: string | number): string => {
   // Most quantities are short and canonical: `250m`, `64Mi`, `2`.
-  if (/^[1-9]\d{0,2}(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/.test(text)) return text;
-  return formatQuantity(parseQuantity(text));
+  if (typeof given === 'string' && /^[1-9]\d{0,2}(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/.test(given)) return given;
+  const text = String(given).trim();
+  const quantity = parseQuantity(text);
+  return looksCanonical(text) ? text : formatQuantity(quantity);
+};
+
+const MILLI = 1_000_000n;
+
+/** The same for an amount of a resource, which is rounded up to thousandths, away from zero. */
+export const canonicalAmount = (given: string | number): string => {
+  const text = canonicalQuantity(given);
+  if (!/[.nueE-]/.test(text)) return text;
+  const { nano, format } = parseQuantity(text);
+  return nano % MILLI === 0n ? text : formatQuantity({ nano: divideUp(nano, MILLI) * MILLI, format });
 };
 
 const of = (q: Quantity | string): Quantity => (typeof q === 'string' ? parseQuantity(q) : q);

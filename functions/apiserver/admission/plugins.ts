@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../machinery/object.ts';
 import { forbidden, notFound } from '../../machinery/status.ts';
-import { domainOf } from '../context.ts';
+import { decode } from '../../store/decoded.ts';
+import { type AnyObject, domainOf } from '../context.ts';
 import { parseStored } from '../stored-object.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './admission.ts';
 import { limitRanger } from './limitranger/limitranger.ts';
@@ -162,10 +163,10 @@ export const serviceAccount: AdmissionPlugin = {
         { group: '', kind: 'pods', name: object.metadata.name ?? '' },
         `error looking up service account ${call.info.namespace}/${name}: serviceaccount ${JSON.stringify(name)} not found`,
       );
-    const account = parseStored(accounts, stored.bytes);
+    const account = decode(stored) as AnyObject;
     const secrets = account.imagePullSecrets;
     if (!Array.isArray(spec.imagePullSecrets) && Array.isArray(secrets) && secrets.length)
-      spec.imagePullSecrets = secrets;
+      spec.imagePullSecrets = structuredClone(secrets);
     const mount = spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true;
     if (mount) mountToken(spec, `kube-api-access-${call.server.clock.uuid().slice(0, 5)}`);
   },

@@ -51,7 +51,7 @@ export const allFields = (value: Json, schema: Schema, skip?: FieldNode): FieldN
 };
 
 /** Whether the value is the one Go's empty object has: an empty list or map is not, those are null there. */
-const isZero = (value: Json, schema: Schema): boolean => {
+export const isZero = (value: Json, schema: Schema): boolean => {
   if (value === null || value === '' || value === 0 || value === false) return true;
   return schema.type === 'object' && isEmpty(value);
 };

@@ -1,7 +1,8 @@
 import type { Json, JsonObject } from '../object.ts';
 import type { Schema } from '../schema.ts';
 import { StatusError } from '../status.ts';
-import { compare, newFields } from './compare.ts';
+import { compare } from './compare.ts';
+import { createdFields as fieldsCreated } from './created.ts';
 import { difference, type FieldNode, type FieldSet, fieldsOf, leaf, union } from './fields.ts';
 import {
   capManagers,
@@ -94,7 +95,7 @@ const startingPoint = (before: JsonObject | undefined, after: JsonObject, subres
 
 /** The fields of a new object that its creator owns. */
 export const createdFields = (object: JsonObject, schema: Schema, resetFields?: FieldSet): FieldSet =>
-  newFields(object, rootOf(schema), skipped(resetFields));
+  fieldsCreated(object, schema, skipped(resetFields));
 
 export interface Update extends Writer {
   /** The object as stored; undefined for a create. */

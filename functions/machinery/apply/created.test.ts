@@ -1,0 +1,48 @@
+import { expect, it } from 'vitest';
+import { podBody } from '../../../bench/pod.ts';
+import { seededRandom } from '../../clock/simulated.ts';
+import { kindTypeName, schemaOf } from '../facts.ts';
+import type { Json, JsonObject } from '../object.ts';
+import { newFields } from './compare.ts';
+import { createdFields } from './created.ts';
+import { rootOf } from './shape.ts';
+import { skipped } from './update.ts';
+
+it('gives the fields that a whole comparison gives, whatever was created before', () => {
+  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
+  console.log(`SEED=${seed}`);
+  const random = seededRandom(seed);
+  const below = (n: number) => Math.floor(random() * n);
+  const schema = schemaOf(kindTypeName('', 'v1', 'Pod') ?? '');
+  const odd: Json[] = [null, '', 0, false, {}, [], 'x', { a: '' }, [{ name: 'n' }]];
+  const mutate = (value: Json): Json => {
+    if (random() < 0.02) return odd[below(odd.length)] as Json;
+    if (Array.isArray(value)) {
+      const items = value.filter(() => random() > 0.03).map(mutate);
+      return random() < 0.05 ? [...items, ...structuredClone(items.slice(0, 1))] : items;
+    }
+    if (value === null || typeof value !== 'object') return random() < 0.1 ? `${below(3)}` : value;
+    const entries = Object.entries(value).filter(() => random() > 0.02);
+    if (random() < 0.05) entries.push([`k${below(3)}`, '']);
+    return Object.fromEntries(entries.map(([key, child]) => [key, mutate(child as Json)]));
+  };
+  const tried = (make: () => unknown): unknown => {
+    try {
+      return make() ?? null;
+    } catch (error) {
+      return String(error);
+    }
+  };
+  let shared = 0;
+  for (let i = 0; i < 3000; i++) {
+    const object = { ...(JSON.parse(podBody(`p${i}`)) as JsonObject), status: { phase: 'Pending', startTime: null } };
+    const changed = (i % 3 === 0 ? object : mutate(object)) as JsonObject;
+    if (Array.isArray(changed) || changed === null || typeof changed !== 'object') continue;
+    const skip = skipped(undefined);
+    const whole = tried(() => newFields(changed, rootOf(schema), skip));
+    const before = tried(() => createdFields(changed, schema, skip));
+    expect(before).toEqual(whole);
+    if (before !== null && before === tried(() => createdFields(structuredClone(changed), schema, skip))) shared++;
+  }
+  expect(shared).toBeGreaterThan(1000);
+});
