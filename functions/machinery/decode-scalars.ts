@@ -4,7 +4,7 @@
  */
 import { type Decoder, mismatch, pathText, type Walk } from './decode-walk.ts';
 import type { Json } from './object.ts';
-import { canonicalQuantity } from './quantity.ts';
+import { canonicalAmount, canonicalQuantity } from './quantity.ts';
 import type { ScalarSchema } from './schema.ts';
 import { badRequest } from './status.ts';
 
@@ -42,16 +42,18 @@ const refuse = (value: Json, message: string, walk: Walk): Json => {
 const goKind = (value: Json): string =>
   Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
 
-const quantity: Decoder = (value, walk) => {
-  if (typeof value !== 'string' && typeof value !== 'number') {
-    return refuse(value, `json: cannot unmarshal ${goKind(value)} into Go value of type resource.Quantity`, walk);
-  }
-  try {
-    return canonicalQuantity(value);
-  } catch (error) {
-    return refuse(value, error instanceof Error ? error.message : String(error), walk);
-  }
-};
+const quantityBy =
+  (canonical: (given: string | number) => string): Decoder =>
+  (value, walk) => {
+    if (typeof value !== 'string' && typeof value !== 'number') {
+      return refuse(value, `json: cannot unmarshal ${goKind(value)} into Go value of type resource.Quantity`, walk);
+    }
+    try {
+      return canonical(value);
+    } catch (error) {
+      return refuse(value, error instanceof Error ? error.message : String(error), walk);
+    }
+  };
 
 const intOrString: Decoder = (value, walk) => {
   if (typeof value === 'string') return value;
@@ -101,7 +103,7 @@ const bytes: Decoder = (value, walk) => {
 const strings: Record<string, ScalarDecoder> = {
   'date-time': { run: time(false), zero: () => null },
   'micro-time': { run: time(true), zero: () => null },
-  quantity: { run: quantity, zero: () => '0' },
+  quantity: { run: quantityBy(canonicalQuantity), zero: () => '0' },
   'int-or-string': { run: intOrString, zero: () => 0 },
   byte: { run: bytes, zero: () => null },
 };
@@ -113,3 +115,6 @@ export const compileScalar = (schema: ScalarSchema): ScalarDecoder => {
   if (schema.type === 'boolean') return { run: boolean, zero: () => false };
   return strings[schema.format] ?? { run: string, zero: () => '' };
 };
+
+/** The values of a map from resources to quantities. */
+export const amount: ScalarDecoder = { run: quantityBy(canonicalAmount), zero: () => '0' };

@@ -9,7 +9,7 @@
  * except subtrees of type any.
  */
 import type { ParsedBody } from './body.ts';
-import { compileScalar } from './decode-scalars.ts';
+import { amount, compileScalar } from './decode-scalars.ts';
 import { type Decoder, mismatch, pathText, type Walk } from './decode-walk.ts';
 import type { Json, JsonObject } from './object.ts';
 import type { Decoded, Field, ListSchema, MapSchema, ObjectSchema, Schema } from './schema.ts';
@@ -136,7 +136,8 @@ const unknownFields = (schema: ObjectSchema, value: JsonObject, out: JsonObject,
 };
 
 const compileMap = (schema: MapSchema, self: Compiled): void => {
-  const inner = compile(schema.values);
+  const { values } = schema;
+  const inner = values.type === 'string' && values.format === 'quantity' ? amount : compile(values);
   const goType = goTypeOf(schema);
   self.run = (value, walk) => {
     if (!isObject(value)) return mismatch(value, goType, walk);

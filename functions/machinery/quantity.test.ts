@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { scaledValue } from './intstr.ts';
 import {
   addQuantity,
+  canonicalAmount,
   canonicalQuantity,
   compareQuantity,
   formatQuantity,
@@ -33,7 +34,16 @@ describe('quantities', () => {
     ['0Gi', '0'],
     ['-1500m', '-1500m'],
     ['0.0000000001', '1n'],
-    ['+2', '2'],
+    ['+2', '+2'],
+    ['007', '007'],
+    ['1.500', '1.500'],
+    ['1.50', '1500m'],
+    ['2.000', '2'],
+    ['1025Ki', '1025Ki'],
+    ['1536Ki', '1536Ki'],
+    ['2048Ki', '2Mi'],
+    [' 5 ', '5'],
+    ['1E1', '10'],
     ['1000Ki', '1000Ki'],
   ])('%s is written %s', (text, canonical) => expect(canonicalQuantity(text)).toBe(canonical));
 
@@ -53,6 +63,15 @@ describe('quantities', () => {
       expect(compareQuantity(a, b)).toBe(-compareQuantity(b, a) + 0);
     }
   });
+
+  it.each([
+    ['0.0001', '1m'],
+    ['100u', '1m'],
+    ['1.1Gi', '1181116006400m'],
+    ['-1500u', '-2m'],
+    ['1500m', '1500m'],
+    ['1e-4', '1e-3'],
+  ])('%s of a resource is written %s', (text, canonical) => expect(canonicalAmount(text)).toBe(canonical));
 
   it('rounds values up', () => {
     expect([milliValue('1'), milliValue('1500u'), quantityValue('1Gi'), quantityValue('1m')]).toEqual([

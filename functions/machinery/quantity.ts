@@ -68,8 +68,7 @@ const parseText = (text: string): Quantity => {
     if (shift > 400) nano = MAX;
     else nano = shift >= 0 ? digits * 10n ** BigInt(shift) : divideUp(digits, 10n ** BigInt(Math.min(-shift, 5000)));
   }
-  // Upstream caps what does not fit its fast path: binary amounts and long mantissas.
-  if (nano > MAX && (format === 'binary' || whole.length + fraction.length > 18)) nano = MAX;
+  if (nano > MAX && format === 'binary') nano = MAX;
   // Upstream: a binary fraction below one unit is written in decimal.
   const small = format === 'binary' && nano < NANO;
   return { nano: m[1] === '-' ? -nano : nano, format: small ? 'decimal' : format };
