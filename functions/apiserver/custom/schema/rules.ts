@@ -1,4 +1,5 @@
 import type { Json } from '../../../machinery/object.ts';
+import { loadRegex } from '../../../machinery/regex.ts';
 import type { Cause } from '../../../machinery/status.ts';
 import type { Structural } from './structural.ts';
 
@@ -12,4 +13,4 @@ export const ruleCauses = (
   _value: Json,
   at: { old?: Json; path: string; budget: number },
 ): { causes: Cause[]; budget: number } => ({ causes: [], budget: at.budget });
-export const loadRules = async (): Promise<void> => undefined;
+export const loadRules = (): Promise<void> => loadRegex();
