@@ -69,17 +69,21 @@ const parsed = (text: string | undefined): unknown => {
   }
 };
 
+const utilizing = (percent: unknown) => ({
+  type: 'Resource',
+  resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: percent } },
+});
+
 export const hpaToV2 = (object: KubeObject): KubeObject => {
   const { spec = {}, status = {}, ...rest } = object as Hpa;
   const { targetCPUUtilizationPercentage: percent, ...plain } = spec;
   const { currentCPUUtilizationPercentage: seen, ...shown } = status;
   const annotations = object.metadata.annotations ?? {};
-  const cpu = {
-    type: 'Resource',
-    resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: percent } },
-  };
+  const cpu = utilizing(percent);
   const others = parsed(annotations[METRICS]);
-  const metrics = [...(Array.isArray(others) ? others : []), ...(percent === undefined ? [] : [cpu])];
+  const given = [...(Array.isArray(others) ? others : []), ...(percent === undefined ? [] : [cpu])];
+  // What names no metric follows the CPU: the default of v2, which holds for what is stored.
+  const metrics = given.length > 0 ? given : [utilizing(80)];
   const behavior = parsed(annotations[BEHAVIOR]);
   const conditions = parsed(annotations[CONDITIONS]);
   const current = { type: 'Resource', resource: { name: 'cpu', current: { averageUtilization: seen } } };
@@ -87,7 +91,7 @@ export const hpaToV2 = (object: KubeObject): KubeObject => {
     ...rest,
     apiVersion: 'autoscaling/v2',
     metadata: withAnnotations(object, {}, [METRICS, CURRENT, CONDITIONS, BEHAVIOR]),
-    spec: { ...plain, ...(metrics.length > 0 && { metrics }), ...(behavior !== undefined && { behavior }) },
+    spec: { ...plain, metrics, ...(behavior !== undefined && { behavior }) },
     status: {
       desiredReplicas: 0,
       currentMetrics: seen === undefined ? null : [current],

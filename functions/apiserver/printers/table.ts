@@ -31,16 +31,22 @@ export interface TableShape {
 type Fact = { name: string; type: string; priority: number; format?: string };
 const FACTS: Record<string, Fact[]> = columns;
 
-const definition = (fact: Fact): Column => ({
+const descriptionOf = (kind: string, column: string): string => {
+  if (column === 'Name') return 'Name of the object, unique within its namespace.';
+  // Upstream has no text here, as the field stands elsewhere in its internal type.
+  if (kind === 'RuntimeClass.node.k8s.io' && column === 'Handler') return '';
+  return `${column} of the object.`;
+};
+
+const definition = (fact: Fact, kind = ''): Column => ({
   name: fact.name,
   type: fact.type,
   format: fact.format ?? '',
-  description:
-    fact.name === 'Name' ? 'Name of the object, unique within its namespace.' : `${fact.name} of the object.`,
+  description: descriptionOf(kind, fact.name),
   priority: fact.priority,
 });
 
-const fallback = (FACTS['*'] ?? []).map(definition);
+const fallback = (FACTS['*'] ?? []).map((fact) => definition(fact));
 const shapes = new Map<string, TableShape>();
 
 /** The table of a built-in kind; Name and Created At for kinds that have no printer of their own. */
@@ -53,7 +59,7 @@ export const tableShapeOf = (group: string, kind: string): TableShape => {
   const shape: TableShape =
     printer && facts
       ? {
-          columns: facts.map(definition),
+          columns: facts.map((fact) => definition(fact, name)),
           cells: printer.cells,
           ...(printer.conditions && { conditions: printer.conditions }),
         }
