@@ -10,7 +10,7 @@ import { createDispatcher } from '../dispatcher/dispatch.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
 import { SCHEDULER, schedulerConsumer } from '../scheduler/consumer.ts';
 import { createScheduler, type Scheduler } from '../scheduler/scheduler.ts';
-import { decode } from '../store/decoded.ts';
+import { decodeOnce } from '../store/decoded.ts';
 import type { Replicas } from '../store/replica-port.ts';
 import { createReplicaReader } from '../store/replica-reader.ts';
 import type { CommitFeed } from '../store/store.ts';
@@ -94,7 +94,7 @@ export const startBackground = (options: BackgroundOptions): Background => {
   const dispatcher = createDispatcher({
     consumers: [...controllers, schedulerConsumer],
     queue,
-    decode,
+    decode: decodeOnce,
     reader,
     onFailure: (domain, error) => fail(`dispatch of ${domain.cluster} ${domain.resource}`, error),
   });

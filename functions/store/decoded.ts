@@ -1,28 +1,40 @@
 import type { KubeObject } from '../machinery/object.ts';
 import type { Stored } from './store.ts';
 
-/**
- * Decoded forms of stored states, for readers in the process that wrote or read them lately. A writer gives along what it
- * serialised, so that controllers and scheduler need not parse it again. Bounded by the JSON they stand for: the oldest
- * go first. A decoded object takes about three times its JSON.
- */
-const jsonBytesMax = 16 << 20;
+// Decoded forms of stored states, for readers in the process. Those that are read again and again stay within a bound on
+// the JSON they stand for (a decoded object takes about three times its JSON), the oldest go first. What a writer gives
+// along stays for a moment only: long enough for those who hear of the change, short enough to die young.
 
-const objects = new WeakMap<Stored, KubeObject>();
+const jsonBytesMax = 16 << 20;
+const writtenMax = 512;
+
+const read = new WeakMap<Stored, KubeObject>();
 let queue: Stored[] = [];
 let first = 0;
 let bytes = 0;
 
-/** Notes the decoded form of a state. From then on the object belongs to its readers: nobody may mutate it. */
-export const keepDecoded = (stored: Stored, object: KubeObject): void => {
-  objects.set(stored, object);
+const written = new WeakMap<Stored, KubeObject>();
+const lastWritten: (Stored | undefined)[] = new Array(writtenMax).fill(undefined);
+let next = 0;
+
+/** Notes what a writer serialised. From then on the object belongs to its readers: nobody may mutate it. */
+export const keepWritten = (stored: Stored, object: KubeObject): void => {
+  const oldest = lastWritten[next];
+  if (oldest) written.delete(oldest);
+  lastWritten[next] = stored;
+  next = (next + 1) % writtenMax;
+  written.set(stored, object);
+};
+
+const keepRead = (stored: Stored, object: KubeObject): void => {
+  read.set(stored, object);
   queue.push(stored);
   bytes += stored.bytes.byteLength;
   while (bytes > jsonBytesMax) {
     const oldest = queue[first++];
     if (!oldest) break;
     bytes -= oldest.bytes.byteLength;
-    objects.delete(oldest);
+    read.delete(oldest);
   }
   if (first > 4096 && first > queue.length / 2) {
     queue = queue.slice(first);
@@ -30,12 +42,17 @@ export const keepDecoded = (stored: Stored, object: KubeObject): void => {
   }
 };
 
+const parse = ({ bytes: json }: Stored): KubeObject =>
+  JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString()) as KubeObject;
+
 /** The object in a stored state; shared by everyone who reads it, so never to be mutated. */
 export const decode = (stored: Stored): KubeObject => {
-  const known = objects.get(stored);
+  const known = read.get(stored);
   if (known) return known;
-  const { buffer, byteOffset, byteLength } = stored.bytes;
-  const object = JSON.parse(Buffer.from(buffer, byteOffset, byteLength).toString()) as KubeObject;
-  keepDecoded(stored, object);
+  const object = written.get(stored) ?? parse(stored);
+  keepRead(stored, object);
   return object;
 };
+
+/** The same for a look that is not expected to come again: nothing new is kept for it. */
+export const decodeOnce = (stored: Stored): KubeObject => read.get(stored) ?? written.get(stored) ?? parse(stored);

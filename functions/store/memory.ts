@@ -1,4 +1,4 @@
-import { keepDecoded } from './decoded.ts';
+import { keepWritten } from './decoded.ts';
 import { compareKeys, domainName, objectBytesMax, parseDomain, tooLarge } from './domain.ts';
 import {
   type Change,
@@ -36,7 +36,7 @@ const write = (table: Table, w: Write): Step => {
   if (bytes.byteLength > objectBytesMax) return { outcome: { ok: false, reason: 'too-large', message: tooLarge } };
   const index = w.op === 'delete' ? (current?.index ?? { labels: {}, fields: {}, owners: [] }) : w.index;
   const stored: Stored = { key: w.key, revision, bytes, index };
-  if (w.op !== 'delete' && w.object) keepDecoded(stored, w.object);
+  if (w.op !== 'delete' && w.object) keepWritten(stored, w.object);
   table.head = revision;
   if (w.op === 'delete') table.objects.delete(w.key);
   else table.objects.set(w.key, stored);

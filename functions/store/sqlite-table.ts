@@ -1,4 +1,4 @@
-import { keepDecoded } from './decoded.ts';
+import { keepWritten } from './decoded.ts';
 import { objectBytesMax, tooLarge } from './domain.ts';
 import { createOrdered, type Ordered } from './ordered.ts';
 import { entryKind, type LoadedPart } from './sqlite-protocol.ts';
@@ -112,7 +112,7 @@ export const step = (table: Table, write: Write): Step => {
   }
   const index = write.op === 'delete' ? (current?.index ?? { labels: {}, fields: {}, owners: [] }) : write.index;
   const stored: Stored = { key, revision, bytes, index };
-  if (write.op !== 'delete' && write.object) keepDecoded(stored, write.object);
+  if (write.op !== 'delete' && write.object) keepWritten(stored, write.object);
   table.next = revision;
   const change: Change = {
     type: write.op === 'delete' ? 'delete' : 'put',
