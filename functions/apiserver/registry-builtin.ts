@@ -3,7 +3,7 @@ import { kindSchema } from '../machinery/facts.ts';
 import { groupVersion, type KubeObject, parseGroupVersion } from '../machinery/object.ts';
 import { conversionOf } from './conversions.ts';
 import type { ResourceInfo, SubresourceInfo } from './registry.ts';
-import { fieldValueOf, selectableFieldsOf } from './selectable-fields.ts';
+import { fieldValueOf, indexedFieldsOf, selectableFieldsOf } from './selectable-fields.ts';
 import { strategyFor } from './strategies/index.ts';
 
 interface SubresourceFact {
@@ -63,6 +63,7 @@ const build = (fact: ResourceFact): ResourceInfo | undefined => {
     storage: { group: fact.group, version: fact.version, ...stored, resource: fact.plural, kind: fact.kind },
     ...(convert && { convert }),
     selectableFields: selectableFieldsOf(fact.group, fact.plural),
+    indexedFields: indexedFieldsOf(fact.group, fact.plural),
     fieldValue: (object: KubeObject, field: string) => fieldValueOf(object, field),
     strategy: strategyFor(stored?.group ?? fact.group, fact.kind),
     custom: false,

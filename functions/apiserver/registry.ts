@@ -25,6 +25,8 @@ export interface ResourceInfo {
   convert?: { toStorage(object: KubeObject): KubeObject; fromStorage(object: KubeObject): KubeObject };
   /** Field-selector names this resource supports besides metadata.name and metadata.namespace. */
   selectableFields: readonly string[];
+  /** What the index of stored objects holds, where it is more than the selectable fields. */
+  indexedFields?: readonly string[];
   /** Value of a selectable field ('' where absent). */
   fieldValue(object: KubeObject, field: string): string;
   strategy: Strategy;

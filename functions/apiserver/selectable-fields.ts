@@ -47,6 +47,7 @@ const EVENTS_V1 = [
   'reportingController',
   'type',
 ];
+const EVENTS_INDEXED = [...new Set([...(SELECTABLE['/events'] ?? []), ...EVENTS_V1])];
 const NONE: readonly string[] = [];
 
 export const selectableFieldsOf = (group: string, resource: string): readonly string[] =>
@@ -54,8 +55,19 @@ export const selectableFieldsOf = (group: string, resource: string): readonly st
     ? [...EVENTS_V1, 'metadata.namespace']
     : (SELECTABLE[`${group}/${resource}`] ?? NONE);
 
+/** Fields that the index of stored objects holds: of events the names of both groups, since both watch the same ones. */
+export const indexedFieldsOf = (group: string, resource: string): readonly string[] =>
+  resource === 'events' && (group === '' || group === 'events.k8s.io')
+    ? EVENTS_INDEXED
+    : selectableFieldsOf(group, resource);
+
+const REGARDING = /^regarding\./;
+/** The name in core/v1, the stored version. */
+const storedName = (field: string): string =>
+  field === 'reportingController' ? 'reportingComponent' : field.replace(REGARDING, 'involvedObject.');
+
 const SPECIAL: Record<string, (object: Record<string, unknown>) => unknown> = {
-  source: (o) => (o.source as { component?: string } | undefined)?.component ?? o.reportingComponent,
+  source: (o) => (o.source as { component?: string } | undefined)?.component || o.reportingComponent,
   'status.successful': (o) => (o.status as { succeeded?: number } | undefined)?.succeeded ?? 0,
 };
 
@@ -64,7 +76,7 @@ export const fieldValueOf = (object: KubeObject, field: string): string => {
   const special = SPECIAL[field];
   let value: unknown = special ? special(object as unknown as Record<string, unknown>) : object;
   if (!special) {
-    for (const part of field.split('.')) value = (value as Record<string, unknown> | undefined)?.[part];
+    for (const part of storedName(field).split('.')) value = (value as Record<string, unknown> | undefined)?.[part];
   }
   if (value === undefined || value === null)
     return field === 'spec.unschedulable' || field === 'spec.hostNetwork'

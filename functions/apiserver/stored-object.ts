@@ -85,7 +85,7 @@ export const indexOf = (resource: ResourceInfo, object: KubeObject): Indexed =>
 
 const indexStored = (resource: ResourceInfo, stored: KubeObject): Indexed => {
   const fields: Record<string, string> = {};
-  for (const field of resource.definition?.indexed ?? resource.selectableFields)
+  for (const field of resource.definition?.indexed ?? resource.indexedFields ?? resource.selectableFields)
     fields[field] = resource.fieldValue(stored, field);
   return {
     labels: { ...stored.metadata.labels },

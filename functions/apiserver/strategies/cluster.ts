@@ -1,9 +1,7 @@
-// Nodes, namespaces, endpoints, events, leases, priority and runtime classes.
+// Nodes, namespaces, endpoints, leases, priority and runtime classes.
 import type {
   EndpointSlice,
   Endpoints,
-  Event,
-  EventsEvent,
   Lease,
   Namespace,
   Node,
@@ -30,8 +28,9 @@ import {
   requiredOneOf,
   same,
 } from './checks.ts';
+import { event } from './events.ts';
 import { familyOf, nonSpecialIP, parseCidr } from './ip.ts';
-import { dnsLabel, labelValue, qualifiedName } from './names.ts';
+import { dnsLabel, labelValue } from './names.ts';
 import { checkResourceQuantity } from './pod/resources.ts';
 import { checkTolerations, TAINT_EFFECTS } from './pod/scheduling.ts';
 
@@ -165,70 +164,6 @@ const checkSlice: NonNullable<Strategy['validate']> = (object) => {
     if (port.appProtocol !== undefined) checkLabelName(out, `${path}.appProtocol`, port.appProtocol);
   });
   return out;
-};
-
-type AnyEvent = Partial<Omit<Event, 'series'>> & Partial<Omit<EventsEvent, 'series'>> & { metadata: Event['metadata'] };
-const EVENT_TEXTS = [
-  ['action', 128],
-  ['reason', 128],
-] as const;
-
-/** Both groups serve the same objects: involvedObject and message are regarding and note in events.k8s.io. */
-const checkEvent = (event: AnyEvent): Causes => {
-  const out: Causes = [];
-  const modern = event.apiVersion === 'events.k8s.io/v1';
-  const created = !event.metadata.resourceVersion;
-  const namespace = event.metadata.namespace ?? '';
-  const about = (event.involvedObject ?? event.regarding)?.namespace ?? '';
-  const mismatch = cause.invalid('involvedObject.namespace', about, 'does not match event.namespace');
-  if (modern && created) {
-    if (!event.eventTime) out.push(cause.required('eventTime'));
-    if (event.type !== 'Normal' && event.type !== 'Warning') {
-      out.push(cause.invalid('type', '', `has invalid value: ${event.type ?? ''}`));
-    }
-  }
-  if (!event.eventTime) {
-    if (about === '' ? namespace !== '' && namespace !== 'default' : namespace !== about) out.push(mismatch);
-    return out;
-  }
-  if (about === '' && namespace !== 'default' && namespace !== 'kube-system') out.push(mismatch);
-  const controller = event.reportingController ?? event.reportingComponent;
-  const field = modern ? 'reportingController' : 'reportingComponent';
-  required(out, field, controller);
-  invalidEach(out, field, controller, qualifiedName(controller ?? ''));
-  const instance = event.reportingInstance ?? '';
-  required(out, 'reportingInstance', instance);
-  if (instance.length > 128) out.push(cause.invalid('reportingInstance', '', 'can have at most 128 characters'));
-  for (const [name, most] of EVENT_TEXTS) {
-    required(out, name, event[name]);
-    if ((event[name] ?? '').length > most) out.push(cause.invalid(name, '', `can have at most ${most} characters`));
-  }
-  if ((event.note ?? event.message ?? '').length > 1024) {
-    out.push(cause.invalid('message', '', 'can have at most 1024 characters'));
-  }
-  return out;
-};
-
-const EVENT_FIXED = [
-  'regarding',
-  'reason',
-  'note',
-  'type',
-  'action',
-  'related',
-  'reportingController',
-  'reportingInstance',
-];
-const event: Strategy = {
-  createOnUpdate: true,
-  validate: (object) => checkEvent(object as AnyEvent),
-  validateUpdate: (next, old) => {
-    const out: Causes = [];
-    if (next.apiVersion !== 'events.k8s.io/v1') return out;
-    const [a, b] = [next, old] as unknown as [Record<string, unknown>, Record<string, unknown>];
-    for (const field of EVENT_FIXED) immutable(out, field, a[field], b[field]);
-    return out;
-  },
 };
 
 const SYSTEM_CLASSES: Record<string, number> = {
