@@ -6,9 +6,7 @@ import {
   StatusError,
   unauthorized,
 } from '../machinery/status.ts';
-import { builtinPlugins } from './admission/plugins.ts';
-import { createPodSecurity } from './admission/podsecurity/podsecurity.ts';
-import { createResourceQuota } from './admission/resourcequota/resourcequota.ts';
+import { createPlugins } from './admission/plugins.ts';
 import { anonymous } from './authn/authenticator.ts';
 import { impersonate } from './authn/impersonation.ts';
 import { refusal } from './authz/authorizer.ts';
@@ -185,12 +183,7 @@ export interface ApiServer {
 /** The API server as a fetch handler. The steps of a request stand in `handle` in the order they run. */
 export const createApiServer = (options: ApiServerOptions): ApiServer => {
   const off = new Set(options.disableAdmission ?? []);
-  const plugins = [
-    ...builtinPlugins,
-    createPodSecurity(options.podSecurity),
-    ...(options.admission ?? []),
-    createResourceQuota(),
-  ].filter((p) => !off.has(p.name));
+  const plugins = createPlugins(options).filter((plugin) => !off.has(plugin.name));
   const server: Server = {
     ...options,
     registry: createRegistry(builtinResources()),

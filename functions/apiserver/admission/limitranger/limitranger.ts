@@ -1,9 +1,9 @@
 import type { Container, LimitRange, PersistentVolumeClaim, Pod } from '../../../machinery/kinds.d.ts';
 import type { KubeObject } from '../../../machinery/object.ts';
 import type { Amounts } from '../../../machinery/quota/amounts.ts';
-import { decode } from '../../../store/decoded.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts';
 import { refusal } from '../refusal.ts';
+import { storedObjects } from '../stored.ts';
 import { claimLimitFaults, podLimitFaults } from './constraints.ts';
 
 const annotation = 'kubernetes.io/limit-ranger';
@@ -56,17 +56,8 @@ const kindOf = ({ call, operation, subresource, old }: AdmissionRequest): 'pod' 
   return resized || (operation === 'CREATE' && subresource === '') ? 'pod' : undefined;
 };
 
-const none: readonly LimitRange[] = [];
-
-/** Ranges of the request's namespace; where the store tells of its commits this reads memory only. */
-const rangesFor = async ({ call }: AdmissionRequest): Promise<readonly LimitRange[]> => {
-  const domain = { cluster: call.info.cluster, group: '', resource: 'limitranges' };
-  const { replicas } = call.server;
-  const replica = replicas.peek(domain) ?? (await replicas.of(domain));
-  await replica.fresh();
-  if (replica.size === 0) return none;
-  return replica.list({ namespace: call.info.namespace }).map((stored) => decode(stored) as LimitRange);
-};
+const rangesFor = ({ call }: AdmissionRequest): Promise<readonly LimitRange[]> =>
+  storedObjects<LimitRange>(call, '', 'limitranges', call.info.namespace);
 
 /** `a`, or `[a, b]` with each once. */
 const together = (faults: readonly string[]): string => {
