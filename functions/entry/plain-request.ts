@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { bodyBytesMax } from '../apiserver/request-body.ts';
-import { tooLarge } from '../machinery/status.ts';
+import { badRequest, tooLarge } from '../machinery/status.ts';
 
 /** What a listener knows of a request when its headers have come. */
 export interface Incoming {
@@ -44,7 +44,7 @@ const collect = (body: Readable): Promise<Uint8Array> =>
       resolve(more ? Buffer.concat(more, length) : (first ?? empty));
     });
     body.on('close', () => {
-      if (!settled) reject(new Error('the request was cut off'));
+      if (!settled) reject(badRequest('the request was cut off'));
       settled = true;
     });
   });

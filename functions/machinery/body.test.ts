@@ -25,6 +25,24 @@ describe('parseBody', () => {
     ['"\\x"', "invalid character 'x' in string escape code"],
   ])('says of %j what Go says', (text, why) => expect(() => parseBody(text)).toThrow(`json parse error: ${why}`));
 
+  it.each([
+    ['[', ']'],
+    ['{"a":', '}'],
+  ])('refuses %j nested too deeply, whole and cut off', (open, close) => {
+    for (const depth of [1001, 9000, 100_000]) {
+      const text = `${open.repeat(depth)}1${close.repeat(depth)}`;
+      expect(() => parseBody(text)).toThrow('exceeded max depth');
+      expect(() => parseBody(text.slice(0, -1))).toThrow('exceeded max depth');
+    }
+    expect(() => parseBody(`${open.repeat(1000)}1${close.repeat(1000)}`)).not.toThrow();
+  });
+
+  it('replaces halves of surrogate pairs, as Go does', () => {
+    const text = String.raw`{"\ud800":"a\uDC00b","pair":"\ud83d\ude00","half":"\ud83d\ud83d\ude00","text":"\\ud800"}`;
+    const value = { '\ufffd': 'a\ufffdb', pair: '\u{1f600}', half: '\ufffd\u{1f600}', text: '\\ud800' };
+    expect(parseBody(text).value).toEqual(value);
+  });
+
   it('reads the first YAML document, with YAML 1.1 booleans and times as text', () => {
     const body = parseBody('a: yes\nb: 2001-01-01\nc: 1\nc: 2\n---\nz: 1\n', 'yaml');
     expect(body.value).toEqual({ a: true, b: '2001-01-01', c: 2 });

@@ -24,18 +24,40 @@ const decoder = new TextDecoder();
 /** Parses a JSON or YAML body (the first YAML document only, as sigs.k8s.io/yaml does). */
 export const parseBody = (body: string | Uint8Array, format: 'json' | 'yaml' = 'json'): ParsedBody => {
   const text = typeof body === 'string' ? body : decoder.decode(body);
-  return format === 'yaml' ? parseYaml(text) : parseJson(text);
+  return format === 'yaml' ? (plainJson(text) ?? parseYaml(text)) : parseJson(text);
 };
 
-const parseJson = (text: string): ParsedBody => {
+/** Clients mostly send JSON where YAML is allowed. What JSON and YAML might read differently is left to the YAML parser. */
+const plainJson = (text: string): ParsedBody | undefined => {
+  if (!text.startsWith('{')) return undefined;
+  try {
+    const value = JSON.parse(text) as Json;
+    const found = scan(text);
+    return found.odd || found.keys !== countKeys(value) ? undefined : { value, duplicates: [], oddNumbers: undefined };
+  } catch {
+    return undefined;
+  }
+};
+
+const halfPairs = /\\u[dD][89a-fA-F]/;
+const escapes = /\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u[dD][89a-fA-F]..|.)/gs;
+
+/** Halves of surrogate pairs become U+FFFD, as in encoding/json: no text holds them, and none could be stored. */
+const wellFormed = (text: string): string =>
+  text.replace(escapes, (escape) => (escape.length === 6 && halfPairs.test(escape) ? '\\ufffd' : escape));
+
+const parseJson = (given: string): ParsedBody => {
+  const text = halfPairs.test(given) ? wellFormed(given) : given;
   let value: Json;
+  let keys: number;
   try {
     value = JSON.parse(text) as Json;
+    keys = countKeys(value);
   } catch {
     throw badRequest(`couldn't get version/kind; json parse error: ${syntaxError(text)}`);
   }
   const found = scan(text);
-  if (!found.odd && found.keys === countKeys(value)) return { value, duplicates: [], oddNumbers: undefined };
+  if (!found.odd && found.keys === keys) return { value, duplicates: [], oddNumbers: undefined };
   const read = readJson(text);
   return { value, duplicates: read.duplicates, oddNumbers: read.oddNumbers.size ? read.oddNumbers : undefined };
 };

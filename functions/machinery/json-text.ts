@@ -15,7 +15,8 @@ export interface JsonText {
 }
 
 const MAX_INT64 = (1n << 63n) - 1n;
-const DEPTH_MAX = 10_000;
+/** Values nested deeper are refused. Go stops at 10,000; the walks over a value here recurse, and stacks are finite. */
+export const DEPTH_MAX = 1000;
 
 interface Reader {
   text: string;
@@ -149,18 +150,19 @@ const readWord = (r: Reader): void => {
   throw unexpected(r, 'looking for beginning of value');
 };
 
-/** The number of object keys in a value, at any depth. */
-export const countKeys = (value: Json): number => {
+/** The number of object keys in a value, at any depth. Throws SyntaxError beyond DEPTH_MAX. */
+export const countKeys = (value: Json, depth = 1): number => {
   if (typeof value !== 'object' || value === null) return 0;
+  if (depth > DEPTH_MAX) throw new SyntaxError('exceeded max depth');
   let n = 0;
   if (Array.isArray(value)) {
-    for (const item of value) if (typeof item === 'object') n += countKeys(item);
+    for (const item of value) if (typeof item === 'object') n += countKeys(item, depth + 1);
     return n;
   }
   for (const key in value) {
     n++;
     const inner = value[key];
-    if (typeof inner === 'object') n += countKeys(inner);
+    if (typeof inner === 'object') n += countKeys(inner, depth + 1);
   }
   return n;
 };

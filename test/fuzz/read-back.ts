@@ -36,6 +36,7 @@ export const ownPath = (request: FuzzRequest, value: Json | undefined): string |
   const { name, namespace, resourceVersion } = value.metadata;
   if (typeof name !== 'string' || typeof resourceVersion !== 'string' || !resource.verbs.has('update'))
     return undefined;
+  if (!name.isWellFormed()) throw new Error(`a name that is no text: ${JSON.stringify(name)}`);
   const root = resource.group ? `/apis/${resource.group}/${resource.version}` : `/api/${resource.version}`;
   const inside = resource.namespaced ? `/namespaces/${encodeURIComponent(String(namespace))}` : '';
   return `${root}${inside}/${resource.resource}/${encodeURIComponent(name)}`;

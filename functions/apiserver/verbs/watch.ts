@@ -4,7 +4,7 @@ import { expired, type Status } from '../../machinery/status.ts';
 import type { Replica } from '../../store/replica-port.ts';
 import type { Change, Stored } from '../../store/store.ts';
 import { type Call, domainOf } from '../context.ts';
-import { contentTypes } from '../negotiate.ts';
+import { contentTypes, includeObject } from '../negotiate.ts';
 import { plainResponse, type StreamedBody } from '../plain-response.ts';
 import { headersOf, shaped } from '../respond.ts';
 import { bytesToSend, parseStored, serializer } from '../stored-object.ts';
@@ -241,6 +241,7 @@ const start = async (
 export const watch = async (call: Call): Promise<Response> => {
   const options = listOptions(call.info.query, true);
   const matches = matcherOf(call);
+  if (call.accept.as === 'Table') includeObject(call.info.query);
   const replica = await call.server.replicas.of(domainOf(call.info.cluster, call.resource));
   const longest = call.server.watchMsMax ?? 3_600_000;
   const timeoutMs = Math.min(options.timeoutMs ?? longest * (0.5 + call.server.clock.random() / 2), longest);

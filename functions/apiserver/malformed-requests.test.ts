@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createSystemClock } from '../clock/system.ts';
+import { createMemoryStore } from '../store/memory.ts';
+import { createReplicas } from '../store/replica.ts';
+import { type ApiServer, createApiServer } from './app.ts';
+import { staticTokens, user } from './authn/authenticator.ts';
+import { mastersAuthorizer } from './authz/authorizer.ts';
+import { seedCluster } from './seed.ts';
+
+// Requests that the fuzz (test/fuzz) found to be answered by a 500, and what they are answered by now.
+
+const token = 'token-of-an-administrator';
+const clock = createSystemClock();
+const store = createMemoryStore();
+const replicas = createReplicas(store, { clock, bytesMax: 1e8, windowChanges: 1000, windowMs: 1e6 });
+const faults: unknown[] = [];
+let api: ApiServer;
+
+beforeAll(async () => {
+  api = createApiServer({
+    store,
+    clock,
+    replicas,
+    authenticator: staticTokens(new Map([[token, user('admin', ['system:masters'])]])),
+    authorizer: mastersAuthorizer(),
+    disableAdmission: ['ServiceAccount'],
+    onFault: (error) => void faults.push(error),
+  });
+  await seedCluster({ store, cluster: 'default', clock });
+});
+afterAll(async () => {
+  await replicas.close();
+  await store.close();
+});
+
+interface Sent {
+  body?: string | Uint8Array;
+  type?: string;
+  accept?: string;
+}
+
+const send = async (method: string, path: string, { body, type = 'application/json', accept }: Sent = {}) => {
+  const headers: Record<string, string> = { authorization: `Bearer ${token}` };
+  if (body !== undefined) headers['content-type'] = type;
+  if (accept !== undefined) headers.accept = accept;
+  const init = { method, headers, ...(body !== undefined && { body: body as BodyInit }) };
+  const response = await api.fetch(new Request(`https://server${path}`, init));
+  const value = (await response.json()) as { code?: number; message?: string; [field: string]: unknown };
+  expect(faults.splice(0)).toEqual([]);
+  return { status: response.status, value };
+};
+
+const configMaps = '/api/v1/namespaces/default/configmaps';
+const table = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+const deep = (depth: number): string => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
+
+it('a watch of a Table refuses a wrong includeObject before it begins', async () => {
+  const { status } = await send('GET', '/api/v1/namespaces?watch=1&timeoutSeconds=1&includeObject=x', {
+    accept: table,
+  });
+  expect(status).toBe(400);
+});
+
+it('deep bodies are refused', async () => {
+  for (const depth of [1001, 9000, 100_000]) {
+    const body = `{"metadata":{"name":"deep","labels":${deep(depth)}}}`;
+    expect((await send('POST', configMaps, { body })).status).toBe(400);
+  }
+});
+
+it('patches that pile up beyond the stack are refused', async () => {
+  await send('POST', configMaps, { body: '{"metadata":{"name":"pile"}}' });
+  const copies = Array.from({ length: 40 }, () => ({ op: 'copy', from: '/data', path: '/data/a' }));
+  const body = JSON.stringify([{ op: 'add', path: '/data', value: JSON.parse(deep(900)) }, ...copies]);
+  const { status } = await send('PATCH', `${configMaps}/pile`, { body, type: 'application/json-patch+json' });
+  expect(status).toBeGreaterThanOrEqual(400);
+  expect(status).toBeLessThan(500);
+});
