@@ -31,18 +31,19 @@ const round = async (side: Side, count: number, next: (i: number) => Call): Prom
 };
 
 /** One round on each server in turn, so that both see the same machine; medians of the rounds. */
-const interleaved = async (
+export const interleaved = async (
   own: Side,
   bare: Side,
   count: number,
   next: (round: number) => (i: number) => Call,
+  toBare = next,
 ): Promise<Record<string, number>> => {
   const a: Round[] = [];
   const b: Round[] = [];
   // The first round warms both up and does not count.
   for (let i = 0; i <= ROUNDS; i++) {
     const ours = await round(own, count, next(i));
-    const theirs = await round(bare, count, next(i));
+    const theirs = await round(bare, count, toBare(i));
     if (i > 0) {
       a.push(ours);
       b.push(theirs);
@@ -59,7 +60,7 @@ const interleaved = async (
 };
 const round2 = (value: number): number => Math.round(value * 100) / 100;
 
-const sizeOf = async (target: Target, path: string): Promise<number> => {
+export const sizeOf = async (target: Target, path: string): Promise<number> => {
   const session = await open(target);
   try {
     return await send(session, target.token, json('GET', path));

@@ -3,8 +3,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { hollow, realPod } from './deployments.ts';
 import { median } from './load.ts';
+import { apply, strategic } from './patches.ts';
 import { startPlane } from './process.ts';
 import { creates, gets, lists } from './ratios.ts';
+import { stored } from './stored.ts';
 import { watches } from './watch.ts';
 
 type Figures = Record<string, number | string | boolean>;
@@ -41,6 +43,18 @@ const benches: Record<string, () => Promise<Figures>> = {
   lists: async () => {
     const figures = await lists();
     return { ...figures, goalTimes: 2, goalRssMb: 300, met: figures.times <= 2 && figures.storedRssMb < 300 };
+  },
+  strategic: async () => {
+    const figures = await strategic();
+    return { ...figures, goalRatio: 0.35, met: (figures.ratio ?? 0) >= 0.35 };
+  },
+  apply: async () => {
+    const figures = await apply();
+    return { ...figures, goalRatio: 0.35, met: (figures.ratio ?? 0) >= 0.35 };
+  },
+  stored: async () => {
+    const figures = await stored();
+    return { ...figures, goalTimes: 1.3, goalKBPerPod: 8, met: figures.times <= 1.3 && figures.kBPerPod < 8 };
   },
   watch: watches,
   hollow,

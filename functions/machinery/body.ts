@@ -31,9 +31,12 @@ export const parseBody = (body: string | Uint8Array, format: 'json' | 'yaml' = '
 const plainJson = (text: string): ParsedBody | undefined => {
   if (!text.startsWith('{')) return undefined;
   try {
-    const value = JSON.parse(text) as Json;
-    const found = scan(text);
-    return found.odd || found.keys !== countKeys(value) ? undefined : { value, duplicates: [], oddNumbers: undefined };
+    const parsed = parseJson(text);
+    return parsed.duplicates.length > 0 || parsed.oddNumbers ? undefined : parsed;
+  } catch {
+    return undefined;
+  }
+};
   } catch {
     return undefined;
   }

@@ -151,7 +151,8 @@ export const applyPatch = (a: Apply): Applied => {
   const live = withoutManaged(a.live);
   const merged = mergeApplied(live, withoutManaged(a.applied), schema) as JsonObject;
   const owned = others.reduce<FieldSet>((sum, e) => union(sum, e.fieldsV1), set);
-  const gone = last && abandoned(merged, last.fieldsV1, owned, schema);
+  // Most applies name again all that they named before.
+  const gone = last && difference(last.fieldsV1, set) && abandoned(merged, last.fieldsV1, owned, schema);
   const pruned = removed(merged, gone, schema);
   const d = compare(live, removed(merged, gone, schema, null), schema, skip);
   if (!a.force && d?.changed) {
