@@ -37,17 +37,13 @@ const plainJson = (text: string): ParsedBody | undefined => {
     return undefined;
   }
 };
-  } catch {
-    return undefined;
-  }
-};
 
 const halfPairs = /\\u[dD][89a-fA-F]/;
 const escapes = /\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u[dD][89a-fA-F]..|.)/gs;
 
 /** Halves of surrogate pairs become U+FFFD, as in encoding/json: no text holds them, and none could be stored. */
 const wellFormed = (text: string): string =>
-  text.replace(escapes, (escape) => (escape.length === 6 && halfPairs.test(escape) ? '\\ufffd' : escape));
+  text.replace(escapes, (found) => (found.length === 6 && halfPairs.test(found) ? '\\ufffd' : found));
 
 const parseJson = (given: string): ParsedBody => {
   const text = halfPairs.test(given) ? wellFormed(given) : given;
