@@ -1,4 +1,5 @@
 import type { AnyObject, Call } from '../context.ts';
+import type { ResourceInfo } from '../registry.ts';
 
 /** One write as admission sees it. `object` may be changed by admit(), never by validate(). */
 export interface AdmissionRequest {
@@ -15,15 +16,41 @@ export interface AdmissionRequest {
 /** An admission plugin by upstream's name. Both steps throw StatusError to refuse. */
 export interface AdmissionPlugin {
   name: string;
+  /** Resource types that it looks at, by `group/resource` (`/pods`, `batch/jobs`); all of them where absent. */
+  about?: readonly string[];
   admit?(request: AdmissionRequest): void | Promise<void>;
   validate?(request: AdmissionRequest): void | Promise<void>;
 }
 
+interface Steps {
+  of: readonly AdmissionPlugin[];
+  admit: readonly AdmissionPlugin[];
+  validate: readonly AdmissionPlugin[];
+}
+
+/** The plugins that look at a resource type, found once: a request waits for no other. */
+const steps = new WeakMap<ResourceInfo, Steps>();
+
+const stepsFor = ({ call }: AdmissionRequest): Steps => {
+  const { plugins } = call.server;
+  const known = steps.get(call.resource);
+  if (known?.of === plugins) return known;
+  const { group, resource } = call.resource;
+  const concerned = plugins.filter(({ about }) => !about || about.includes(`${group}/${resource}`));
+  const found = {
+    of: plugins,
+    admit: concerned.filter((plugin) => plugin.admit),
+    validate: concerned.filter((plugin) => plugin.validate),
+  };
+  steps.set(call.resource, found);
+  return found;
+};
+
 export const admit = async (request: AdmissionRequest): Promise<void> => {
-  for (const plugin of request.call.server.plugins) await plugin.admit?.(request);
+  for (const plugin of stepsFor(request).admit) await plugin.admit?.(request);
 };
 export const validate = async (request: AdmissionRequest): Promise<void> => {
-  for (const plugin of request.call.server.plugins) await plugin.validate?.(request);
+  for (const plugin of stepsFor(request).validate) await plugin.validate?.(request);
 };
 
 /** Tells who asked how a validated write ended. It waits for a refund, and not for what follows a stored write. */

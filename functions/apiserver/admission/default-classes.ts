@@ -15,6 +15,7 @@ const defaultStorageKeys = [
 /** Claims that name no class get the default one. An empty name asks for none. */
 export const defaultStorageClass: AdmissionPlugin = {
   name: 'DefaultStorageClass',
+  about: ['/persistentvolumeclaims'],
   admit: async (request) => {
     if (!isCreateOf(request, '/persistentvolumeclaims')) return;
     const claim = request.object as KubeObject as PersistentVolumeClaim;
@@ -31,6 +32,7 @@ const classOf = ({ metadata, spec }: PersistentVolumeClaim): string =>
 /** Only claims that are bound grow, and only where their class says that its volumes can. */
 export const persistentVolumeClaimResize: AdmissionPlugin = {
   name: 'PersistentVolumeClaimResize',
+  about: ['/persistentvolumeclaims'],
   validate: async (request) => {
     if (!isUpdateOf(request, '/persistentvolumeclaims')) return;
     const claim = request.object as KubeObject as PersistentVolumeClaim;
@@ -54,6 +56,7 @@ export const persistentVolumeClaimResize: AdmissionPlugin = {
 /** Ingresses that name no class get the default one. */
 export const defaultIngressClass: AdmissionPlugin = {
   name: 'DefaultIngressClass',
+  about: ['networking.k8s.io/ingresses'],
   admit: async (request) => {
     if (!isCreateOf(request, 'networking.k8s.io/ingresses')) return;
     const ingress = request.object as KubeObject as Ingress;

@@ -8,6 +8,7 @@ const tolerated = (tolerations: readonly Toleration[], key: string): boolean =>
 /** Pods tolerate an unready or unreachable node for five minutes unless they say otherwise. */
 export const defaultTolerationSeconds: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',
+  about: ['/pods'],
   admit: (request) => {
     const { operation, subresource, object } = request;
     const spec = object?.spec as { tolerations?: Toleration[] } | undefined;

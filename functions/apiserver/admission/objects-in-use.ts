@@ -12,6 +12,7 @@ const isCreate = ({ operation, subresource }: AdmissionRequest): boolean => oper
 /** New claims, volumes and attributes classes get the finalizer that holds them while they are used. */
 export const storageObjectInUseProtection: AdmissionPlugin = {
   name: 'StorageObjectInUseProtection',
+  about: Object.keys(protectedBy),
   admit: (request) => {
     const { call, object } = request;
     const finalizer = protectedBy[`${call.resource.group}/${call.resource.resource}`];
@@ -24,6 +25,7 @@ export const storageObjectInUseProtection: AdmissionPlugin = {
 /** A new node takes no pods until it has been seen ready. */
 export const taintNodesByCondition: AdmissionPlugin = {
   name: 'TaintNodesByCondition',
+  about: ['/nodes'],
   admit: (request) => {
     const { call, object } = request;
     if (call.resource.group !== '' || call.resource.resource !== 'nodes' || !object || !isCreate(request)) return;

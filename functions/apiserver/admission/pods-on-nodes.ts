@@ -19,6 +19,7 @@ const nodeNameFor = ({ operation, subresource, object }: AdmissionRequest): unkn
 /** A pod that is bound to a node carries the node's zone and region. KEP-4742. */
 export const podTopologyLabels: AdmissionPlugin = {
   name: 'PodTopologyLabels',
+  about: ['/pods'],
   admit: async (request) => {
     if (!isAbout(request, '/pods')) return;
     const name = nodeNameFor(request);
@@ -39,6 +40,7 @@ const refused = (request: AdmissionRequest, why: string, reason: string) => {
 /** A pod is resized to what its node could hold at all, and on Linux only. KEP-1287. */
 export const podResizeValidator: AdmissionPlugin = {
   name: 'PodResizeValidator',
+  about: ['/pods'],
   validate: async (request) => {
     if (!isUpdateOf(request, '/pods', 'resize')) return;
     const pod = request.object as KubeObject as Pod;

@@ -47,6 +47,7 @@ const admitPod = async (request: AdmissionRequest): Promise<void> => {
 /** Resolves priorityClassName to a number and a preemption policy, and allows one global default. KEP-564. */
 export const priority: AdmissionPlugin = {
   name: 'Priority',
+  about: ['/pods', 'scheduling.k8s.io/priorityclasses'],
   admit: async (request) => {
     if (isCreateOf(request, '/pods')) return admitPod(request);
     const [spec, before] = [request.object?.spec, request.old?.spec];

@@ -37,6 +37,7 @@ const mergedTolerations = (given: readonly Toleration[], added: readonly Tolerat
 /** A pod takes its overhead, node selector and tolerations from its runtime class, which must exist. KEP-688. */
 export const runtimeClass: AdmissionPlugin = {
   name: 'RuntimeClass',
+  about: ['/pods'],
   admit: async (request) => {
     if (!isCreateOf(request, '/pods')) return;
     const { spec } = request.object as KubeObject as Pod;

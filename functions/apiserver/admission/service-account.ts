@@ -87,6 +87,7 @@ const checkMirror = (request: AdmissionRequest, spec: PodSpec): void => {
 /** Pods run as a service account that exists, with its pull secrets and a projected token. */
 export const serviceAccount: AdmissionPlugin = {
   name: 'ServiceAccount',
+  about: ['/pods'],
   admit: async (request) => {
     const pod = request.object as KubeObject | undefined as Pod | undefined;
     if (!isCreateOf(request, '/pods') || !pod?.spec) return;

@@ -36,6 +36,7 @@ const signerOf = (object: KubeObject | undefined): string =>
 /** Approving takes the right to approve for the request's signer. */
 export const certificateApproval: AdmissionPlugin = {
   name: 'CertificateApproval',
+  about: [requests],
   validate: async (request) => {
     if (!isUpdateOf(request, requests, 'approval')) return;
     const signer = signerOf(request.old);
@@ -52,6 +53,7 @@ const signed = (object: KubeObject | undefined): Json => {
 /** Writing the certificate or a condition takes the right to sign for the request's signer. */
 export const certificateSigning: AdmissionPlugin = {
   name: 'CertificateSigning',
+  about: [requests],
   validate: async (request) => {
     if (!isUpdateOf(request, requests, 'status') || equalJson(signed(request.object), signed(request.old))) return;
     const signer = signerOf(request.old);
@@ -65,6 +67,7 @@ const clientSigner = 'kubernetes.io/kube-apiserver-client';
 /** Nobody asks for a client certificate of the group that may do everything. */
 export const certificateSubjectRestriction: AdmissionPlugin = {
   name: 'CertificateSubjectRestriction',
+  about: [requests],
   validate: (request) => {
     if (!isCreateOf(request, requests) || signerOf(request.object) !== clientSigner) return;
     const { spec } = request.object as KubeObject as CertificateSigningRequest;
@@ -82,6 +85,7 @@ export const certificateSubjectRestriction: AdmissionPlugin = {
 /** Trust bundles of a signer take the right to attest for it. KEP-3257. */
 export const clusterTrustBundleAttest: AdmissionPlugin = {
   name: 'ClusterTrustBundleAttest',
+  about: ['certificates.k8s.io/clustertrustbundles'],
   validate: async (request) => {
     const { operation, object, old } = request;
     if (!isAbout(request, 'certificates.k8s.io/clustertrustbundles')) return;

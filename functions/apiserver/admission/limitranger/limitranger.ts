@@ -68,6 +68,7 @@ const together = (faults: readonly string[]): string => {
 /** Gives pods the default requests and limits of their namespace, and refuses pods and claims outside of its bounds. */
 export const limitRanger: AdmissionPlugin = {
   name: 'LimitRanger',
+  about: ['/pods', '/persistentvolumeclaims'],
   admit: async (request) => {
     if (kindOf(request) !== 'pod' || !request.object) return;
     for (const range of await rangesFor(request)) applyDefaults(range, request.object as KubeObject as Pod);

@@ -137,6 +137,7 @@ export const createPodSecurity = (options: PodSecurityOptions = {}): AdmissionPl
 
   return {
     name: 'PodSecurity',
+    about: ['/namespaces', '/pods', ...Object.keys(templates)],
     validate: async (request) => {
       const { call, operation, subresource, object } = request;
       if (operation !== 'CREATE' && operation !== 'UPDATE') return;

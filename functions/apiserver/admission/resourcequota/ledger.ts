@@ -28,8 +28,9 @@ const noIndex = { labels: {}, fields: {}, owners: [] };
 
 /** The quotas of one cluster. */
 export interface Ledger {
-  /** Quotas of a namespace; undefined when there is none. Where the store tells of its commits, this reads memory only. */
-  known(namespace: string): Promise<HeldQuota[] | undefined>;
+  /** Whether a namespace has quotas. Where the store tells of its commits, this reads memory only. */
+  any(namespace: string): Promise<boolean>;
+  known(namespace: string): Promise<HeldQuota[]>;
   /** One quota as it is now. */
   read(key: string): Promise<HeldQuota | undefined>;
   /** Stores new `used` amounts of quotas; of each, how it is stored now, or that another writer was first. */
@@ -82,6 +83,11 @@ export const createLedger = (server: Server, cluster: string, resource: Resource
   const noteDomain: Domain = { cluster, ...quotaCharges };
   let sweptAt = Number.NEGATIVE_INFINITY;
 
+  const current = async () => {
+    const replica = replicas.peek(domain) ?? (await replicas.of(domain));
+    await replica.fresh();
+    return replica;
+  };
   const read = async (key: string): Promise<HeldQuota | undefined> => {
     const stored = await store.get(domain, key);
     return stored && held(resource, stored);
@@ -99,13 +105,11 @@ export const createLedger = (server: Server, cluster: string, resource: Resource
   };
 
   return {
-    known: async (namespace) => {
-      const replica = replicas.peek(domain) ?? (await replicas.of(domain));
-      await replica.fresh();
-      if (replica.size === 0) return undefined;
-      const stored = replica.list({ namespace });
-      return stored.length === 0 ? undefined : stored.map((one) => held(resource, one));
+    any: async (namespace) => {
+      const replica = await current();
+      return replica.size > 0 && replica.list({ namespace, limit: 1 }).length > 0;
     },
+    known: async (namespace) => (await current()).list({ namespace }).map((one) => held(resource, one)),
     read,
     write,
     note: async (namespace, ids) => {

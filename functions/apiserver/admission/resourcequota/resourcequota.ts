@@ -20,9 +20,7 @@ const createCharger = (ledger: Ledger, server: Server) => {
       try {
         const quotas = await ledger.known(namespace);
         const writes = batch.map(({ write }) => write);
-        const results = quotas
-          ? await charge(ledger, namespace, quotas, writes, server.clock.now())
-          : writes.map((): Charged => ({ ok: true, charges: new Map() }));
+        const results = await charge(ledger, namespace, quotas, writes, server.clock.now());
         for (const [i, one] of batch.entries()) one.resolve(results[i] as Charged);
       } catch (error) {
         for (const one of batch) one.reject(error);
@@ -82,9 +80,9 @@ export const createResourceQuota = (): AdmissionPlugin => {
     validate: async (request) => {
       const { info, resource, server } = request.call;
       if (!resource.namespaced || !info.namespace || request.operation === 'DELETE') return;
-      const write = measured(request);
-      const quotas = write && quotasOf(server, info.cluster);
-      if (!write || !quotas || !(await quotas.ledger.known(info.namespace))) return;
+      const quotas = quotasOf(server, info.cluster);
+      const write = quotas && (await quotas.ledger.any(info.namespace)) ? measured(request) : undefined;
+      if (!quotas || !write) return;
       const result = await quotas.charge(info.namespace, write);
       if (!result.ok) throw refusal(request, result.why);
       const { charges, note } = result;
