@@ -17,6 +17,8 @@ export interface ParsedBody {
   duplicates: string[];
   /** Numbers that Go does not take for an integer (`3.0`, `3e1`, beyond int64) by path, as they were written. */
   oddNumbers: ReadonlyMap<string, string> | undefined;
+  /** The places of strict errors in the text (JSON that was read twice). */
+  places?: ReadonlyMap<string, number>;
 }
 
 const decoder = new TextDecoder();
@@ -58,7 +60,8 @@ const parseJson = (given: string): ParsedBody => {
   const found = scan(text);
   if (!found.odd && found.keys === keys) return { value, duplicates: [], oddNumbers: undefined };
   const read = readJson(text);
-  return { value, duplicates: read.duplicates, oddNumbers: read.oddNumbers.size ? read.oddNumbers : undefined };
+  const { duplicates, places } = read;
+  return { value, duplicates, places, oddNumbers: read.oddNumbers.size ? read.oddNumbers : undefined };
 };
 
 const syntaxError = (text: string): string => {

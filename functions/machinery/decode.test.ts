@@ -21,6 +21,16 @@ const refusal = (run: () => unknown): string => {
 };
 
 describe('decode', () => {
+  it('tells unknown and duplicate fields in the order of the text', () => {
+    const schema = kindSchema('', 'v1', 'ConfigMap');
+    if (!schema) throw new Error('no schema');
+    const strictOf = (text: string) =>
+      decodeKind(schema, parseBody(text), { version: 'v1', kind: 'ConfigMap' }).strict.join(', ');
+    expect(strictOf('{"metadata":{"x":1,"name":"a","name":"b"},"y":2,"data":{"k":"v","k":"w"}}')).toBe(
+      'unknown field "metadata.x", duplicate field "metadata.name", unknown field "y", duplicate field "data.k"',
+    );
+  });
+
   it('prunes and reports unknown fields with their path', () => {
     const body = { kind: 'Pod', metadata: { bogus: 1 }, spec: { containers: [{ name: 'a', immage: 'x' }] }, nope: 1 };
     const { value, strict } = decode(pod, body);

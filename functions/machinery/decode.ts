@@ -215,7 +215,12 @@ export const decodeKind = <T = JsonObject>(
   options: DecodeOptions = {},
 ): Decoded<T> => {
   try {
-    return decode<T>(schema, body.value, { ...options, oddNumbers: body.oddNumbers, found: body.duplicates });
+    const out = decode<T>(schema, body.value, { ...options, oddNumbers: body.oddNumbers, found: body.duplicates });
+    const { places } = body;
+    // Go's decoder meets duplicate and unknown fields as they come; that of custom resources tells duplicates first.
+    if (!schema.decode && places && body.duplicates.length > 0 && out.strict.length > body.duplicates.length)
+      out.strict.sort((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0));
+    return out;
   } catch (error) {
     if (!(error instanceof StatusError)) throw error;
     throw badRequest(

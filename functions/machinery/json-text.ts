@@ -12,6 +12,8 @@ export interface JsonText {
   duplicates: string[];
   /** path -> text of every number that is no integer of int64 in plain digits. */
   oddNumbers: Map<string, string>;
+  /** Where faults stand in the text: by the text of what an unknown or a duplicate field is told as. */
+  places: Map<string, number>;
 }
 
 const MAX_INT64 = (1n << 63n) - 1n;
@@ -24,16 +26,19 @@ interface Reader {
   depth: number;
   duplicates: Set<string>;
   oddNumbers: Map<string, string>;
+  places: Map<string, number>;
 }
 
 /** Reads the whole text; throws SyntaxError with encoding/json's sentence. */
 export const readJson = (text: string): JsonText => {
-  const r: Reader = { text, at: 0, depth: 0, duplicates: new Set(), oddNumbers: new Map() };
+  const r: Reader = { text, at: 0, depth: 0, duplicates: new Set(), oddNumbers: new Map(), places: new Map() };
   readValue(r, '');
   skip(r);
   if (r.at < text.length) throw unexpected(r, 'after top-level value');
-  return { duplicates: [...r.duplicates].map((p) => `duplicate field ${JSON.stringify(p)}`), oddNumbers: r.oddNumbers };
+  return { duplicates: [...r.duplicates].map(duplicateField), oddNumbers: r.oddNumbers, places: r.places };
 };
+
+const duplicateField = (path: string): string => `duplicate field ${JSON.stringify(path)}`;
 
 const unexpected = (r: Reader, where: string): SyntaxError => {
   if (r.at >= r.text.length) return new SyntaxError('unexpected end of JSON input');
@@ -72,6 +77,8 @@ const readObject = (r: Reader, path: string): void => {
     if (r.text[r.at] !== '"') throw unexpected(r, 'looking for beginning of object key string');
     const key = readString(r);
     const inner = path ? `${path}.${key}` : key;
+    const fault = seen.has(key) ? duplicateField(inner) : `unknown field ${JSON.stringify(inner)}`;
+    if (!r.places.has(fault)) r.places.set(fault, r.at);
     if (seen.has(key)) r.duplicates.add(inner);
     seen.add(key);
     skip(r);
