@@ -9,6 +9,7 @@ import { configStrategies } from './config.ts';
 import { definitionStrategy } from './custom-resource-definition.ts';
 import { dynamicDefaults } from './defaults.ts';
 import { deviceStrategies } from './devices.ts';
+import { disabledFieldsOf } from './disabled-fields.ts';
 import { jobStrategies } from './jobs.ts';
 import { networkingStrategies } from './networking.ts';
 import { volumeStrategies } from './persistent-volumes.ts';
@@ -65,13 +66,30 @@ const requiredOfSpec = (object: KubeObject): Cause[] => {
   return spec && value !== undefined ? validateRequired(spec.schema, value, 'spec') : [];
 };
 
+/** The rules of a kind, which begin with dropping the fields of features that are off. */
+const withoutDisabled = (key: string, rules: Strategy): Strategy => {
+  const drop = disabledFieldsOf(key);
+  if (!drop) return rules;
+  return {
+    ...rules,
+    prepareForCreate: (object, ctx) => {
+      drop(object);
+      rules.prepareForCreate?.(object, ctx);
+    },
+    prepareForUpdate: (next, old, ctx) => {
+      drop(next);
+      rules.prepareForUpdate?.(next, old, ctx);
+    },
+  };
+};
+
 /** The strategy of a built-in kind: its own, with the kind's dynamic defaults. Always the same object. */
 export const strategyFor = (group: string, kind: string): Strategy => {
   const key = `${group}/${kind}`;
   const known = strategies.get(key);
   if (known) return known;
   const defaults = dynamicDefaults[key];
-  const rules: Strategy = own[key] ?? { validate: requiredOfSpec };
+  const rules = withoutDisabled(key, own[key] ?? { validate: requiredOfSpec });
   const unconditionalUpdate = !CONDITIONAL.has(key);
   const strategy: Strategy = { ...rules, unconditionalUpdate, ...(defaults && { defaults }) };
   strategies.set(key, strategy);

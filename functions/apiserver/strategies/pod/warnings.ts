@@ -1,8 +1,12 @@
-import type { PodSpec } from '../../../machinery/kinds.d.ts';
+// What a client is told about a pod spec that is accepted: deprecated fields, duplicates, values that mean something else.
+import type { Affinity, NodeSelectorTerm, PodAffinityTerm, PodSpec } from '../../../machinery/kinds.d.ts';
 import { parseQuantity } from '../../../machinery/quantity.ts';
 import { at } from '../checks.ts';
-import { familyOf } from '../ip.ts';
+import { ipWarnings } from '../ip-warnings.ts';
+import { portWarnings } from './port-warnings.ts';
 import { eachContainer } from './security.ts';
+
+type Warn = (text: string) => void;
 
 const OLD_LABELS: Record<string, string> = {
   'beta.kubernetes.io/arch': 'kubernetes.io/arch',
@@ -12,85 +16,138 @@ const OLD_LABELS: Record<string, string> = {
   'beta.kubernetes.io/instance-type': 'node.kubernetes.io/instance-type',
 };
 const OLD_VOLUMES: Record<string, string> = {
-  gitRepo: 'deprecated in v1.11',
-  scaleIO: 'deprecated in v1.16',
-  flexVolume: 'deprecated, use a CSI driver',
-  storageos: 'deprecated in v1.22',
-  quobyte: 'deprecated in v1.22',
+  photonPersistentDisk: 'deprecated in v1.11, non-functional in v1.16+',
+  gitRepo: 'deprecated in v1.11, and disabled by default in v1.33+',
+  scaleIO: 'deprecated in v1.16, non-functional in v1.22+',
+  flocker: 'deprecated in v1.22, non-functional in v1.25+',
+  storageos: 'deprecated in v1.22, non-functional in v1.25+',
+  quobyte: 'deprecated in v1.22, non-functional in v1.25+',
   glusterfs: 'deprecated in v1.25, non-functional in v1.26+',
   cephfs: 'deprecated in v1.28, non-functional in v1.31+',
   rbd: 'deprecated in v1.28, non-functional in v1.31+',
 };
 
-const fractions = (warn: (text: string) => void, path: string, list: Record<string, string> | undefined): void => {
-  for (const name of ['memory', 'ephemeral-storage']) {
-    const value = list?.[name];
-    if (value !== undefined && parseQuantity(value).nano % 1_000_000_000n !== 0n) {
-      warn(`${at(path, name)}: fractional byte value "${value}" is invalid, must be an integer`);
-    }
-  }
+const oldLabel = (key: string): string | undefined => {
+  const now = OLD_LABELS[key];
+  return now && `deprecated since v1.14; use "${now}" instead`;
 };
 
-const checkPorts = (warn: (text: string) => void, path: string, spec: PodSpec): void => {
-  const names = new Map<string, string>();
-  const numbers = new Map<string, string>();
-  spec.containers?.forEach((c, i) => {
-    c.ports?.forEach((port, n) => {
-      const where = at(`${at(`${path}.containers`, i)}.ports`, n);
-      const number = `${port.containerPort}/${port.protocol}`;
-      const twin = numbers.get(number);
-      const hosted = port.hostPort ? `/${port.hostPort}${port.hostIP ?? ''}` : '';
-      if (twin?.startsWith(`${i}|`) && twin.endsWith(`|${hosted}`)) {
-        warn(`${where}: duplicate port definition with ${twin.split('|')[1]}`);
-      }
-      numbers.set(number, `${i}|${where}|${hosted}`);
-      if (port.name && names.has(port.name)) warn(`${where}.name: duplicate port name with ${names.get(port.name)}`);
-      if (port.name) names.set(port.name, where);
-      if (port.hostIP && !familyOf(port.hostIP))
-        warn(`${where}.hostIP: non-standard IP address will be considered invalid`);
-    });
+/** Amounts of bytes that are no whole number. */
+export const fractionWarnings = (
+  path: string,
+  list: Record<string, string> | undefined,
+  names: readonly string[],
+): string[] =>
+  names.flatMap((name) => {
+    const value = list?.[name];
+    if (value === undefined || parseQuantity(value).nano % 1_000_000_000n === 0n) return [];
+    return [`${at(path, name)}: fractional byte value "${value}" is invalid, must be an integer`];
+  });
+
+const aboutTerm = (warn: Warn, path: string, term: NodeSelectorTerm | undefined): void => {
+  term?.matchExpressions?.forEach((expression, i) => {
+    const old = oldLabel(expression.key);
+    if (old) warn(`${at(`${path}.matchExpressions`, i)}.key: ${expression.key} is ${old}`);
   });
 };
 
-/** Warnings of a pod spec: deprecated fields, duplicates, and values that do not mean what they seem to. */
+const aboutPodTerm = (warn: Warn, path: string, term: PodAffinityTerm | undefined): void => {
+  if (term && !term.labelSelector) warn(`${path}.labelSelector: a null labelSelector results in matching no pod`);
+};
+
+const REQUIRED = 'requiredDuringSchedulingIgnoredDuringExecution';
+const PREFERRED = 'preferredDuringSchedulingIgnoredDuringExecution';
+
+const aboutAffinity = (warn: Warn, path: string, affinity: Affinity | undefined): void => {
+  const node = affinity?.nodeAffinity;
+  node?.[REQUIRED]?.nodeSelectorTerms?.forEach((term, i) => {
+    aboutTerm(warn, at(`${path}.nodeAffinity.${REQUIRED}.nodeSelectorTerms`, i), term);
+  });
+  node?.[PREFERRED]?.forEach((term, i) => {
+    aboutTerm(warn, `${at(`${path}.nodeAffinity.${PREFERRED}`, i)}.preference`, term.preference);
+  });
+  for (const kind of ['podAffinity', 'podAntiAffinity'] as const) {
+    affinity?.[kind]?.[REQUIRED]?.forEach((term, i) => {
+      aboutPodTerm(warn, at(`${path}.${kind}.${REQUIRED}`, i), term);
+    });
+    affinity?.[kind]?.[PREFERRED]?.forEach((term, i) => {
+      aboutPodTerm(warn, `${at(`${path}.${kind}.${PREFERRED}`, i)}.podAffinityTerm`, term.podAffinityTerm);
+    });
+  }
+};
+
+const aboutPlacement = (warn: Warn, path: string, spec: PodSpec): void => {
+  for (const key in spec.nodeSelector) {
+    const old = oldLabel(key);
+    if (old) warn(`${at(`${path}.nodeSelector`, key)}: ${old}`);
+  }
+  aboutAffinity(warn, `${path}.affinity`, spec.affinity);
+  spec.topologySpreadConstraints?.forEach((constraint, i) => {
+    const where = at(`${path}.topologySpreadConstraints`, i);
+    const old = oldLabel(constraint.topologyKey);
+    if (old) warn(`${where}.topologyKey: ${constraint.topologyKey} is ${old}`);
+    if (!constraint.labelSelector) warn(`${where}.labelSelector: a null labelSelector results in matching no pod`);
+  });
+};
+
+const twice = (warn: Warn, path: string, values: readonly string[], what: string, field: string): void => {
+  const seen = new Set<string>();
+  values.forEach((value, i) => {
+    if (seen.has(value)) warn(`${at(path, i)}.${field}: duplicate ${what} "${value}"`);
+    seen.add(value);
+  });
+};
+
+const aboutLists = (warn: Warn, path: string, spec: PodSpec): void => {
+  const aliases = (spec.hostAliases ?? []).map((alias) => alias.ip);
+  twice(warn, `${path}.hostAliases`, aliases, 'ip', 'ip');
+  aliases.forEach((ip, i) => {
+    ipWarnings(`${at(`${path}.hostAliases`, i)}.ip`, ip).forEach(warn);
+  });
+  const secrets = (spec.imagePullSecrets ?? []).map((secret) => secret.name ?? '');
+  twice(warn, `${path}.imagePullSecrets`, secrets, 'name', 'name');
+  secrets.forEach((name, i) => {
+    if (!name) warn(`${at(`${path}.imagePullSecrets`, i)}.name: invalid empty name ""`);
+  });
+  spec.dnsConfig?.nameservers?.forEach((ip, i) => {
+    ipWarnings(at(`${path}.dnsConfig.nameservers`, i), ip).forEach(warn);
+  });
+};
+
+const BYTES = ['memory', 'ephemeral-storage'];
+
+const aboutContainers = (warn: Warn, path: string, spec: PodSpec): void =>
+  eachContainer(spec, path, (container, where) => {
+    for (const part of ['limits', 'requests'] as const)
+      fractionWarnings(`${where}.resources.${part}`, container.resources?.[part], BYTES).forEach(warn);
+    const names = new Set<string>();
+    container.env?.forEach((variable, i) => {
+      const { name, value = '', valueFrom } = variable;
+      const itself = `$(${name})`;
+      if (names.has(name) && (valueFrom || value === itself || !value.includes(itself)))
+        warn(`${at(`${where}.env`, i)}: hides previous definition of "${name}", which may be dropped when using apply`);
+      names.add(name);
+    });
+  });
+
+/** Warnings of a pod spec at `path`. */
 export const podWarnings = (spec: PodSpec, path = 'spec'): string[] => {
   const out: string[] = [];
   const warn = (text: string) => void out.push(text);
-  for (const key in spec.nodeSelector) {
-    const now = OLD_LABELS[key];
-    if (now) warn(`${at(`${path}.nodeSelector`, key)}: deprecated since v1.14; use "${now}" instead`);
-  }
+  aboutPlacement(warn, path, spec);
   spec.volumes?.forEach((volume, i) => {
     for (const name in OLD_VOLUMES) {
       if ((volume as unknown as Record<string, unknown>)[name])
         warn(`${at(`${path}.volumes`, i)}.${name}: ${OLD_VOLUMES[name]}`);
     }
+    const claim = volume.ephemeral?.volumeClaimTemplate?.spec?.resources?.requests;
+    const where = `${at(`${path}.volumes`, i)}.ephemeral.volumeClaimTemplate.spec.resources.requests`;
+    fractionWarnings(where, claim, ['storage']).forEach(warn);
   });
-  spec.imagePullSecrets?.forEach((secret, i) => {
-    if (!secret.name) warn(`${at(`${path}.imagePullSecrets`, i)}: invalid empty name ""`);
-  });
-  const aliases = new Map<string, number>();
-  spec.hostAliases?.forEach((alias, i) => {
-    const where = at(`${path}.hostAliases`, i);
-    if (aliases.has(alias.ip))
-      warn(`${where}.ip: duplicate ip with ${at(`${path}.hostAliases`, aliases.get(alias.ip) ?? 0)}`);
-    aliases.set(alias.ip, i);
-  });
-  eachContainer(spec, path, (c, where) => {
-    fractions(warn, `${where}.resources.requests`, c.resources?.requests);
-    fractions(warn, `${where}.resources.limits`, c.resources?.limits);
-    const names = new Map<string, string>();
-    c.env?.forEach((variable, i) => {
-      const before = names.get(variable.name);
-      if (before !== undefined && before !== variable.value && !variable.value?.includes(`$(${variable.name})`)) {
-        warn(
-          `${at(`${where}.env`, i)}: hides previous definition of "${variable.name}", which may be dropped when using apply`,
-        );
-      }
-      names.set(variable.name, variable.value ?? '');
-    });
-  });
-  checkPorts(warn, path, spec);
+  aboutLists(warn, path, spec);
+  fractionWarnings(`${path}.overhead`, spec.overhead, BYTES).forEach(warn);
+  aboutContainers(warn, path, spec);
+  out.push(...portWarnings(spec, path));
   if ((spec.terminationGracePeriodSeconds ?? 0) < 0) {
     warn(`${path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`);
   }
