@@ -188,10 +188,11 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     ...options,
     registry: createRegistry(builtinResources()),
     plugins,
+    metrics: createMetrics(options.clock.now()),
     services: createServiceAllocator({ store: options.store }),
   };
   const customResources = createCustomResources(server);
-  const metrics = createMetrics(server.clock.now());
+  const { metrics } = server;
   const handle = async (
     info: RequestInfo,
     request: Request,
@@ -227,10 +228,11 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
       const mutating = request.method !== 'GET' && request.method !== 'HEAD';
       let info: RequestInfo | undefined;
       let code = 500;
+      let response: Response | undefined;
       metrics.started(mutating);
       try {
         info = requestInfo(request.method, request.url);
-        const response = await handle(info, request, requestId, connection);
+        response = await handle(info, request, requestId, connection);
         code = response.status;
         return response;
       } catch (error) {
@@ -241,7 +243,11 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
       } finally {
         const known = (code !== 404 && code !== 405) || isServed(server, info);
         const dryRun = mutating && (info?.query.has('dryRun') ?? false);
-        metrics.ended({ info, known, mutating, dryRun, code, ms: server.clock.now() - began });
+        const applied =
+          request.method === 'PATCH' &&
+          (request.headers.get('content-type') ?? '').startsWith('application/apply-patch');
+        const ms = server.clock.now() - began;
+        metrics.ended({ info, known, mutating, dryRun, code, ms, applied, ...(response && { response }) });
       }
     },
   };

@@ -7,6 +7,7 @@ import type { PodSecurityOptions } from './admission/podsecurity/podsecurity.ts'
 import type { Authenticator } from './authn/authenticator.ts';
 import type { TokenSigner } from './authn/service-account-tokens.ts';
 import type { Authorizer } from './authz/authorizer.ts';
+import type { Metrics } from './metrics.ts';
 import type { Negotiated } from './negotiate.ts';
 import type { ResourceInfo, StrategyContext, UserInfo } from './registry.ts';
 import type { Registry } from './registry-clusters.ts';
@@ -43,6 +44,14 @@ export interface ApiServerOptions {
   clusterExists?(cluster: string): boolean | Promise<boolean>;
   /** A fault of ours, with the id that the client was told. */
   onFault?(fault: unknown, requestId: string, info: RequestInfo | undefined): void;
+  /** The OpenID discovery documents by path (`/openid/v1/jwks`); without it they are not served. */
+  openId?: {
+    document(cluster: string, path: string, serverUrl: string): { contentType: string; body: string } | undefined;
+  };
+  /** Metrics of other parts of the process, in Prometheus' text format. */
+  moreMetrics?(): string;
+  /** True once the process is to end: it is no longer ready. */
+  closing?(): boolean;
   /** A watch without timeoutSeconds ends after this long; the platform's own limit. */
   watchMsMax?: number;
 }
@@ -51,6 +60,7 @@ export interface ApiServerOptions {
 export interface Server extends ApiServerOptions {
   registry: Registry;
   plugins: readonly AdmissionPlugin[];
+  metrics: Metrics;
   /** Gives out and takes back cluster IPs and node ports. */
   services: ServiceAllocator;
 }

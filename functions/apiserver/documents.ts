@@ -208,7 +208,16 @@ const paths = (resources: readonly ResourceInfo[]) => {
   const open = resources.map(({ group, version }) =>
     group === '' ? `/openapi/v3/api/${version}` : `/openapi/v3/apis/${group}/${version}`,
   );
-  const fixed = ['/api', '/apis', '/metrics', '/openapi/v2', '/openapi/v3', '/version'];
+  const fixed = [
+    '/.well-known/openid-configuration',
+    '/api',
+    '/apis',
+    '/metrics',
+    '/openapi/v2',
+    '/openapi/v3',
+    '/openid/v1/jwks',
+    '/version',
+  ];
   return { paths: [...new Set([...fixed, ...healthPaths, ...groups, ...open])].sort() };
 };
 
@@ -227,6 +236,13 @@ const version = {
   compiler: 'node',
   // Go's words, which clients know.
   platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+};
+
+const openIdDocument = (server: Server, info: RequestInfo): Response | undefined => {
+  const prefix = info.cluster === 'default' ? '' : `/clusters/${info.cluster}`;
+  const found = server.openId?.document(info.cluster, info.path, `https://${server.address ?? ''}${prefix}`);
+  const headers = { 'content-type': found?.contentType ?? '', 'cache-control': 'public, max-age=3600' };
+  return found && new Response(found.body, { headers });
 };
 
 /** The answer to a GET outside the resources; undefined where nothing is served at the path. */
@@ -254,6 +270,9 @@ export const documentOf = async (
     case 'livez':
     case 'readyz':
       return health(server, info);
+    case 'openid':
+    case '.well-known':
+      return openIdDocument(server, info);
     case 'version':
       return parts.length === 2 ? json(version) : undefined;
     case 'metrics':

@@ -30,20 +30,42 @@ const storeAnswers = async (server: Server, cluster: string): Promise<boolean> =
   return healthy;
 };
 
+/** Whether an object that every cluster is made with is there. */
+const seeded =
+  (group: string, resource: string, name: string) =>
+  async (server: Server, cluster: string): Promise<boolean> =>
+    (await server.store.get({ cluster, group, resource }, name).catch(() => undefined)) !== undefined;
+
+/** Informers are replicas here: one that loads is in sync. */
+const replicaLoads = async (server: Server, cluster: string): Promise<boolean> => {
+  const loaded = await server.replicas.of({ cluster, group: '', resource: 'namespaces' }).catch(() => undefined);
+  return loaded !== undefined;
+};
+
+const RBAC = 'rbac.authorization.k8s.io';
+/** In upstream's order, under upstream's names; checks of parts that do not exist here are left out. */
 const CHECKS: readonly Check[] = [
   { name: 'ping', healthy: async () => true },
   { name: 'log', healthy: async () => true },
   { name: 'etcd', healthy: storeAnswers },
   { name: 'etcd-readiness', readiness: true, healthy: storeAnswers },
+  { name: 'informer-sync', readiness: true, healthy: replicaLoads },
+  { name: 'poststarthook/start-system-namespaces-controller', healthy: seeded('', 'namespaces', 'kube-system') },
+  { name: 'poststarthook/rbac/bootstrap-roles', healthy: seeded(RBAC, 'clusterroles', 'cluster-admin') },
+  {
+    name: 'poststarthook/scheduling/bootstrap-system-priority-classes',
+    healthy: seeded('scheduling.k8s.io', 'priorityclasses', 'system-node-critical'),
+  },
+  { name: 'shutdown', readiness: true, healthy: async (server) => !server.closing?.() },
 ];
 
-const text = (status: number, body: string): Response =>
+const text = (status: number, body: string, sniffing = false): Response =>
   new Response(body, {
     status,
     headers: {
       'content-type': 'text/plain; charset=utf-8',
-      'x-content-type-options': 'nosniff',
       'cache-control': 'no-cache, private',
+      ...(!sniffing && { 'x-content-type-options': 'nosniff' }),
     },
   });
 
@@ -69,12 +91,13 @@ const every = async (server: Server, info: RequestInfo, root: string, checks: re
 
 /** The answer to a health path, or undefined for a check that does not exist. */
 export const health = async (server: Server, info: RequestInfo): Promise<Response | undefined> => {
-  const [, root = '', name, ...rest] = info.path.split('/');
+  const [, root = '', ...rest] = info.path.split('/');
+  const name = rest.join('/');
   const checks = CHECKS.filter((check) => root === 'readyz' || !check.readiness);
-  if (name === undefined) return every(server, info, root, checks);
-  const check = rest.length === 0 ? checks.find((c) => c.name === name) : undefined;
+  if (name === '') return every(server, info, root, checks);
+  const check = checks.find((c) => c.name === name);
   if (!check) return undefined;
-  if (await check.healthy(server, info.cluster)) return text(200, 'ok');
+  if (await check.healthy(server, info.cluster)) return text(200, 'ok', true);
   return text(500, `internal server error: ${name} failed: reason withheld\n`);
 };
 

@@ -208,6 +208,7 @@ export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgr
     await allowed(info, user, info.verb);
     const call = callOf(upgrade, requestId, user);
     await (info.subresource === 'proxy' ? proxied(upgrade, call) : stream(upgrade, call));
+    socket.once('close', server.metrics.streaming(info));
   };
 
   return {

@@ -7,6 +7,7 @@ import { createControllers } from '../controllers/index.ts';
 import type { ResourceType } from '../controllers/resource-types.ts';
 import { createRunner, LostRaceError, ReaderBehindError } from '../controllers/run.ts';
 import { createDispatcher } from '../dispatcher/dispatch.ts';
+import { measuredQueue } from '../queue/measured.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
 import { SCHEDULER, schedulerConsumer } from '../scheduler/consumer.ts';
 import { createScheduler, type Scheduler } from '../scheduler/scheduler.ts';
@@ -30,6 +31,8 @@ export interface Background {
   /** Looks at every object of a cluster: after a start, when nobody knows what was missed. */
   resync(cluster: string): Promise<void>;
   idle(): boolean;
+  /** Of its work queue, in Prometheus' text format. */
+  metrics(): string;
   stop(): Promise<void>;
 }
 
@@ -63,11 +66,12 @@ export const startBackground = (options: BackgroundOptions): Background => {
   };
   const reader = remembered((cluster): Reader => createReplicaReader(replicas, cluster));
   const recorder = createEventRecorder(clock);
-  const queue = createMemoryQueue({
+  const ready = createMemoryQueue({
     clock,
     workers: WORKERS,
     onFailure: (m, error) => fail(`${m.cluster} ${m.consumer} ${m.key}`, error),
   });
+  const queue = measuredQueue(ready, clock);
 
   const types = new Map<string, { at: number; found: Promise<readonly ResourceType[]> }>();
   const resourceTypes = (cluster: string): Promise<readonly ResourceType[]> => {
@@ -137,6 +141,7 @@ export const startBackground = (options: BackgroundOptions): Background => {
   return {
     resync,
     idle: () => queue.idle(),
+    metrics: () => queue.metrics(),
     stop: async () => {
       clearInterval(timer);
       unsubscribe();

@@ -97,6 +97,8 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
       rbacAuthorizer({ replicas, clock }),
     ),
     signer: authority,
+    openId: authority,
+    closing: () => closing.begun,
     disableAdmission: options.disableAdmission ?? [],
     dialer: {
       dial: (cluster, node) => {
@@ -160,6 +162,8 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
     caCert: pki.caCert,
     onFailure: (what, error) => log(`${what}: ${error instanceof Error ? error.message : error}`),
   });
+  api.server.address = `${options.host}:${listener.port}`;
+  api.server.moreMetrics = () => background.metrics();
   await background.resync(CLUSTER);
   return {
     port: listener.port,
