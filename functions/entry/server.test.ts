@@ -330,3 +330,53 @@ describe('HTTP/1.1', () => {
     socket.destroy();
   });
 });
+
+describe('closing', () => {
+  it('says go away, lets an answer under way finish, and takes no new request', async () => {
+    let answer = (_response: Response): void => {};
+    const port = await listen(
+      () =>
+        new Promise<Response>((resolve) => {
+          answer = resolve;
+        }),
+    );
+    const session = open(port);
+    const sent = send(session, { ':path': '/slow' });
+    const goaway = new Promise<void>((resolve) => session.once('goaway', () => resolve()));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const closed = listener?.close(5000);
+    await goaway;
+    answer(plainResponse({ status: 200, headers: {}, body: 'done' }));
+    expect((await sent).text).toBe('done');
+    await closed;
+    expect(session.destroyed || session.closed).toBe(true);
+    listener = undefined;
+  });
+
+  it('does not wait for a watch', async () => {
+    const port = await listen(() => plainResponse({ status: 200, headers: {}, body: () => {} }));
+    const session = open(port);
+    const ended = send(session, { ':path': '/watch' }).catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const began = Date.now();
+    await listener?.close(100);
+    listener = undefined;
+    expect(Date.now() - began).toBeLessThan(2000);
+    await ended;
+  });
+});
+
+it('answers a thousand requests at once on one connection', async () => {
+  let waiting: (() => void)[] = [];
+  const port = await listen(
+    () =>
+      new Promise<Response>((resolve) => {
+        waiting.push(() => resolve(plainResponse({ status: 200, headers: {}, body: 'ok' })));
+        if (waiting.length === 1000) for (const go of waiting.splice(0)) go();
+      }),
+  );
+  const session = open(port);
+  const all = await Promise.all(Array.from({ length: 1000 }, (_, i) => send(session, { ':path': `/${i}` })));
+  expect(all.every((one) => one.status === 200 && one.text === 'ok')).toBe(true);
+  waiting = [];
+});

@@ -8,6 +8,7 @@ import {
 } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { type Duplex, Readable, type Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import type { ConnectionInfo } from '../apiserver/context.ts';
 import { type PlainParts, plainParts, type StreamedBody } from '../apiserver/plain-response.ts';
@@ -28,12 +29,17 @@ export interface ListenerOptions {
 
 export interface Listener {
   port: number;
-  close(): Promise<void>;
+  /**
+   * Takes no more connections, tells HTTP/2 clients to go away (GOAWAY), lets answers under way finish for up to
+   * `drainMs` (200 where not said), and then ends every connection.
+   */
+  close(drainMs?: number): Promise<void>;
 }
 
 /** Go clients put every request and watch on one connection. */
 const STREAMS_MAX = 10_000;
 const WINDOW_BYTES = 1 << 20;
+const DRAIN_MS = 200;
 /** Resets that a connection may send at once, and per second: a client that ends has a watch per informer. */
 const RESETS = { streamResetBurst: STREAMS_MAX, streamResetRate: 1000 };
 const SESSION_MEMORY_MB = 512;
@@ -216,6 +222,14 @@ const serveHttp2 = (app: ListenerOptions['app']) => {
   return { server, sessions };
 };
 
+/** Tells a client to go elsewhere with new requests, and resolves when its streams have ended. */
+const drain = (session: ServerHttp2Session): Promise<void> =>
+  new Promise((resolve) => {
+    session.once('close', () => resolve());
+    if (session.destroyed) resolve();
+    else session.close();
+  });
+
 const serveHttp1 = ({ app, onUpgrade }: ListenerOptions) => {
   const server = createHttp1Server();
   server.on('request', (req, res) => exchange1(app, req, res, connectionOf(req.socket as TLSSocket)));
@@ -256,11 +270,15 @@ export const createListener = async (options: ListenerOptions): Promise<Listener
   });
   return {
     port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const session of http2.sessions.keys()) session.destroy();
-        for (const socket of sockets) socket.destroy();
-      }),
+    close: async (drainMs = DRAIN_MS) => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const drained = [...http2.sessions.keys()].map(drain);
+      http1.closeIdleConnections();
+      // A watch would go on for ever.
+      await Promise.race([Promise.all(drained), delay(drainMs, undefined, { ref: false })]);
+      for (const session of http2.sessions.keys()) session.destroy();
+      for (const socket of sockets) socket.destroy();
+      await closed;
+    },
   };
 };
