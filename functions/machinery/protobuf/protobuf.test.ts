@@ -206,6 +206,23 @@ describe('odd bodies', () => {
       }
     }
   });
+  it('drops the empty fields that Go writes below items, where the schema is a value of any shape', () => {
+    const items = { type: 'string', description: '', nullable: false, minLength: 0, format: '' };
+    const names = { plural: 'x', kind: 'X' };
+    const versions = [
+      { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'array', items: [items] } } },
+      { name: 'v2', served: true, storage: false, schema: { openAPIV3Schema: { type: 'array', items } } },
+    ];
+    const spec = { group: 'x.dev', names, scope: 'Cluster', versions };
+    const metadata = { name: 'x.x.dev' };
+    const crd = { apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata, spec };
+    const bytes = encodeProtobuf(crd);
+    const back = decodeProtobuf(bytes ?? Buffer.alloc(0)) as typeof crd;
+    expect(back.spec.versions.map((v) => v.schema.openAPIV3Schema.items)).toEqual([
+      [{ type: 'string', minLength: 0 }],
+      { type: 'string', minLength: 0 },
+    ]);
+  });
   it('may hold JSON in the envelope', () => {
     const root = library();
     const unknown = root.lookupType('k8s.io.apimachinery.pkg.runtime.Unknown');

@@ -1,3 +1,5 @@
+import { decode } from '../decode.ts';
+import { schemaOf } from '../facts.ts';
 import type { Json, JsonObject } from '../object.ts';
 import { badRequest } from '../status.ts';
 import type { Codec } from './messages.ts';
@@ -148,6 +150,9 @@ const stringList = message(
   },
 );
 
+/** Go writes a schema's empty fields too: what the type itself drops when decoded is dropped here, below `any`. */
+const withoutEmpty = (schema: Json): JsonObject => decode(schemaOf('+apiextensions.v1.JSONSchemaProps'), schema).value;
+
 /** JSONSchemaPropsOrArray, OrBool and OrStringArray: a schema, or something else. */
 const schemaOr = (kind: 'Array' | 'Bool' | 'StringArray', find: Find): Codec => {
   const schema = (): Codec => find('JSONSchemaProps');
@@ -167,9 +172,9 @@ const schemaOr = (kind: 'Array' | 'Bool' | 'StringArray', find: Find): Codec => 
       let allows = false;
       const list: Json[] = [];
       eachField(c, (n) => {
-        if (n === schemaField) object = schema().read(c) as JsonObject;
+        if (n === schemaField) object = withoutEmpty(schema().read(c));
         else if (n === 1) allows = wire.readVarint(c) !== 0;
-        else if (n === 2) list.push(kind === 'Array' ? schema().read(c) : wire.readString(c));
+        else if (n === 2) list.push(kind === 'Array' ? withoutEmpty(schema().read(c)) : wire.readString(c));
         else return false;
         return true;
       });
