@@ -11,7 +11,14 @@ import { type Cause, cause } from '../../../machinery/status.ts';
 import { embeddedCauses } from './embedded.ts';
 import { compileNode, type Node } from './node.ts';
 import { coerce, pruneDefaults } from './prune.ts';
-import { CRD_RULES_BUDGET, loadRules, type Rules, ruleCauses, rulesOf } from './rules.ts';
+import {
+  CRD_RULES_BUDGET,
+  loadRules,
+  type RuleTree,
+  ruleCauses,
+  rulesOf,
+  hasRules as schemaHasRules,
+} from './rules.ts';
 import { type Structural, someAnywhere } from './structural.ts';
 import { duplicateCauses } from './unique.ts';
 import { validateValue } from './validate.ts';
@@ -39,9 +46,9 @@ const asJson = (object: KubeObject): JsonObject => object as unknown as JsonObje
 
 export const customKind = (schema: Structural): CustomKind => {
   let compiled: Node | undefined;
-  let rules: { tree: Rules | undefined } | undefined;
+  let rules: { tree: RuleTree | undefined } | undefined;
   let readiness: Promise<void> | undefined;
-  const hasRules = someAnywhere(schema, (s) => (s['x-kubernetes-validations']?.length ?? 0) > 0);
+  const hasRules = schemaHasRules(schema);
   const hasPatterns = someAnywhere(schema, (s) => Boolean(s.pattern));
 
   const node = (): Node => {
@@ -53,7 +60,7 @@ export const customKind = (schema: Structural): CustomKind => {
   };
   const checkRules = (out: Cause[], object: Json, old?: Json, warn?: (text: string) => void): Cause[] => {
     if (!hasRules) return out;
-    rules ??= { tree: rulesOf(schema, true) };
+    rules ??= { tree: rulesOf(node(), true) };
     if (!rules.tree) return out;
     if (out.some((one) => BLOCKING.has(one.reason))) return [...out, cause.invalid('<nil>', null, UNCHECKED)];
     const at = { path: '', budget: CRD_RULES_BUDGET, ...(old !== undefined && { old }), ...(warn && { warn }) };

@@ -4,7 +4,7 @@ import { type Cause, cause, StatusError } from '../../../machinery/status.ts';
 import { embeddedCauses } from './embedded.ts';
 import { compileNode, type Node } from './node.ts';
 import { pruned } from './prune.ts';
-import { type Rules, ruleCauses, rulesOf } from './rules.ts';
+import { type RuleTree, ruleCauses, rulesOf } from './rules.ts';
 import type { Structural } from './structural.ts';
 import { validateValue } from './validate.ts';
 
@@ -48,7 +48,7 @@ const metadataCauses = (place: Place, value: Json, at: string): Cause[] => {
   return embeddedCauses(place.node, value, at);
 };
 
-const checkRules = (walk: Walk, rules: Rules | undefined, value: Json, at: string): void => {
+const checkRules = (walk: Walk, rules: RuleTree | undefined, value: Json, at: string): void => {
   if (!rules) return;
   const before = walk.out.length;
   const same = ruleCauses(rules, value, { old: value, path: at, budget: walk.budget });
@@ -78,7 +78,7 @@ const checkDefault = (walk: Walk, place: Place, value: Json): void => {
   const meta = metadataCauses(place, value, at);
   const causes = meta.length > 0 ? meta : validateValue(place.node, value, { path: at });
   walk.out.push(...causes);
-  if (causes.length === 0) checkRules(walk, rulesOf(place.node.schema, place.node === place.resource), value, at);
+  if (causes.length === 0) checkRules(walk, rulesOf(place.node, place.node === place.resource), value, at);
 };
 
 const visit = (walk: Walk, given: Place): void => {

@@ -9,11 +9,10 @@ import { loadRegex } from '../../../machinery/regex.ts';
 import { type Cause, cause } from '../../../machinery/status.ts';
 import { defaultCauses } from './default-values.ts';
 import { keywordCauses, type SoundVisitor } from './definition.ts';
-import { type CostTally, createRuleContexts, totalCostCauses } from './definition-rules.ts';
 import { type KeywordOptions, mapKeyCauses } from './list-keywords.ts';
 import { compileNode } from './node.ts';
 import { pruned } from './prune.ts';
-import { CRD_RULES_BUDGET, loadRules } from './rules.ts';
+import { CRD_RULES_BUDGET, hasRules, loadRules, ruleContexts, totalCauses } from './rules.ts';
 import { type Structural, some, someAnywhere } from './structural.ts';
 import { structuralCauses, unsupportedKeyword } from './structurality.ts';
 
@@ -78,7 +77,7 @@ const checkSchema = (schema: Structural, path: string, status: boolean, options:
   if (schema.nullable) out.push(cause.forbidden(`${path}.nullable`, 'nullable cannot be true at the root'));
   const unsupported = unsupportedKeyword(schema);
   const rules: Cause[] = [];
-  let tally: CostTally | undefined;
+  let contexts: ReturnType<typeof ruleContexts>;
   let sound: SoundVisitor | undefined;
   if (!unsupported) {
     const structural = structuralCauses(schema, path);
@@ -86,14 +85,13 @@ const checkSchema = (schema: Structural, path: string, status: boolean, options:
       structural.length > 0 ? structural : defaultCauses(schema, path, options.prunedDefaults, CRD_RULES_BUDGET);
     out.push(...causes);
     if (causes.length === 0) {
-      const contexts = createRuleContexts(schema, path, options.unchanged);
-      tally = contexts.tally;
-      sound = (s, at) => void rules.push(...contexts.check(s, at));
+      contexts = ruleContexts(schema, path, options.unchanged);
+      sound = (s, at) => void rules.push(...(contexts?.check(s, at) ?? []));
     }
   }
   out.push(...keywordCauses(schema, path, options, sound), ...rules);
   if (out.length === 0 && unsupported) out.push(cause.invalid(path, '', unsupported));
-  if (tally) out.push(...totalCostCauses(tally, path));
+  if (contexts) out.push(...totalCauses(contexts.tally, path));
   return out;
 };
 
@@ -141,6 +139,6 @@ export const schemaCauses = (crd: CustomResourceDefinition, old?: CustomResource
 /** Loads what a definition's validation needs: patterns and the expression language only where it has some. */
 export const loadSchemaEngines = (crd: CustomResourceDefinition): Promise<void> | undefined => {
   const has = (holds: (s: Structural) => boolean): boolean => schemasOf(crd).some((s) => someAnywhere(s, holds));
-  if (has((s) => (s['x-kubernetes-validations']?.length ?? 0) > 0)) return loadRules();
+  if (schemasOf(crd).some(hasRules)) return loadRules();
   return has((s) => Boolean(s.pattern)) ? loadRegex() : undefined;
 };

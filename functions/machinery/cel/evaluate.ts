@@ -1,0 +1,330 @@
+/**
+ * Makes closures of a checked expression. What it costs is counted as cel-go counts it, so that budgets mean the same.
+ *
+ *   compile(expr, { functions, types, slots }) -> (frame) => Value    throws EvalFault, BudgetFault
+ */
+import type { Call, Expr, Fold } from './ast.ts';
+import { callCost } from './cost.ts';
+import { compileFold } from './fold.ts';
+import type { Functions, Overload } from './library.ts';
+import type { Type } from './types.ts';
+import { typeText } from './types.ts';
+import {
+  EvalFault,
+  isOfType,
+  type Key,
+  keyOf,
+  List,
+  MapValue,
+  mapFrom,
+  NONE,
+  ObjectValue,
+  Optional,
+  TypeValue,
+  typeNameOf,
+  type Value,
+} from './values.ts';
+
+/** The limit of a call, or the budget of all, is used up. */
+export class BudgetFault extends Error {}
+
+/** The state of one evaluation: variables by slot, and what it has cost. A slot may hold the fault of an accumulator. */
+export interface Frame {
+  slots: (Value | EvalFault | undefined)[];
+  cost: number;
+  limit: number;
+}
+export type Run = (frame: Frame) => Value;
+
+export interface Context {
+  functions: Functions;
+  types: ReadonlyMap<string, Type>;
+  /** Slots of variables, by name; the innermost last. */
+  slots: { name: string; slot: number }[];
+  /** How many slots a frame needs. */
+  size: { slots: number };
+}
+
+export const LIST_COST = 10;
+export const MAP_COST = 30;
+const STRUCT_COST = 40;
+
+export const spend = (frame: Frame, cost: number): void => {
+  frame.cost += cost;
+  if (frame.cost > frame.limit) throw new BudgetFault('operation cancelled: actual cost limit exceeded');
+};
+
+export const noSuchOverload = (name: string, args: readonly Value[]): EvalFault =>
+  new EvalFault(`no such overload: ${name}(${args.map(typeNameOf).join(', ')})`);
+
+const compileIdent = (name: string, context: Context): Run => {
+  const slot = context.slots.findLast((one) => one.name === name)?.slot;
+  if (slot === undefined) {
+    const type = context.types.get(name);
+    const value = new TypeValue(type ? typeText(type).replace(/\(.*$/, '') : name);
+    return (frame) => {
+      spend(frame, 1);
+      return value;
+    };
+  }
+  return (frame) => {
+    frame.cost++;
+    const value = frame.slots[slot];
+    if (value === undefined) throw new EvalFault(`no such attribute(s): ${name}`);
+    if (value instanceof EvalFault) throw value;
+    return value;
+  };
+};
+
+/** The field of a value; undefined where it is absent. */
+export const fieldOf = (value: Value, field: string): Value | undefined => {
+  if (value instanceof ObjectValue) return value.get(field);
+  if (value instanceof MapValue) return value.find(field);
+  if (value instanceof Optional) {
+    if (value.value === undefined) return NONE;
+    const inner = fieldOf(value.value, field);
+    return inner === undefined ? NONE : new Optional(inner);
+  }
+  throw new EvalFault(`no such overload: ${typeNameOf(value)}.${field}`);
+};
+
+const hasField = (value: Value, field: string): boolean => {
+  if (value instanceof ObjectValue) return value.has(field);
+  if (value instanceof MapValue) return value.find(field) !== undefined;
+  if (value instanceof Optional) return value.value !== undefined && hasField(value.value, field);
+  throw new EvalFault(`no such overload: has(${typeNameOf(value)})`);
+};
+
+const compileSelect = (operand: Run, field: string, test: boolean): Run => {
+  if (test) return (frame) => hasField(operand(frame), field);
+  return (frame) => {
+    const value = fieldOf(operand(frame), field);
+    spend(frame, 1);
+    if (value === undefined) throw new EvalFault(`no such key: ${field}`);
+    return value;
+  };
+};
+
+const and =
+  (left: Run, right: Run): Run =>
+  (frame) => {
+    let fault: EvalFault | undefined;
+    try {
+      const value = left(frame);
+      if (value === false) return false;
+      if (value !== true) fault = noSuchOverload('_&&_', [value]);
+    } catch (error) {
+      if (!(error instanceof EvalFault)) throw error;
+      fault = error;
+    }
+    const value = right(frame);
+    if (value === false) return false;
+    if (fault) throw fault;
+    if (value !== true) throw noSuchOverload('_&&_', [value]);
+    return true;
+  };
+
+const or =
+  (left: Run, right: Run): Run =>
+  (frame) => {
+    let fault: EvalFault | undefined;
+    try {
+      const value = left(frame);
+      if (value === true) return true;
+      if (value !== false) fault = noSuchOverload('_||_', [value]);
+    } catch (error) {
+      if (!(error instanceof EvalFault)) throw error;
+      fault = error;
+    }
+    const value = right(frame);
+    if (value === true) return true;
+    if (fault) throw fault;
+    if (value !== false) throw noSuchOverload('_||_', [value]);
+    return false;
+  };
+
+const conditional =
+  (condition: Run, truthy: Run, falsy: Run): Run =>
+  (frame) => {
+    const value = condition(frame);
+    if (value === true) return truthy(frame);
+    if (value === false) return falsy(frame);
+    throw noSuchOverload('_?_:_', [value]);
+  };
+
+const notStrictlyFalse =
+  (inner: Run): Run =>
+  (frame) => {
+    try {
+      const value = inner(frame);
+      spend(frame, 1);
+      return value !== false;
+    } catch (error) {
+      if (error instanceof EvalFault) return true;
+      throw error;
+    }
+  };
+
+const optionalSelect =
+  (operand: Run, field: string): Run =>
+  (frame) => {
+    const value = operand(frame);
+    spend(frame, 1);
+    if (value instanceof Optional) return fieldOf(value, field) ?? NONE;
+    const inner = fieldOf(value, field);
+    return inner === undefined ? NONE : new Optional(inner);
+  };
+
+/** The overload for values whose types only the evaluation knows. */
+const pick = (name: string, candidates: readonly Overload[], args: readonly Value[]): Overload => {
+  for (const one of candidates) if (one.args.every((type, i) => isOfType(args[i] as Value, type))) return one;
+  throw noSuchOverload(name, args);
+};
+
+const compileCall = (expr: Call, context: Context): Run => {
+  const given = expr.target ? [expr.target, ...expr.args] : expr.args;
+  const runs = given.map((arg) => compile(arg, context));
+  const [a, b, c] = runs as [Run, Run, Run];
+  if (expr.name === '_&&_') return and(a, b);
+  if (expr.name === '_||_') return or(a, b);
+  if (expr.name === '_?_:_') return conditional(a, b, c);
+  if (expr.name === '@not_strictly_false') return notStrictlyFalse(a);
+  if (expr.name === '_?._') {
+    const field = expr.args[1];
+    return optionalSelect(a, field?.kind === 'literal' ? String(field.value) : '');
+  }
+  const all = context.functions.get(expr.name) ?? [];
+  const ids = expr.overloads ?? [];
+  const candidates = all.filter((one) => ids.includes(one.id));
+  const [only] = candidates;
+  // Arguments of a type that is not known before have to be looked at, even where one overload is left.
+  const sure = given.every((arg) => arg.type?.kind !== 'dyn');
+  if (candidates.length === 1 && only && sure) return direct(expr.name, only, runs);
+  return dispatched(expr.name, candidates, runs);
+};
+
+const direct = (name: string, overload: Overload, runs: Run[]): Run => {
+  const { run } = overload;
+  const cost = callCost(name, overload.id);
+  const [a, b] = runs;
+  if (runs.length === 1 && a && typeof cost === 'number')
+    return (frame) => {
+      const value = run(a(frame));
+      spend(frame, cost);
+      return value;
+    };
+  if (runs.length === 2 && a && b && typeof cost === 'number')
+    return (frame) => {
+      const value = run(a(frame), b(frame));
+      spend(frame, cost);
+      return value;
+    };
+  return (frame) => {
+    const args = runs.map((one) => one(frame));
+    const value = run(...args);
+    spend(frame, typeof cost === 'number' ? cost : cost(args, value));
+    return value;
+  };
+};
+
+const dispatched =
+  (name: string, candidates: readonly Overload[], runs: Run[]): Run =>
+  (frame) => {
+    const args = runs.map((one) => one(frame));
+    const overload = pick(name, candidates, args);
+    const value = overload.run(...args);
+    const cost = callCost(name, overload.id);
+    spend(frame, typeof cost === 'number' ? cost : cost(args, value));
+    return value;
+  };
+
+const compileList = (items: Run[], optional: ReadonlySet<number>): Run => {
+  if (optional.size === 0)
+    return (frame) => {
+      const out = items.map((item) => item(frame));
+      spend(frame, LIST_COST);
+      return new List(out);
+    };
+  return (frame) => {
+    const out: Value[] = [];
+    items.forEach((item, i) => {
+      const value = item(frame);
+      if (!optional.has(i)) out.push(value);
+      else if (value instanceof Optional && value.value !== undefined) out.push(value.value);
+    });
+    spend(frame, LIST_COST);
+    return new List(out);
+  };
+};
+
+export const mapKey = (value: Value): Key => {
+  const key = keyOf(value);
+  if (key === undefined) throw new EvalFault(`unsupported key type: ${typeNameOf(value)}`);
+  return key;
+};
+
+const compileMap =
+  (entries: { key: Run; value: Run; optional: boolean }[]): Run =>
+  (frame) => {
+    const out = new Map<Key, [Value, Value]>();
+    for (const { key, value, optional } of entries) {
+      const name = key(frame);
+      const given = value(frame);
+      if (!optional) out.set(mapKey(name), [name, given]);
+      else if (given instanceof Optional && given.value !== undefined) out.set(mapKey(name), [name, given.value]);
+    }
+    spend(frame, MAP_COST);
+    return mapFrom(out);
+  };
+
+/** Objects that an expression makes: their fields hold values, not JSON. */
+const compileStruct = (expr: Expr & { kind: 'struct' }, context: Context): Run => {
+  const fields = expr.fields.map(({ name, value, optional }) => ({ name, value: compile(value, context), optional }));
+  const type = context.types.get(expr.name);
+  return (frame) => {
+    const json: Record<string, unknown> = {};
+    for (const { name, value, optional } of fields) {
+      const given = value(frame);
+      if (!optional) json[name] = given;
+      else if (given instanceof Optional && given.value !== undefined) json[name] = given.value;
+    }
+    spend(frame, STRUCT_COST);
+    if (type?.kind !== 'object') throw new EvalFault(`unknown type: ${expr.name}`);
+    const own = new Map([...type.fields].map(([name, f]) => [name, { ...f, json: name, adapt: (v: unknown) => v }]));
+    return new ObjectValue({ ...type, fields: own }, json);
+  };
+};
+
+const isFold = (expr: Expr): expr is Expr & Fold => expr.kind === 'fold';
+
+/** The closure of an expression that was checked. */
+export const compile = (expr: Expr, context: Context): Run => {
+  if (isFold(expr)) return compileFold(expr, context, compile);
+  switch (expr.kind) {
+    case 'literal': {
+      const { value } = expr;
+      return () => value;
+    }
+    case 'ident':
+      return compileIdent(expr.name, context);
+    case 'select':
+      return compileSelect(compile(expr.operand, context), expr.field, expr.test);
+    case 'call':
+      return compileCall(expr, context);
+    case 'list':
+      return compileList(
+        expr.items.map((item) => compile(item, context)),
+        expr.optional,
+      );
+    case 'map':
+      return compileMap(
+        expr.entries.map((e) => ({
+          key: compile(e.key, context),
+          value: compile(e.value, context),
+          optional: e.optional,
+        })),
+      );
+    case 'struct':
+      return compileStruct(expr, context);
+  }
+};
