@@ -5,6 +5,7 @@ import { daemonSetController } from './daemonset/daemonset.ts';
 import { deploymentController } from './deployment/deployment.ts';
 import { disruptionController } from './disruption/disruption.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
+import { endpointSliceMirroringController } from './endpoints/mirroring.ts';
 import { endpointSliceController } from './endpoints/slices.ts';
 import { createGarbageCollector } from './garbagecollector.ts';
 import { jobOrphanController, jobTtlController } from './job/cleanup.ts';
@@ -46,6 +47,7 @@ export const createControllers = (options: ControllersOptions): AnyController[] 
   daemonSetController,
   endpointsController,
   endpointSliceController,
+  endpointSliceMirroringController,
   jobController,
   jobOrphanController,
   jobTtlController,
