@@ -126,12 +126,5 @@ export const configStrategies: Readonly<Record<string, Strategy>> = {
       return out;
     },
   },
-  '/ServiceAccount': {
-    warnings: (object) =>
-      object.metadata.annotations?.['kubernetes.io/enforce-mountable-secrets'] === 'true'
-        ? [
-            'metadata.annotations[kubernetes.io/enforce-mountable-secrets]: deprecated in v1.32+; prefer separate namespaces',
-          ]
-        : [],
-  },
+  '/ServiceAccount': {},
 };

@@ -11,6 +11,7 @@ import { dynamicDefaults } from './defaults.ts';
 import { deviceStrategies } from './devices.ts';
 import { disabledFieldsOf } from './disabled-fields.ts';
 import { jobStrategies } from './jobs.ts';
+import { warningsOf } from './kind-warnings.ts';
 import { networkingStrategies } from './networking.ts';
 import { volumeStrategies } from './persistent-volumes.ts';
 import { podStrategy } from './pod/strategy.ts';
@@ -66,9 +67,14 @@ const requiredOfSpec = (object: KubeObject): Cause[] => {
   return spec && value !== undefined ? validateRequired(spec.schema, value, 'spec') : [];
 };
 
-/** The rules of a kind, which begin with dropping the fields of features that are off. */
-const withoutDisabled = (key: string, rules: Strategy): Strategy => {
+/** The rules of a kind with its warnings; they begin with dropping the fields of features that are off. */
+const completed = (key: string, bare: Strategy): Strategy => {
   const drop = disabledFieldsOf(key);
+  const warnings = warningsOf(key);
+  const rules: Strategy = {
+    ...bare,
+    ...(warnings && { warnings: (object, old, ctx) => (ctx.subresource === '' ? warnings(object, old) : []) }),
+  };
   if (!drop) return rules;
   return {
     ...rules,
@@ -89,7 +95,7 @@ export const strategyFor = (group: string, kind: string): Strategy => {
   const known = strategies.get(key);
   if (known) return known;
   const defaults = dynamicDefaults[key];
-  const rules = withoutDisabled(key, own[key] ?? { validate: requiredOfSpec });
+  const rules = completed(key, own[key] ?? { validate: requiredOfSpec });
   const unconditionalUpdate = !CONDITIONAL.has(key);
   const strategy: Strategy = { ...rules, unconditionalUpdate, ...(defaults && { defaults }) };
   strategies.set(key, strategy);

@@ -21,7 +21,6 @@ import { checkJobStatus } from './job-status.ts';
 import { checkSuccessPolicy } from './job-success-policy.ts';
 import { dnsLabel, domainPrefixedPath } from './names.ts';
 import { checkTemplate } from './pod/spec.ts';
-import { podWarnings } from './pod/warnings.ts';
 
 const LABELS = { uid: 'batch.kubernetes.io/controller-uid', name: 'batch.kubernetes.io/job-name' };
 const OLD_LABELS = { uid: 'controller-uid', name: 'job-name' };
@@ -298,22 +297,9 @@ export const jobStrategies: Readonly<Record<string, Strategy>> = {
     validate: validateJob,
     validateUpdate: validateJobUpdate,
     validateStatusUpdate: (next, old) => checkJobStatus(next as Job, old as Job),
-    warnings: (object) => {
-      const spec = (object as Job).spec?.template?.spec;
-      return spec ? podWarnings(spec, 'spec.template.spec') : [];
-    },
     defaultPropagation: 'Background',
   },
   'batch/CronJob': {
     validate: validateCronJob,
-    warnings: (object) => {
-      const { spec } = object as CronJob;
-      const pod = spec?.jobTemplate?.spec?.template?.spec;
-      const out = pod ? podWarnings(pod, 'spec.jobTemplate.spec.template.spec') : [];
-      if ((object.metadata.name ?? '').length > 63 - 11) {
-        out.push('metadata.name: a name over 52 characters does not fit the names of its jobs');
-      }
-      return out;
-    },
   },
 };

@@ -234,11 +234,6 @@ export const networkingStrategies: Readonly<Record<string, Strategy>> = {
       });
       return out;
     },
-    warnings: (object) =>
-      object.metadata.annotations?.['kubernetes.io/ingress.class'] === undefined ||
-      (object as Ingress).spec?.ingressClassName !== undefined
-        ? []
-        : ['annotation "kubernetes.io/ingress.class" is deprecated, please use \'spec.ingressClassName\' instead'],
   },
   'networking.k8s.io/IngressClass': {
     validate: validateClass,

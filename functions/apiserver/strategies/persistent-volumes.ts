@@ -217,10 +217,6 @@ export const volumeStrategies: Readonly<Record<string, Strategy>> = {
     },
     validate: checkVolume,
     validateUpdate: checkVolumeUpdate,
-    warnings: (object) =>
-      (object as PersistentVolume).spec?.persistentVolumeReclaimPolicy === 'Recycle'
-        ? ['spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Use dynamic provisioning']
-        : [],
   },
   '/PersistentVolumeClaim': {
     prepareForCreate: (object) => {

@@ -22,7 +22,6 @@ import { nonSpecialIP } from './ip.ts';
 import { dnsLabel } from './names.ts';
 import { checkAddresses } from './service-families.ts';
 import { hasNodePorts, isExternal, isHeadless, needsHealthPort } from './service-needs.ts';
-import { serviceWarnings } from './service-warnings.ts';
 
 const TYPES = ['ClusterIP', 'ExternalName', 'LoadBalancer', 'NodePort'];
 const ONLY_BALANCER = "may only be used when `type` is 'LoadBalancer'";
@@ -297,5 +296,4 @@ export const serviceStrategy: Strategy = {
   },
   validate,
   validateUpdate,
-  warnings: (object) => serviceWarnings(object as Service),
 };

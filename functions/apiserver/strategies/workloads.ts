@@ -34,7 +34,6 @@ import {
 import { checkClaimSpec } from './claim-spec.ts';
 import { TEMPLATE_GENERATION } from './defaults.ts';
 import { checkPodAnnotations, checkTemplate } from './pod/spec.ts';
-import { podWarnings } from './pod/warnings.ts';
 
 const MISMATCH = '`selector` does not match template `labels`';
 const TEMPLATE = 'spec.template';
@@ -288,17 +287,11 @@ const selectorStays: NonNullable<Strategy['validateUpdate']> = (next, old) => {
   return out;
 };
 
-const templateWarnings: NonNullable<Strategy['warnings']> = (object) => {
-  const spec = (object as Deployment).spec?.template?.spec;
-  return spec ? podWarnings(spec, 'spec.template.spec') : [];
-};
-const orphaning = { warnings: templateWarnings } satisfies Strategy;
 const REPLICAS = 'updatedReplicas readyReplicas availableReplicas';
 
 /** Strategies by `group/Kind`. */
 export const workloadStrategies: Readonly<Record<string, Strategy>> = {
   'apps/Deployment': {
-    ...orphaning,
     validate: checkDeployment,
     validateUpdate: selectorStays,
     validateStatusUpdate: counts(
@@ -307,7 +300,6 @@ export const workloadStrategies: Readonly<Record<string, Strategy>> = {
     ),
   },
   'apps/ReplicaSet': {
-    ...orphaning,
     validate: checkReplicaSet,
     validateUpdate: selectorStays,
     validateStatusUpdate: counts(
@@ -316,7 +308,6 @@ export const workloadStrategies: Readonly<Record<string, Strategy>> = {
     ),
   },
   'apps/DaemonSet': {
-    ...orphaning,
     prepareForCreate: (object) => setTemplateGeneration(object, 1),
     prepareForUpdate: (next, old) => {
       const [before, after] = [(old as DaemonSet).spec?.template, (next as DaemonSet).spec?.template];
@@ -331,7 +322,6 @@ export const workloadStrategies: Readonly<Record<string, Strategy>> = {
     ),
   },
   'apps/StatefulSet': {
-    ...orphaning,
     validate: checkStatefulSet,
     validateUpdate: (next, old) => {
       const before = (old as StatefulSet).spec ?? ({} as StatefulSetSpec);
@@ -347,7 +337,6 @@ export const workloadStrategies: Readonly<Record<string, Strategy>> = {
     ),
   },
   '/ReplicationController': {
-    ...orphaning,
     defaultPropagation: 'Orphan',
     validate: checkController,
     validateStatusUpdate: counts(
@@ -360,6 +349,9 @@ export const workloadStrategies: Readonly<Record<string, Strategy>> = {
       const out: Causes = [];
       const revision = object as ControllerRevision;
       nonNegative(out, 'revision', revision.revision);
+      const { data } = revision as { data?: unknown };
+      const isObject = typeof data === 'object' && data !== null && !Array.isArray(data);
+      if (!isObject) out.push(cause.required('data', 'data must be a valid JSON object'));
       return out;
     },
     validateUpdate: (next, old) => {

@@ -1,5 +1,5 @@
 // Annotations that were fields before their fields were: AppArmor still counts (KEP-24), seccomp no longer does.
-import type { Container, Pod } from '../../../machinery/kinds.d.ts';
+import type { Container, ObjectMeta, Pod, PodSpec } from '../../../machinery/kinds.d.ts';
 
 const APPARMOR = 'container.apparmor.security.beta.kubernetes.io/';
 const SECCOMP = /^(container\.)?seccomp\.security\.alpha\.kubernetes\.io\//;
@@ -25,11 +25,18 @@ export const profilesFromAnnotations = (pod: Pod): void => {
     }
 };
 
-/** Warnings about annotations with a field of their own. */
-export const annotationWarnings = (pod: Pod): string[] =>
-  Object.keys(pod.metadata.annotations ?? {}).flatMap((key) => {
-    const at = `metadata.annotations[${key}]`;
-    if (key.startsWith(APPARMOR)) return [`${at}: deprecated since v1.30; use the "appArmorProfile" field instead`];
+/** Warnings about annotations with a field of their own, of a pod, or of a template at `path`. */
+export const annotationWarnings = (owner: { metadata?: ObjectMeta; spec?: PodSpec }, path = ''): string[] => {
+  const { metadata, spec } = owner;
+  const profiled = (name: string): boolean =>
+    [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].some(
+      (c) => c.name === name && c.securityContext?.appArmorProfile !== undefined,
+    );
+  return Object.keys(metadata?.annotations ?? {}).flatMap((key) => {
+    const at = `${path}${path && '.'}metadata.annotations[${key}]`;
+    if (key.startsWith(APPARMOR) && !(path && profiled(key.slice(APPARMOR.length))))
+      return [`${at}: deprecated since v1.30; use the "appArmorProfile" field instead`];
     if (SECCOMP.test(key)) return [`${at}: non-functional in v1.27+; use the "seccompProfile" field instead`];
     return [];
   });
+};

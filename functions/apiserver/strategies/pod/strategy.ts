@@ -4,11 +4,10 @@ import { compareQuantity, signOf } from '../../../machinery/quantity.ts';
 import { cause } from '../../../machinery/status.ts';
 import type { Strategy } from '../../registry.ts';
 import type { Causes } from '../checks.ts';
-import { annotationWarnings, profilesFromAnnotations } from './annotations.ts';
+import { profilesFromAnnotations } from './annotations.ts';
 import { podDefaults } from './defaults.ts';
 import { checkOnlyPod, checkPodAnnotations, checkPodSpec } from './spec.ts';
 import { checkPodUpdate } from './update.ts';
-import { podWarnings } from './warnings.ts';
 
 const GATED = {
   lastProbeTime: null as unknown as string,
@@ -93,10 +92,6 @@ export const podStrategy: Strategy = {
     checkPodUpdate(out, next as Pod, old as Pod);
     return out;
   },
-  warnings: (object, old) => [
-    ...podWarnings((object as Pod).spec ?? ({} as PodSpec)),
-    ...(old ? [] : annotationWarnings(object as Pod)),
-  ],
   graceSeconds: (object, requested) => {
     const { spec, status } = object as Pod;
     let seconds = requested ?? spec?.terminationGracePeriodSeconds ?? 0;

@@ -27,7 +27,8 @@ const OLD_VOLUMES: Record<string, string> = {
   rbd: 'deprecated in v1.28, non-functional in v1.31+',
 };
 
-const oldLabel = (key: string): string | undefined => {
+/** What is said of a node label that has a newer name; undefined of any other. */
+export const oldLabel = (key: string): string | undefined => {
   const now = OLD_LABELS[key];
   return now && `deprecated since v1.14; use "${now}" instead`;
 };
@@ -44,12 +45,15 @@ export const fractionWarnings = (
     return [`${at(path, name)}: fractional byte value "${value}" is invalid, must be an integer`];
   });
 
-const aboutTerm = (warn: Warn, path: string, term: NodeSelectorTerm | undefined): void => {
-  term?.matchExpressions?.forEach((expression, i) => {
-    const old = oldLabel(expression.key);
-    if (old) warn(`${at(`${path}.matchExpressions`, i)}.key: ${expression.key} is ${old}`);
+/** Old labels in a term of a node selector. */
+export const nodeTermWarnings = (path: string, term: NodeSelectorTerm | undefined): string[] =>
+  (term?.matchExpressions ?? []).flatMap(({ key }, i) => {
+    const old = oldLabel(key);
+    return old ? [`${at(`${path}.matchExpressions`, i)}.key: ${key} is ${old}`] : [];
   });
-};
+
+const aboutTerm = (warn: Warn, path: string, term: NodeSelectorTerm | undefined): void =>
+  nodeTermWarnings(path, term).forEach(warn);
 
 const aboutPodTerm = (warn: Warn, path: string, term: PodAffinityTerm | undefined): void => {
   if (term && !term.labelSelector) warn(`${path}.labelSelector: a null labelSelector results in matching no pod`);
