@@ -127,7 +127,7 @@ const resourceRequest = async (
   const isList = info.verb === 'list' || info.verb === 'deletecollection';
   // What a backend is asked to answer with is for the backend to judge.
   const wanted = connect ? null : request.headers.get('accept');
-  const accept = negotiate(wanted, info.query, request.headers.get('user-agent'), isList);
+  const accept = negotiate(wanted, info.query, request.headers.get('user-agent'), isList, resource.custom);
   const call: Call = {
     server,
     info,

@@ -38,11 +38,11 @@ const clauseOf = (text: string): Clause => {
   return { type: type.trim().toLowerCase(), parameters, q: Number(parameters.get('q') ?? 1) };
 };
 
-const shapeOf = (clause: Clause, isList: boolean): Negotiated | undefined => {
+const shapeOf = (clause: Clause, isList: boolean, isCustom: boolean): Negotiated | undefined => {
   const encoding = clause.type === '*/*' ? 'json' : media.get(clause.type);
   if (!encoding) return undefined;
   const as = clause.parameters.get('as') ?? '';
-  if (!as) return { ...plain, media: encoding };
+  if (!as) return isCustom && encoding === 'protobuf' ? undefined : { ...plain, media: encoding };
   const group = clause.parameters.get('g') ?? '';
   const version = clause.parameters.get('v') ?? '';
   if (group !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1') || !shapes.has(as)) return undefined;
@@ -54,7 +54,8 @@ const shapeOf = (clause: Clause, isList: boolean): Negotiated | undefined => {
 
 /**
  * Picks the answer's form from Accept, as upstream's negotiation does: clauses by quality, a wildcard means JSON, and a
- * clause that cannot be met is passed over. `isList` says whether a list is asked for (a watch is of single objects).
+ * clause that cannot be met is passed over. `isList` says whether a list is asked for (a watch is of single objects);
+ * custom resources have no protobuf of their own, only their metadata has.
  * Throws a 406 Status.
  */
 export const negotiate = (
@@ -62,6 +63,7 @@ export const negotiate = (
   query: URLSearchParams,
   userAgent: string | null,
   isList: boolean,
+  isCustom = false,
 ): Negotiated => {
   const prettyParameter = query.get('pretty');
   const pretty = prettyParameter === null ? false : prettyParameter !== 'false' && prettyParameter !== '0';
@@ -71,7 +73,7 @@ export const negotiate = (
   const clauses = accept.split(',').map(clauseOf);
   clauses.sort((a, b) => b.q - a.q);
   for (const clause of clauses) {
-    const found = shapeOf(clause, isList);
+    const found = shapeOf(clause, isList, isCustom);
     if (found) return { ...found, pretty: pretty || browser };
   }
   // Clients are told nothing more of a shape that is not offered, and empty details of an encoding that is not.

@@ -3,7 +3,7 @@ import { decodeKind } from '../../machinery/decode.ts';
 import { kindSchema } from '../../machinery/facts.ts';
 import type { Json } from '../../machinery/object.ts';
 import { decodeProtobuf } from '../../machinery/protobuf/codec.ts';
-import { cause, conflict, invalid } from '../../machinery/status.ts';
+import { badRequest, cause, conflict, invalid } from '../../machinery/status.ts';
 import type { AnyObject, Call } from '../context.ts';
 import { readBody } from '../request-body.ts';
 
@@ -22,8 +22,10 @@ const fromQuery = (query: URLSearchParams): DeleteOptions => {
   const grace = query.get('gracePeriodSeconds');
   const policy = query.get('propagationPolicy');
   const orphan = query.get('orphanDependents');
+  if (grace && !/^[+-]?\d+$/.test(grace))
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(grace)}: invalid syntax`);
   return {
-    ...(grace !== null && /^-?\d+$/.test(grace) && { gracePeriodSeconds: Number(grace) }),
+    ...(grace && { gracePeriodSeconds: Number(grace) }),
     ...(policy && { propagationPolicy: policy }),
     ...(orphan !== null && { orphanDependents: orphan !== 'false' && orphan !== '0' }),
   };
@@ -35,6 +37,14 @@ const refused = (field: string, value: unknown, supported: string[]) =>
 /** The 422 for a dryRun that is not `All`. */
 export const dryRunRefused = (given: readonly string[]) => refused('dryRun', given, ['All']);
 
+/** A body that names its kind names DeleteOptions, in any version that upstream registers it for. */
+const checkKind = (value: Json): void => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return;
+  const { kind = '', apiVersion = '' } = value;
+  if (kind !== '' && kind !== 'DeleteOptions')
+    throw badRequest(`no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`);
+};
+
 /** Reads and checks a delete's options. Throws 400 and 422 Statuses. */
 export const deleteOptions = async (call: Call): Promise<DeleteOptions> => {
   const bytes = await readBody(call.request);
@@ -44,6 +54,7 @@ export const deleteOptions = async (call: Call): Promise<DeleteOptions> => {
     const body = type.includes('protobuf')
       ? { value: decodeProtobuf(bytes) as Json, duplicates: [], oddNumbers: undefined }
       : parseBody(bytes, type.includes('yaml') ? 'yaml' : 'json');
+    checkKind(body.value);
     const { value } = decodeKind<DeleteOptions>(schema, body, { version: 'v1', kind: 'DeleteOptions' });
     options = value;
   }

@@ -19,7 +19,9 @@ const finalizersFor = (call: Call, object: AnyObject, options: DeleteOptions): s
   const kept = policy ? present.filter((f) => !ours.includes(f)) : [...present];
   const wanted = policy === 'Orphan' ? 'orphan' : policy === 'Foreground' ? 'foregroundDeletion' : undefined;
   const fallback =
-    !policy && call.resource.strategy.defaultPropagation === 'Orphan' && !present.length ? 'orphan' : undefined;
+    !policy && call.resource.strategy.defaultPropagation === 'Orphan' && !present.some((f) => ours.includes(f))
+      ? 'orphan'
+      : undefined;
   const add = wanted ?? fallback;
   if (add && !kept.includes(add)) kept.push(add);
   return kept;
@@ -115,6 +117,15 @@ export const deleteObject = async (
   }
 };
 
+/** Jobs alone say that their pods stay. */
+export const warnOfOrphans = ({ resource, warnings }: Call, options: DeleteOptions): void => {
+  if (resource.group !== 'batch' || resource.strategy.defaultPropagation !== 'Orphan') return;
+  if (options.propagationPolicy !== undefined || options.orphanDependents !== undefined) return;
+  warnings.push(
+    'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning',
+  );
+};
+
 export const del = async (call: Call): Promise<Response> => {
   const { resource, info, server } = call;
   const options = await deleteOptions(call);
@@ -124,6 +135,7 @@ export const del = async (call: Call): Promise<Response> => {
   const request = { call, operation: 'DELETE' as const, subresource: '', old: parseStored(resource, current.bytes) };
   await admit(request);
   await admitValidate(request);
+  warnOfOrphans(call, options);
   const { removed, object } = await deleteObject(call, key, current, options);
   if (!removed || returnsDeleted(resource)) return objectResponse(call, 200, object);
   const { name = '', uid = '' } = object.metadata;

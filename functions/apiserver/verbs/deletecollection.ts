@@ -3,7 +3,7 @@ import { admit, validate } from '../admission/admission.ts';
 import { type Call, domainOf } from '../context.ts';
 import { listResponse } from '../respond.ts';
 import { parseStored } from '../stored-object.ts';
-import { deleteObject } from './delete.ts';
+import { deleteObject, warnOfOrphans } from './delete.ts';
 import { deleteOptions } from './delete-options.ts';
 import { listOptions } from './list-options.ts';
 import { matcherOf } from './select.ts';
@@ -13,6 +13,7 @@ export const deletecollection = async (call: Call): Promise<Response> => {
   listOptions(call.info.query, false);
   const matches = matcherOf(call);
   const options = await deleteOptions(call);
+  warnOfOrphans(call, options);
   const replica = await call.server.replicas.of(domainOf(call.info.cluster, call.resource));
   const revision = await replica.fresh();
   const { namespace } = call.info;

@@ -9,7 +9,8 @@ export interface ListOptions {
   revision: bigint | undefined;
   match: '' | 'Exact' | 'NotOlderThan';
   timeoutMs: number | undefined;
-  sendInitialEvents: boolean;
+  /** undefined: not given; only a watch from no version begins with the objects that there are. */
+  sendInitialEvents: boolean | undefined;
   bookmarks: boolean;
 }
 
@@ -53,7 +54,7 @@ const checkMatch = (query: URLSearchParams, isWatch: boolean): void => {
   const initial = query.has('sendInitialEvents');
   const causes: Cause[] = [];
   if (isWatch) {
-    if (initial && match === '')
+    if (initial && match !== 'NotOlderThan')
       causes.push(
         cause.forbidden(
           'resourceVersionMatch',
@@ -67,16 +68,12 @@ const checkMatch = (query: URLSearchParams, isWatch: boolean): void => {
           'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
         ),
       );
-    if (initial && match && match !== 'NotOlderThan')
+    if (match && match !== 'NotOlderThan')
+      causes.push(cause.notSupported('resourceVersionMatch', match, ['NotOlderThan']));
+    if (match && query.get('continue'))
       causes.push(
-        cause.forbidden(
-          'resourceVersionMatch',
-          'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
-        ),
-        cause.notSupported('resourceVersionMatch', match, ['NotOlderThan']),
+        cause.forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'),
       );
-    if (initial && match && query.get('continue'))
-      causes.push(cause.forbidden('continue', 'is forbidden with sendInitialEvents'));
   } else {
     if (initial) causes.push(cause.forbidden('sendInitialEvents', 'sendInitialEvents is forbidden for list'));
     if (match) {
@@ -121,7 +118,7 @@ export const listOptions = (query: URLSearchParams, isWatch: boolean): ListOptio
     revision: version ? BigInt(version) : undefined,
     match: (query.get('resourceVersionMatch') ?? '') as ListOptions['match'],
     timeoutMs: seconds === undefined || seconds <= 0 ? undefined : seconds * 1000,
-    sendInitialEvents: flag(query, 'sendInitialEvents'),
+    sendInitialEvents: query.has('sendInitialEvents') ? flag(query, 'sendInitialEvents') : undefined,
     bookmarks: flag(query, 'allowWatchBookmarks'),
   };
 };

@@ -5,7 +5,15 @@ import { groupVersion, type Json, type JsonObject } from '../../machinery/object
 import { applyJsonPatch } from '../../machinery/patch/json-patch.ts';
 import { applyMergePatch } from '../../machinery/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../../machinery/patch/strategic.ts';
-import { badRequest, cause, forbidden, invalid, StatusError, unsupportedMediaType } from '../../machinery/status.ts';
+import {
+  badRequest,
+  cause,
+  conflict,
+  forbidden,
+  invalid,
+  StatusError,
+  unsupportedMediaType,
+} from '../../machinery/status.ts';
 import { refusal } from '../authz/authorizer.ts';
 import type { AnyObject, Call } from '../context.ts';
 import { badPatch, decodeAs, isObject, readBody, reportStrict } from '../request-body.ts';
@@ -113,6 +121,30 @@ export const checkManager = (call: Call): void => {
   ]);
 };
 
+/** A configuration that names a uid means an object that was there. */
+const checkAbsent = (call: Call, body: ParsedBody): void => {
+  const { group, resource } = call.resource;
+  const meta = isObject(body.value) && isObject(body.value.metadata) ? body.value.metadata : undefined;
+  if (meta?.uid)
+    throw conflict(
+      { group, kind: resource, name: call.info.name },
+      `uid mismatch: the provided object specified uid ${String(meta.uid)}, and no existing object was found`,
+    );
+};
+
+/** Fields of a JSON patch's operations that no operation has, as strict errors. */
+const unknownFields = (patch: Json): string[] => {
+  if (!Array.isArray(patch)) return [];
+  const known = ['op', 'from', 'path', 'value'];
+  return patch.flatMap((operation, i) =>
+    isObject(operation)
+      ? Object.keys(operation)
+          .filter((key) => !known.includes(key))
+          .map((key) => `json patch unknown field "[${i}].${key}"`)
+      : [],
+  );
+};
+
 const apply = async (call: Call): Promise<Response> => {
   const body = parseBody(await readBody(call.request), 'yaml');
   checkManager(call);
@@ -122,6 +154,7 @@ const apply = async (call: Call): Promise<Response> => {
     : async () => {
         await allowedToCreate(call);
         const { next } = applied(call, body, undefined);
+        checkAbsent(call, body);
         next.metadata.name = call.info.name;
         return createObject(call, next, true);
       };
@@ -143,6 +176,7 @@ export const patch = async (call: Call): Promise<Response> => {
     ]);
   const body = parseBody(await readBody(call.request), 'json');
   reportStrict(call, body.duplicates, true);
+  if (type === 'application/json-patch+json') reportStrict(call, unknownFields(body.value), true);
   const transform: Transform = (old) => ({ next: decoded(call, patched(call, type, old, body.value)) });
   return updateObject(call, transform, { retries: 5, uidIsPrecondition: false });
 };

@@ -222,10 +222,11 @@ const start = async (
   sink: Events,
   signal: AbortSignal,
 ): Promise<void> => {
-  const initial = options.sendInitialEvents || options.revision === undefined || options.revision === 0n;
+  const initial = options.sendInitialEvents ?? !options.revision;
   if (!initial) {
-    const from = options.revision ?? 0n;
-    await replica.fresh();
+    const head = await replica.fresh();
+    // Without initial events, no version means from now on.
+    const from = options.revision || head;
     while (replica.revision < from && !signal.aborted) await replica.atLeast(from, 200);
     if (!signal.aborted) await pump(call, replica, from, matches, options, sink, signal);
     return;
