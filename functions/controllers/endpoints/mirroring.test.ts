@@ -14,7 +14,7 @@ const plan = (from: Endpoints, current: EndpointSlice[] = [], of: Service | unde
   controller.decide({ service: of, endpoints: from, current }, 0).writes;
 const made = (from: Endpoints): EndpointSlice[] =>
   plan(from).map((write, i) => {
-    const { object } = write as { object: EndpointSlice };
+    const { object } = write as unknown as { object: EndpointSlice };
     return { ...object, metadata: { ...object.metadata, name: `a-${i}`, uid: `s${i}`, resourceVersion: '1' } };
   });
 const ports = [{ port: 80 }];
@@ -28,7 +28,7 @@ it('makes a slice for each family and set of ports, and nothing more when they a
     { q: 'r' },
   );
   const slices = made(from);
-  expect(slices.map((s) => [s.addressType, s.ports?.[0]?.port, s.endpoints.map((e) => e.conditions?.ready)])).toEqual([
+  expect(slices.map((s) => [s.addressType, s.ports?.[0]?.port, s.endpoints?.map((e) => e.conditions?.ready)])).toEqual([
     ['IPv4', 80, [true, false]],
     ['IPv6', 80, [true]],
     ['IPv4', 81, [true]],
