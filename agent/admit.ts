@@ -25,6 +25,23 @@ const fitsNode = (pod: Pod, labels: Record<string, string>, name: string): boole
   );
 };
 
+interface HostPort {
+  port: number;
+  protocol: string;
+  address: string;
+}
+
+const hostPortsOf = (pod: Pod): HostPort[] =>
+  [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always')]
+    .flatMap((container) => container.ports ?? [])
+    .filter((port) => port.hostPort)
+    .map((p) => ({ port: p.hostPort ?? 0, protocol: p.protocol ?? 'TCP', address: p.hostIP || '0.0.0.0' }));
+
+const clash = (a: HostPort, b: HostPort): boolean =>
+  a.port === b.port &&
+  a.protocol === b.protocol &&
+  (a.address === b.address || a.address === '0.0.0.0' || b.address === '0.0.0.0');
+
 /**
  * Whether this node can take the pod beside those it has: the scheduler may be two, or late. Reasons and messages as
  * kubelet's predicate admit handler gives them. Pure.
@@ -42,6 +59,14 @@ export const admitPod = (
     };
   }
   const live = others.filter((p) => !isTerminal(p));
+  const ports = hostPortsOf(pod);
+  if (ports.length > 0 && live.flatMap(hostPortsOf).some((taken) => ports.some((port) => clash(port, taken)))) {
+    return {
+      reason: 'NodePorts',
+      message:
+        "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
+    };
+  }
   const limit = Number(allocatable.pods ?? '110');
   const out = (resource: string, requested: number, used: number, capacity: number) => ({
     reason: `OutOf${resource}`,

@@ -97,5 +97,10 @@ test('a pod that the node cannot take is refused, with what it asked and what th
   expect(admitPod(pod('1m'), [pod('1m'), pod('1m'), pod('1m')], node, has)?.reason).toBe('OutOfpods');
   const done = { ...pod('2'), status: { phase: 'Succeeded' } };
   expect(admitPod(pod('2'), [done], node, has)).toBeUndefined();
+  const onPort = (hostPort: number, hostIP?: string) =>
+    pod('1m', { containers: [{ name: 'c', ports: [{ containerPort: 80, hostPort, ...(hostIP && { hostIP }) }] }] });
+  expect(admitPod(onPort(8080), [onPort(8080)], node, has)?.reason).toBe('NodePorts');
+  expect(admitPod(onPort(8080, '127.0.0.1'), [onPort(8080)], node, has)?.reason).toBe('NodePorts');
+  expect(admitPod(onPort(8080, '127.0.0.1'), [onPort(8080, '127.0.0.2'), onPort(8081)], node, has)).toBeUndefined();
   expect(admitPod(pod('1m', { nodeSelector: { disk: 'hdd' } }), [], node, has)?.reason).toBe('NodeAffinity');
 });
