@@ -73,7 +73,9 @@ export const canonicalTime = (text: string, micro = false): string | undefined =
   const m = timePattern.exec(text);
   if (!m) return undefined;
   if (Number(m[3]) > new Date(Date.UTC(Number(m[1]), Number(m[2]), 0)).getUTCDate()) return undefined;
-  const fraction = micro ? `.${(m[5] ?? '.').slice(1, 7).padEnd(6, '0')}` : '';
+  // Microseconds are written out in full, or they are none.
+  if (micro && m[5]?.length !== 7) return undefined;
+  const fraction = micro ? m[5] : '';
   const seconds = m[6] === 'Z' ? text.slice(0, 19) : new Date(`${text.slice(0, 19)}${m[6]}`).toISOString().slice(0, 19);
   return `${seconds}${fraction}Z`;
 };

@@ -33,15 +33,22 @@ const prepareMetadata = (call: Call, object: AnyObject): void => {
       throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
     meta.namespace = info.namespace;
   } else delete meta.namespace;
-  if (meta.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
+  // What is no revision is ignored; a dry run, which stores nothing, ignores any.
+  if (Number(meta.resourceVersion) > 0 && !call.dryRun)
+    throw badRequest('resourceVersion should not be set on objects to be created');
+  delete meta.resourceVersion;
   if (meta.generateName && !meta.name) meta.name = meta.generateName.slice(0, 58) + suffix(call);
   meta.uid = call.server.clock.uuid();
   meta.creationTimestamp = timestamp(call.server.clock.now());
-  delete meta.deletionTimestamp;
-  delete meta.deletionGracePeriodSeconds;
-  delete meta.selfLink;
-  delete meta.generation;
+  if (!meta.generation) delete meta.generation;
   if (tracksGeneration(resource)) meta.generation = 1;
+};
+
+/** What a client cannot set is taken away before it is worked out who owns what. */
+const wipeMetadata = ({ metadata }: AnyObject): void => {
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
+  delete metadata.selfLink;
 };
 
 /** JSON of the status that Go encodes for an unset one, by kind: '' for absent, else the type's zero value. */
@@ -64,6 +71,7 @@ export const createObject = async (call: Call, object: AnyObject, tracked = fals
   const generated = Boolean(object.metadata.generateName && !object.metadata.name);
   const ctx = strategyContext(call, '');
   const now = timestamp(server.clock.now());
+  wipeMetadata(object);
   if (!tracksFields(resource)) delete object.metadata.managedFields;
   else if (!tracked) {
     const given = trackUpdate({
@@ -136,7 +144,8 @@ const commitNew = async (call: Call, object: AnyObject, generated: boolean): Pro
     const taken = () => alreadyExists({ group: resource.group, kind: resource.resource, name });
     if (call.dryRun) {
       if (await server.store.get(domain, key)) throw taken();
-      return objectResponse(call, 201, object);
+      const { convert } = resource;
+      return objectResponse(call, 201, convert ? convert.fromStorage(convert.toStorage(object)) : object);
     }
     const [outcome] = await server.store.commit(domain, [{ op: 'create', key, ...newState(resource, object) }]);
     if (outcome?.ok) return storedResponse(call, 201, outcome.stored);
