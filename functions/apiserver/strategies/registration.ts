@@ -34,7 +34,8 @@ const checkUrl = (out: Causes, path: string, text: string): void => {
   refuse(url.search !== '', 'query parameters are not permitted in the URL');
 };
 
-const checkClient = (out: Causes, path: string, client: Webhook['clientConfig'] | undefined): void => {
+/** Where a webhook is called: exactly one of an https URL and a service. */
+export const checkWebhookClient = (out: Causes, path: string, client: Webhook['clientConfig'] | undefined): void => {
   const { url, service } = client ?? {};
   if ((url === undefined) === (service === undefined)) {
     out.push(cause.required(path, 'exactly one of url or service is required'));
@@ -90,7 +91,7 @@ const checkWebhook = (out: Causes, path: string, hook: Webhook): void => {
   }
   checkSelector(out, `${path}.namespaceSelector`, hook.namespaceSelector);
   checkSelector(out, `${path}.objectSelector`, hook.objectSelector);
-  checkClient(out, `${path}.clientConfig`, hook.clientConfig);
+  checkWebhookClient(out, `${path}.clientConfig`, hook.clientConfig);
   const versions = hook.admissionReviewVersions ?? [];
   const where = `${path}.admissionReviewVersions`;
   if (versions.length === 0) out.push(cause.required(where, 'must specify one of v1, v1beta1'));
