@@ -290,14 +290,14 @@ const validateCronJob: NonNullable<Strategy['validate']> = (object) => {
   return out;
 };
 
-/** Strategies by `group/Kind`. A job's pods go with it in the background, unlike in the first version of the API. */
+/** Strategies by `group/Kind`. In its only version left a job orphans its pods unless the delete says otherwise. */
 export const jobStrategies: Readonly<Record<string, Strategy>> = {
   'batch/Job': {
     prepareForCreate: (object) => generateSelector(object as Job),
     validate: validateJob,
     validateUpdate: validateJobUpdate,
     validateStatusUpdate: (next, old) => checkJobStatus(next as Job, old as Job),
-    defaultPropagation: 'Background',
+    defaultPropagation: 'Orphan',
   },
   'batch/CronJob': {
     validate: validateCronJob,
