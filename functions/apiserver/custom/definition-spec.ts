@@ -19,10 +19,7 @@ type Version = Spec['versions'][number];
 type Names = Spec['names'];
 
 const COLUMN_TYPES = ['boolean', 'date', 'integer', 'number', 'string'];
-const COLUMN_FORMATS = [
-  ...['binary', 'bool', 'byte', 'date', 'date-time', 'datetime', 'double', 'float', 'int32', 'int64', 'name'],
-  'password',
-];
+const COLUMN_FORMATS = ['byte', 'date', 'date-time', 'double', 'float', 'int32', 'int64', 'password'];
 const SELECTABLE_MAX = 8;
 const SELECTABLE_TYPES = new Set(['string', 'boolean', 'integer']);
 const REVIEWS = ['v1', 'v1beta1'];
