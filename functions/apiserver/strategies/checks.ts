@@ -65,6 +65,12 @@ export const requiredOneOf = (
   allowed: readonly string[],
 ): boolean => required(out, path, value) && oneOf(out, path, value, allowed);
 
+/** A pod's or class' preemptionPolicy: absent, or one of two. */
+export const checkPreemption = (out: Causes, path: string, policy: string | undefined): void => {
+  if (policy === '') out.push(cause.required(path));
+  else oneOf(out, path, policy, ['PreemptLowerPriority', 'Never']);
+};
+
 export const checkPort = (out: Causes, path: string, value: number): void => {
   if (value < 1 || value > 65535) out.push(cause.invalid(path, value, 'must be between 1 and 65535, inclusive'));
 };

@@ -19,6 +19,7 @@ import {
   checkLabelName,
   checkLabels,
   checkPort,
+  checkPreemption,
   checkSubdomain,
   immutable,
   invalidEach,
@@ -31,7 +32,7 @@ import {
 import { event } from './events.ts';
 import { familyOf, nonSpecialIP, parseCidr } from './ip.ts';
 import { dnsLabel, labelValue } from './names.ts';
-import { checkResourceQuantity } from './pod/resources.ts';
+import { checkOverhead, checkResourceQuantity } from './pod/resources.ts';
 import { checkTolerations, TAINT_EFFECTS } from './pod/scheduling.ts';
 
 const checkTaints = (out: Causes, node: Node): void => {
@@ -64,14 +65,6 @@ const checkNode = (node: Node): Causes => {
     out.push(cause.invalid('spec.podCIDRs', cidrs, 'may specify no more than one CIDR for each IP family'));
   }
   return out;
-};
-
-/** podCIDR is the first of podCIDRs; whichever is given makes the other. */
-const alignPodCidrs = (node: Node): void => {
-  const { spec } = node;
-  if (!spec) return;
-  if (spec.podCIDR && spec.podCIDRs?.[0] !== spec.podCIDR) spec.podCIDRs = [spec.podCIDR];
-  else if (!spec.podCIDR && spec.podCIDRs?.[0]) spec.podCIDR = spec.podCIDRs[0];
 };
 
 const checkNodeUpdate = (next: Node, old: Node): Causes => {
@@ -159,8 +152,7 @@ const checkSlice: NonNullable<Strategy['validate']> = (object) => {
     if (name) invalidEach(out, `${path}.name`, name, dnsLabel(name));
     if (names.has(name)) out.push(cause.duplicate(`${path}.name`, name));
     names.add(name);
-    requiredOneOf(out, `${path}.protocol`, port.protocol, ['SCTP', 'TCP', 'UDP']);
-    if (port.port !== undefined) checkPort(out, `${path}.port`, port.port);
+    oneOf(out, `${path}.protocol`, port.protocol ?? '', ['SCTP', 'TCP', 'UDP']);
     if (port.appProtocol !== undefined) checkLabelName(out, `${path}.appProtocol`, port.appProtocol);
   });
   return out;
@@ -183,7 +175,7 @@ const checkPriority: NonNullable<Strategy['validate']> = (object) => {
   } else if ((priority.value ?? 0) > 1000000000) {
     out.push(cause.forbidden('value', 'maximum allowed value of a user defined priority is 1000000000'));
   }
-  oneOf(out, 'preemptionPolicy', priority.preemptionPolicy, ['PreemptLowerPriority', 'Never']);
+  checkPreemption(out, 'preemptionPolicy', priority.preemptionPolicy);
   return out;
 };
 
@@ -192,8 +184,7 @@ const checkRuntime: NonNullable<Strategy['validate']> = (object) => {
   const runtime = object as RuntimeClass;
   if (required(out, 'handler', runtime.handler)) checkDnsLabel(out, 'handler', runtime.handler);
   const { podFixed } = runtime.overhead ?? {};
-  for (const name in podFixed)
-    checkResourceQuantity(out, at('overhead.podFixed.limits', name), name, podFixed[name] as string);
+  checkOverhead(out, 'overhead', podFixed);
   checkLabels(out, 'scheduling.nodeSelector', runtime.scheduling?.nodeSelector);
   checkTolerations(out, 'scheduling.tolerations', runtime.scheduling?.tolerations);
   return out;
@@ -216,8 +207,6 @@ const checkLease: NonNullable<Strategy['validate']> = (object) => {
 /** Strategies by `group/Kind`. */
 export const clusterStrategies: Readonly<Record<string, Strategy>> = {
   '/Node': {
-    prepareForCreate: (object) => alignPodCidrs(object as Node),
-    prepareForUpdate: (next) => alignPodCidrs(next as Node),
     validate: (object) => checkNode(object as Node),
     validateUpdate: (next, old) => checkNodeUpdate(next as Node, old as Node),
     validateStatusUpdate: (next, old) => [...checkNode(next as Node), ...checkNodeUpdate(next as Node, old as Node)],

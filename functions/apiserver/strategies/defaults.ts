@@ -166,7 +166,16 @@ const namespace: Defaults = (object) => {
   metadata.labels['kubernetes.io/metadata.name'] = metadata.name;
 };
 
+/** podCIDR is the first of podCIDRs; whichever is given makes the other. */
+const alignPodCidrs = (node: Node): void => {
+  const { spec } = node;
+  if (!spec) return;
+  if (spec.podCIDR && spec.podCIDRs?.[0] !== spec.podCIDR) spec.podCIDRs = [spec.podCIDR];
+  else if (!spec.podCIDR && spec.podCIDRs?.[0]) spec.podCIDR = spec.podCIDRs[0];
+};
+
 const node: Defaults = (object) => {
+  alignPodCidrs(object as Node);
   const { status } = object as Node;
   if (status?.capacity && !status.allocatable) status.allocatable = { ...status.capacity };
 };

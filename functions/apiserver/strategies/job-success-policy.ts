@@ -33,7 +33,8 @@ export const checkSuccessPolicy = (out: Causes, path: string, spec: JobSpec): vo
     if (indexes === undefined && count === undefined) {
       out.push(cause.required(where, 'at least one of succeededCount or succeededIndexes must be specified'));
     }
-    let total: number | undefined;
+    // Indexes that cannot be read count as none.
+    let total = indexes === undefined ? undefined : 0;
     if (indexes !== undefined) {
       if (indexes.length > 65536) out.push(cause.tooLong(`${where}.succeededIndexes`, 65536));
       const counted = countIndexes(indexes, completions);

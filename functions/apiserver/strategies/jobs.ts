@@ -14,6 +14,7 @@ import {
   oneOf,
   required,
   requiredOneOf,
+  same,
   selectorMatches,
 } from './checks.ts';
 import { cronFault, timeZoneFault } from './cron-schedule.ts';
@@ -31,6 +32,8 @@ const generateSelector = (job: Job): void => {
   if (!spec || spec.manualSelector) return;
   spec.template ??= {} as PodTemplateSpec;
   const labels: Record<string, string> = { ...spec.template.metadata?.labels };
+  // Upstream's default gives the job the very map of its template's labels, and so what is added to it.
+  const shared = Object.keys(labels).length > 0 && same(metadata.labels, labels);
   spec.template.metadata = { ...spec.template.metadata, labels };
   for (const [key, value] of [
     [OLD_LABELS.name, metadata.name],
@@ -40,6 +43,7 @@ const generateSelector = (job: Job): void => {
   ] as const) {
     labels[key] ??= value ?? '';
   }
+  if (shared) metadata.labels = { ...labels };
   spec.selector ??= {};
   spec.selector.matchLabels = { ...spec.selector.matchLabels };
   spec.selector.matchLabels[LABELS.uid] ??= metadata.uid ?? '';
@@ -166,7 +170,8 @@ const checkSpec = (out: Causes, path: string, spec: JobSpec): void => {
     out.push(cause.required(`${path}.backoffLimitPerIndex`, 'when maxFailedIndexes is specified'));
   }
   if (spec.managedBy !== undefined) {
-    invalidEach(out, `${path}.managedBy`, spec.managedBy, domainPrefixedPath(spec.managedBy));
+    if (required(out, `${path}.managedBy`, spec.managedBy))
+      invalidEach(out, `${path}.managedBy`, spec.managedBy, domainPrefixedPath(spec.managedBy));
     if (spec.managedBy.length > 63) out.push(cause.tooLong(`${path}.managedBy`, 63));
   }
   const mode = spec.completionMode;
@@ -208,7 +213,7 @@ const validateJob = (object: KubeObject): Causes => {
   checkGenerated(out, job);
   checkJobSpec(out, spec);
   if (spec.completionMode === 'Indexed' && (spec.completions ?? 0) > 0) {
-    const host = `${job.metadata.name}-${(spec.completions ?? 0) - 1}`;
+    const host = `${job.metadata.name ?? ''}-${(spec.completions ?? 0) - 1}`;
     const detail = `will not able to create pod with invalid DNS label: ${host}`;
     if (dnsLabel(host).length) out.push(cause.invalid('metadata.name', job.metadata.name, detail));
   }
@@ -281,6 +286,8 @@ const validateCronJob: NonNullable<Strategy['validate']> = (object) => {
   requiredOneOf(out, 'spec.concurrencyPolicy', spec?.concurrencyPolicy, ['Allow', 'Forbid', 'Replace']);
   const path = 'spec.jobTemplate.spec';
   const template = spec?.jobTemplate?.spec ?? ({} as JobSpec);
+  if (template.selector)
+    out.push(cause.invalid(`${path}.selector`, template.selector, '`selector` will be auto-generated'));
   if (template.manualSelector) {
     out.push(cause.notSupported(`${path}.manualSelector`, 'true', ['nil', 'false']));
   }

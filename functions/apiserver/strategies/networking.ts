@@ -129,9 +129,10 @@ const validateClass: NonNullable<Strategy['validate']> = (object) => {
   const { parameters } = spec;
   if (!parameters) return out;
   const path = 'spec.parameters';
-  if (parameters.apiGroup) checkSubdomain(out, `${path}.apiGroup`, parameters.apiGroup);
-  required(out, `${path}.kind`, parameters.kind);
-  required(out, `${path}.name`, parameters.name);
+  if (parameters.apiGroup !== undefined) checkSubdomain(out, `${path}.apiGroup`, parameters.apiGroup);
+  for (const field of ['kind', 'name'] as const)
+    if (required(out, `${path}.${field}`, parameters[field]))
+      invalidEach(out, `${path}.${field}`, parameters[field], pathSegment(parameters[field] ?? ''));
   if (!oneOf(out, `${path}.scope`, parameters.scope ?? '', ['Cluster', 'Namespace'])) return out;
   if (parameters.scope === 'Namespace') {
     if (!parameters.namespace)
@@ -260,8 +261,13 @@ export const networkingStrategies: Readonly<Record<string, Strategy>> = {
       if (!parent) out.push(cause.required('spec.parentRef'));
       else {
         if (parent.group) checkSubdomain(out, 'spec.parentRef.group', parent.group);
-        required(out, 'spec.parentRef.resource', parent.resource);
-        required(out, 'spec.parentRef.name', parent.name);
+        for (const field of ['resource', 'name'] as const) {
+          const where = `spec.parentRef.${field}`;
+          if (required(out, where, parent[field]))
+            invalidEach(out, where, parent[field], pathSegment(parent[field] ?? ''));
+        }
+        if (parent.namespace)
+          invalidEach(out, 'spec.parentRef.namespace', parent.namespace, pathSegment(parent.namespace));
       }
       return out;
     },

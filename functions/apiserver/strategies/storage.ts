@@ -20,7 +20,6 @@ import {
   nonNegativeQuantity,
   oneOf,
   required,
-  requiredOneOf,
 } from './checks.ts';
 import { dnsSubdomain, qualifiedName } from './names.ts';
 import { checkInlineVolume } from './persistent-volumes.ts';
@@ -46,7 +45,7 @@ const checkClass: NonNullable<Strategy['validate']> = (object) => {
   const name = storage.provisioner ?? '';
   if (required(out, 'provisioner', name)) invalidEach(out, 'provisioner', name, qualifiedName(name.toLowerCase()));
   checkParameters(out, storage.parameters);
-  oneOf(out, 'reclaimPolicy', storage.reclaimPolicy, ['Delete', 'Retain']);
+  oneOf(out, 'reclaimPolicy', storage.reclaimPolicy || undefined, ['Delete', 'Retain']);
   if (storage.volumeBindingMode === undefined) out.push(cause.required('volumeBindingMode'));
   else oneOf(out, 'volumeBindingMode', storage.volumeBindingMode, ['Immediate', 'WaitForFirstConsumer']);
   storage.allowedTopologies?.forEach((term, i) => {
@@ -70,11 +69,16 @@ const checkClass: NonNullable<Strategy['validate']> = (object) => {
 const checkDriver: NonNullable<Strategy['validate']> = (object) => {
   const out: Causes = [];
   const { spec, metadata } = object as CSIDriver;
-  checkCsiDriver(out, 'metadata.name', metadata.name);
+  const name = metadata.name ?? '';
+  // What is no subdomain was told with the rest of the metadata.
+  if (name.length > 63) out.push(cause.tooLong('metadata.name', 63));
   if (spec?.attachRequired === undefined) out.push(cause.required('spec.attachRequired'));
   if (spec?.podInfoOnMount === undefined) out.push(cause.required('spec.podInfoOnMount'));
   if (spec?.storageCapacity === undefined) out.push(cause.required('spec.storageCapacity'));
   oneOf(out, 'spec.fsGroupPolicy', spec?.fsGroupPolicy, ['File', 'None', 'ReadWriteOnceWithFSType']);
+  const period = spec?.nodeAllocatableUpdatePeriodSeconds;
+  if (period !== undefined && period < 10)
+    out.push(cause.invalid('spec.nodeAllocatableUpdatePeriodSeconds', period, 'must be at least 10 seconds'));
   const audiences = new Set<string>();
   spec?.tokenRequests?.forEach((request, i) => {
     const where = at('spec.tokenRequests', i);
@@ -108,10 +112,10 @@ const checkCsiNode: NonNullable<Strategy['validate']> = (object) => {
     }
     const keys = new Set<string>();
     driver.topologyKeys?.forEach((key) => {
-      if (!key) out.push(cause.required(`${where}.topologyKeys`));
-      if (keys.has(key)) out.push(cause.duplicate(`${where}.topologyKeys`, key));
+      if (!key) out.push(cause.required(where));
+      if (keys.has(key)) out.push(cause.duplicate(where, key));
       keys.add(key);
-      invalidEach(out, `${where}.topologyKeys`, key, qualifiedName(key));
+      invalidEach(out, where, key, qualifiedName(key));
     });
   });
   return out;
@@ -127,8 +131,8 @@ const checkAttachment: NonNullable<Strategy['validate']> = (object) => {
   else if (inline && name !== undefined) {
     out.push(cause.forbidden('spec.source', 'must specify exactly one of inlineVolumeSpec and persistentVolumeName'));
   } else if (name !== undefined) {
-    if (required(out, 'spec.source.persistentVolumeName', name))
-      checkSubdomain(out, 'spec.source.persistentVolumeName', name);
+    required(out, 'spec.source.persistentVolumeName', name);
+    checkSubdomain(out, 'spec.source.persistentVolumeName', name);
   } else if (inline) checkInlineVolume(out, 'spec.source.inlineVolumeSpec', inline);
   invalidEach(out, 'spec.nodeName', spec?.nodeName ?? '', dnsSubdomain(spec?.nodeName ?? ''));
   return out;
@@ -136,11 +140,10 @@ const checkAttachment: NonNullable<Strategy['validate']> = (object) => {
 
 const checkStorageCapacity: NonNullable<Strategy['validate']> = (object) => {
   const out: Causes = [];
-  const { storageClassName, nodeTopology, capacity, maximumVolumeSize } = object as CSIStorageCapacity;
-  if (required(out, 'storageClassName', storageClassName)) checkSubdomain(out, 'storageClassName', storageClassName);
+  const { storageClassName, nodeTopology, capacity } = object as CSIStorageCapacity;
+  checkSubdomain(out, 'storageClassName', storageClassName ?? '');
   checkSelector(out, 'nodeTopology', nodeTopology);
   if (capacity !== undefined) nonNegativeQuantity(out, 'capacity', capacity);
-  if (maximumVolumeSize !== undefined) nonNegativeQuantity(out, 'maximumVolumeSize', maximumVolumeSize);
   return out;
 };
 
@@ -183,9 +186,8 @@ export const storageStrategies: Readonly<Record<string, Strategy>> = {
     validate: (object) => {
       const out: Causes = [];
       const attributes = object as VolumeAttributesClass;
-      if (requiredOneOf(out, 'driverName', attributes.driverName, [attributes.driverName ?? ''])) {
-        checkCsiDriver(out, 'driverName', attributes.driverName);
-      }
+      const name = attributes.driverName ?? '';
+      if (required(out, 'driverName', name)) invalidEach(out, 'driverName', name, qualifiedName(name.toLowerCase()));
       checkParameters(out, attributes.parameters, true);
       return out;
     },

@@ -9,6 +9,7 @@ import {
   checkIP,
   checkLabelName,
   checkLabels,
+  checkPreemption,
   checkSubdomain,
   invalidEach,
   oneOf,
@@ -196,7 +197,7 @@ const checkRest = (out: Causes, path: string, spec: PodSpec): void => {
   });
   if (spec.priorityClassName) checkSubdomain(out, `${path}.priorityClassName`, spec.priorityClassName);
   if (spec.runtimeClassName !== undefined) checkSubdomain(out, `${path}.runtimeClassName`, spec.runtimeClassName);
-  oneOf(out, `${path}.preemptionPolicy`, spec.preemptionPolicy, ['PreemptLowerPriority', 'Never']);
+  checkPreemption(out, `${path}.preemptionPolicy`, spec.preemptionPolicy);
   checkOverhead(out, `${path}.overhead`, spec.overhead);
   if (!spec.os) return;
   const valid =
