@@ -62,8 +62,6 @@ const storageVersionHash = (r: ResourceInfo): string =>
 
 const sortedVerbs = (verbs: ReadonlySet<string>): string[] => [...verbs].sort();
 const verbsOf = (r: ResourceInfo): readonly string[] => r.definition?.verbs ?? sortedVerbs(r.verbs);
-/** Subresources by name in a version's list; custom ones as they come in aggregated discovery. */
-const byName = (a: SubresourceInfo, b: SubresourceInfo): number => (a.name < b.name ? -1 : 1);
 const gvOf = (sub: SubresourceInfo, r: ResourceInfo) =>
   sub.group === r.group && sub.version === r.version ? {} : { group: sub.group, version: sub.version };
 
@@ -86,7 +84,7 @@ export const apiResourceList = (resources: readonly ResourceInfo[], group: strin
         ...(r.categories.length > 0 && { categories: r.categories }),
         ...(r.verbs.has('list') && r.verbs.has('create') && { storageVersionHash: storageVersionHash(r) }),
       },
-      ...[...r.subresources.values()].sort(byName).map((sub) => ({
+      ...[...r.subresources.values()].map((sub) => ({
         name: `${r.resource}/${sub.name}`,
         singularName: '',
         namespaced: r.namespaced,
