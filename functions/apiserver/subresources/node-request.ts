@@ -115,13 +115,15 @@ const textOf = async (response: IncomingMessage): Promise<string> => {
   return text.trim();
 };
 
-const LOG_FLAGS = ['follow', 'previous', 'timestamps', 'tailLines', 'sinceSeconds', 'sinceTime', 'limitBytes'];
+const LOG_FLAGS = ['follow', 'previous', 'timestamps'];
+const LOG_VALUES = ['tailLines', 'sinceSeconds', 'sinceTime', 'limitBytes'];
 
-const logQuery = (query: URLSearchParams): string => {
+/** The query that a node is asked for logs with: flags may come as 1, numbers stay as they are. */
+export const logQuery = (query: URLSearchParams): string => {
   const out = new URLSearchParams();
-  for (const name of LOG_FLAGS) {
+  for (const name of [...LOG_FLAGS, ...LOG_VALUES]) {
     const value = query.get(name);
-    if (value !== null && value !== '') out.set(name, value === '1' ? 'true' : value);
+    if (value !== null && value !== '') out.set(name, value === '1' && LOG_FLAGS.includes(name) ? 'true' : value);
   }
   const text = out.toString();
   return text ? `?${text}` : '';
