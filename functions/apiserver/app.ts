@@ -127,7 +127,8 @@ const resourceRequest = async (
   const isList = info.verb === 'list' || info.verb === 'deletecollection';
   // What a backend is asked to answer with is for the backend to judge.
   const wanted = connect ? null : request.headers.get('accept');
-  const accept = negotiate(wanted, info.query, request.headers.get('user-agent'), isList, resource.custom);
+  const hasTable = !isReview(info.group, resource.kind);
+  const accept = negotiate(wanted, info.query, request.headers.get('user-agent'), isList, resource.custom, hasTable);
   const call: Call = {
     server,
     info,
@@ -218,6 +219,7 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     const document = info.method === 'GET' ? await documentOf(server, metrics, info, request) : undefined;
     if (document) return document;
     if (!inApi(server, info)) return pageNotFound();
+    if (info.method !== 'GET' && (await documentOf(server, metrics, info, request))) throw notOffered();
     throw unknownPath();
   };
   return {

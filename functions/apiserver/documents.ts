@@ -39,7 +39,11 @@ export const negotiateDocument = (accept: string | null): void => {
   if (!accept) return;
   const readable = accept
     .split(',')
-    .some((clause) => /^\s*(\*\/\*|application\/(\*|json|yaml|vnd\.kubernetes\.protobuf))/.test(clause));
+    .some(
+      (clause) =>
+        /^\s*(\*\/\*|application\/(\*|json|yaml|vnd\.kubernetes\.protobuf))/.test(clause) &&
+        (!/;\s*as=/.test(clause) || /;\s*v=v2(beta1)?\s*(;|$)/.test(clause)),
+    );
   if (!readable) throw notAcceptable(['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']);
 };
 

@@ -72,6 +72,7 @@ export const startApiServer = async (): Promise<EmbeddedApiServer> => {
     }),
     authorizer: unionAuthorizer(mastersAuthorizer(), rbacAuthorizer({ replicas, clock })),
     signer: authority,
+    openId: authority,
     disableAdmission: ['ServiceAccount'],
     onFault: (fault, id, info) => console.error(`fault ${id} ${info?.method} ${info?.path}`, fault),
   });

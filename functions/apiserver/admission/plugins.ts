@@ -1,3 +1,4 @@
+import { rbacEscalation } from '../authz/escalation.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import {
   certificateApproval,
@@ -44,5 +45,6 @@ export const createPlugins = (options: PluginOptions): AdmissionPlugin[] => [
   defaultIngressClass,
   podResizeValidator,
   ...(options.admission ?? []),
+  rbacEscalation,
   createResourceQuota(),
 ];
