@@ -220,6 +220,7 @@ export const scalingStrategies: Readonly<Record<string, Strategy>> = {
     },
   },
   'policy/PodDisruptionBudget': {
+    validateName: pathSegment,
     validate: checkBudget,
     validateStatusUpdate: (next) => {
       const out: Causes = [];

@@ -8,7 +8,6 @@ import type {
   FlowSchema,
   HorizontalPodAutoscaler,
   HPAScalingRules,
-  Ingress,
   IngressClass,
   Job,
   LimitRange,
@@ -82,8 +81,8 @@ const statefulSet: Defaults = (object) => {
     strategy.rollingUpdate.partition ??= 0;
   }
   for (const claim of spec.volumeClaimTemplates ?? []) {
-    claim.apiVersion ??= 'v1';
-    claim.kind ??= 'PersistentVolumeClaim';
+    claim.apiVersion = 'v1';
+    claim.kind = 'PersistentVolumeClaim';
     claim.status ??= {};
     claim.status.phase ||= 'Pending';
     if (claim.spec) claim.spec.volumeMode ??= 'Filesystem';
@@ -283,11 +282,6 @@ const customResourceDefinition: Defaults = (object) => {
   if (client) client.port ??= 443;
 };
 
-const ingress: Defaults = (object) => {
-  const { spec } = object as Ingress;
-  if (spec && !spec.ingressClassName) delete spec.ingressClassName;
-};
-
 /** Dynamic defaults by `group/Kind`; kinds that are not here have none. */
 export const dynamicDefaults: Readonly<Record<string, Defaults>> = {
   '/Pod': podDefaults,
@@ -308,7 +302,6 @@ export const dynamicDefaults: Readonly<Record<string, Defaults>> = {
   'autoscaling/HorizontalPodAutoscaler': autoscaler,
   'networking.k8s.io/NetworkPolicy': networkPolicy,
   'networking.k8s.io/IngressClass': ingressClass,
-  'networking.k8s.io/Ingress': ingress,
   'rbac.authorization.k8s.io/RoleBinding': roleBinding,
   'rbac.authorization.k8s.io/ClusterRoleBinding': roleBinding,
   'flowcontrol.apiserver.k8s.io/FlowSchema': flowSchema,

@@ -3,7 +3,7 @@ import type { Event, EventsEvent } from '../../machinery/kinds.d.ts';
 import { cause } from '../../machinery/status.ts';
 import type { Strategy } from '../registry.ts';
 import { type Causes, immutable, invalidEach, required, same } from './checks.ts';
-import { qualifiedName } from './names.ts';
+import { pathSegment, qualifiedName } from './names.ts';
 
 type AnyEvent = Partial<Omit<Event, 'series'>> &
   Partial<Omit<EventsEvent, 'series'>> & {
@@ -86,6 +86,7 @@ const FIXED: readonly [string, keyof AnyEvent][] = [
 /** Events of both groups; each is checked in the version that it was sent in. */
 export const event: Strategy = {
   createOnUpdate: true,
+  validateName: pathSegment,
   validate: (object) => {
     const any = object as unknown as AnyEvent;
     return any.metadata.resourceVersion ? checkAny(any) : checkNew(any);

@@ -44,15 +44,20 @@ const checkQuantities = (out: Causes, path: string, list: Record<string, string>
   }
 };
 
+/** Resources that a quota of this scope cannot count. */
+const unfit = (spec: ResourceQuotaSpec, scope: string): string[] =>
+  SCOPES.includes(scope)
+    ? Object.keys(spec.hard ?? {}).filter(
+        (name) => !name.includes('/') && isQuotaResource(name) && !fitsScope(scope, name),
+      )
+    : [];
+
 const checkScopes = (out: Causes, spec: ResourceQuotaSpec): void => {
   const path = 'spec.scopes';
   const scopes = new Set(spec.scopes ?? []);
   for (const scope of spec.scopes ?? []) {
     if (!SCOPES.includes(scope)) out.push(cause.invalid(path, spec.scopes, 'unsupported scope'));
-    const unfit = Object.keys(spec.hard ?? {}).some(
-      (name) => !name.includes('/') && isQuotaResource(name) && !fitsScope(scope, name),
-    );
-    if (SCOPES.includes(scope) && unfit)
+    for (const _ of unfit(spec, scope))
       out.push(cause.invalid(path, spec.scopes, 'unsupported scope applied to resource'));
   }
   for (const [a, b] of EXCLUSIVE) {
@@ -66,6 +71,8 @@ const checkScopeSelector = (out: Causes, spec: ResourceQuotaSpec): void => {
   for (const r of spec.scopeSelector?.matchExpressions ?? []) {
     seen.add(r.scopeName);
     if (!SCOPES.includes(r.scopeName)) out.push(cause.invalid(`${path}.scopeName`, r.scopeName, 'unsupported scope'));
+    for (const _ of unfit(spec, r.scopeName))
+      out.push(cause.invalid(path, spec.scopeSelector, 'unsupported scope applied to resource'));
     const only = ['BestEffort', 'NotBestEffort', 'Terminating', 'NotTerminating', 'CrossNamespacePodAffinity'];
     if (only.includes(r.scopeName) && r.operator !== 'Exists') {
       const detail =
@@ -150,7 +157,6 @@ const checkItem = (out: Causes, path: string, item: LimitRangeItem): void => {
     for (const name in list) {
       names.add(name);
       checkName(out, at(`${path}.${side}`, name), name);
-      checkResourceQuantity(out, at(`${path}.${side}`, name), name, list[name] as string);
     }
   }
   for (const name of names) {
@@ -189,6 +195,10 @@ export const quotaStrategies: Readonly<Record<string, Strategy>> = {
   },
   '/LimitRange': {
     createOnUpdate: true,
+    // One without a name gets a uid for it.
+    prepareForCreate: (object, ctx) => {
+      object.metadata.name ||= ctx.uuid();
+    },
     validate: (object) => {
       const out: Causes = [];
       const seen = new Set<string>();

@@ -12,7 +12,7 @@ import { cause } from '../../machinery/status.ts';
 import type { Strategy } from '../registry.ts';
 import { apiServiceStrategy } from './api-service.ts';
 import { at, type Causes, checkPort, checkSelector, invalidEach, oneOf, required } from './checks.ts';
-import { dns1035Label, qualifiedDomain } from './names.ts';
+import { dns1035Label, pathSegment, qualifiedDomain } from './names.ts';
 import { checkCertificate, checkConditions, keepApproval, stampConditions } from './request-conditions.ts';
 import { checkSignerName } from './signer-name.ts';
 
@@ -208,6 +208,7 @@ const requests: Strategy = {
     if (ctx.subresource === 'status') keepApproval(next as CertificateSigningRequest, old as CertificateSigningRequest);
     stampConditions(next as CertificateSigningRequest, old as CertificateSigningRequest, timestamp(ctx.now));
   },
+  validateName: pathSegment,
   validate: checkRequest,
   validateStatusUpdate: (next, old, ctx) => {
     const requests = [next as CertificateSigningRequest, old as CertificateSigningRequest] as const;

@@ -89,6 +89,10 @@ const checkDriver: NonNullable<Strategy['validate']> = (object) => {
       out.push(cause.invalid(`${where}.expirationSeconds`, seconds, 'must be between 10 minutes and 2^32 seconds'));
     }
   });
+  if (spec?.serviceAccountTokenInSecrets !== undefined && !spec.tokenRequests?.length) {
+    const detail = 'may only be set where `tokenRequests` is not empty';
+    out.push(cause.invalid('spec.serviceAccountTokenInSecrets', spec.serviceAccountTokenInSecrets, detail));
+  }
   for (const mode of spec?.volumeLifecycleModes ?? []) {
     oneOf(out, 'spec.volumeLifecycleModes', mode, ['Ephemeral', 'Persistent']);
   }

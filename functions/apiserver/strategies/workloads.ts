@@ -33,6 +33,7 @@ import {
 } from './checks.ts';
 import { checkClaimSpec } from './claim-spec.ts';
 import { TEMPLATE_GENERATION } from './defaults.ts';
+import { dnsLabel } from './names.ts';
 import { checkPodAnnotations, checkTemplate } from './pod/spec.ts';
 
 const MISMATCH = '`selector` does not match template `labels`';
@@ -186,7 +187,8 @@ const checkUpdateStrategy = (out: Causes, strategy: NonNullable<StatefulSetSpec[
 const withClaims = (spec: StatefulSetSpec): PodTemplateSpec => {
   const { template } = spec;
   const claims = (spec.volumeClaimTemplates ?? []).map((claim) => claim.metadata?.name ?? '');
-  const made: Volume[] = claims.map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
+  const distinct = [...new Set(claims)];
+  const made: Volume[] = distinct.map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
   const own = (template?.spec?.volumes ?? []).filter((v) => !claims.includes(v.name));
   const pod = { ...template?.spec, volumes: [...made, ...own] } as PodSpec;
   delete pod.hostname;
@@ -322,6 +324,7 @@ export const workloadStrategies: Readonly<Record<string, Strategy>> = {
     ),
   },
   'apps/StatefulSet': {
+    validateName: dnsLabel,
     validate: checkStatefulSet,
     validateUpdate: (next, old) => {
       const before = (old as StatefulSet).spec ?? ({} as StatefulSetSpec);
