@@ -30,7 +30,7 @@ export interface Target {
 const REQUEST_MS_MAX = 40_000;
 
 const parsed = (request: Sent, type: string, text: string): unknown => {
-  if (!type.includes('json')) return undefined;
+  if (!type.includes('json') && !text.startsWith('{')) return undefined;
   try {
     if (!/[?&]watch=(true|1)/.test(request.path)) return JSON.parse(text);
     const lines = text.split('\n').filter((line) => line !== '');

@@ -52,7 +52,7 @@ const bodyOf = (step: Step, bases: Case['bases'], kept: Kept): string | undefine
 const requestOf = (step: Step, bases: Case['bases'], kept: Kept): Sent => {
   const [method = '', target = ''] = step.do.split(/ (.*)/s);
   const [path = '', query] = target.split(/\?(.*)/s);
-  const [as, ...groups] = step.as?.split(',') ?? [];
+  const [as, ...groups] = fillText(step.as ?? '', kept).split(',');
   const body = bodyOf(step, bases, kept);
   const headers: Record<string, string> = {
     ...(step.accept !== undefined && { accept: step.accept }),
