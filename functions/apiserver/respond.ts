@@ -35,7 +35,8 @@ export const headersOf = (call: Call, type: string): PlainHeaders => headersFor(
 
 const encode = (value: object, accept: Negotiated): Uint8Array | string => {
   // Keys sorted, and quoted where YAML 1.1 would read something else than text, as upstream's encoder does.
-  if (accept.media === 'yaml') return stringify(value, { version: '1.1', sortMapEntries: true, lineWidth: 0 });
+  if (accept.media === 'yaml')
+    return stringify(value, { version: '1.1', sortMapEntries: true, lineWidth: 0, aliasDuplicateObjects: false });
   if (accept.media === 'protobuf') {
     const bytes = encodeProtobuf(value as JsonObject);
     if (!bytes) throw notAcceptable(['application/json', 'application/yaml']);

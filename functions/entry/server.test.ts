@@ -286,6 +286,19 @@ describe('HTTP/1.1', () => {
     expect(await send1(port, 'HEAD', '/a')).toMatchObject({ status: 200, text: '' });
   });
 
+  it('sends the head of a stream before its first bytes come', async () => {
+    const port = await listen(() => plainResponse({ status: 200, headers: {}, body: () => undefined }));
+    const status = await new Promise((resolve, reject) => {
+      const sent = request1({ host: '127.0.0.1', port, ca: pki.caCert, agent: false }, (res) => {
+        resolve(res.statusCode);
+        sent.destroy();
+      });
+      sent.on('error', reject);
+      sent.end();
+    });
+    expect(status).toBe(200);
+  });
+
   it('streams, and tells the app when the client goes away', async () => {
     const { sinks, signals, handler } = streaming();
     const port = await listen(handler);

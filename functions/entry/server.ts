@@ -58,6 +58,8 @@ const connectionOf = (socket: TLSSocket): ConnectionInfo => {
 interface Answer {
   out: Writable;
   head(status: number, headers: Record<string, string | string[] | number>): void;
+  /** Sends the head at once: the first bytes of a watch may be long in coming. */
+  flush(): void;
   /** Nothing may follow the head: HEAD, 204, 304. */
   bodiless: boolean;
   onClose(callback: () => void): void;
@@ -133,8 +135,14 @@ const write = (response: Response, answer: Answer): void | Promise<void> => {
     if (!answer.bodiless && status !== 204 && status !== 304) return pass(body, answer);
     body.resume();
     out.end();
-  } else if (answer.bodiless || (!body && !web)) out.end();
-  else if (body) push(body, answer);
+    return;
+  }
+  if (answer.bodiless || (!body && !web)) {
+    out.end();
+    return;
+  }
+  answer.flush();
+  if (body) push(body, answer);
   else if (web) return copy(web, answer);
 };
 
@@ -160,6 +168,7 @@ const exchange = (
     out: stream,
     bodiless: bodiless(method),
     onClose,
+    flush: ignore,
     head: (status, fields) => {
       // A body that nobody wants any more must not hold the stream open (RFC 9113, 8.1).
       if (body && !body.readableEnded) stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
@@ -191,6 +200,7 @@ const exchange1 = (
     out: res,
     bodiless: bodiless(method),
     onClose,
+    flush: () => res.flushHeaders(),
     head: (status, fields) => {
       // What is left of a refused body would be read as the next request.
       const rest = hasBody && !req.complete;

@@ -20,7 +20,7 @@ const kindOf = (what: string): string =>
     .replace(/"(?:[^"\\]|\\.){0,400}"/g, '""')
     .slice(0, 130);
 
-export const createFindings = (): Findings => {
+export const createFindings = (say: (line: string) => void): Findings => {
   const all = new Map<string, Finding>();
   let count = 0;
   return {
@@ -28,8 +28,10 @@ export const createFindings = (): Findings => {
       count++;
       const kind = kindOf(what);
       const known = all.get(kind);
-      if (!known) all.set(kind, { what, times: 1, indices: [index], detail });
-      else {
+      if (!known) {
+        all.set(kind, { what, times: 1, indices: [index], detail });
+        say(`${index}: ${what.slice(0, 1200)}\n    ${detail.slice(0, 2000)}`);
+      } else {
         known.times++;
         if (known.indices.length < 5) known.indices.push(index);
       }

@@ -5,10 +5,8 @@ import type { Place } from './place.ts';
 import { createRandom } from './random.ts';
 import { createReader, ownPath, readBack } from './read-back.ts';
 import { type FuzzRequest, makeRequest } from './requests.ts';
-import { type Answer, inProcess, overHttp1, overHttp2, type Transport } from './transports.ts';
+import { type Answer, DEADLINE_MS, inProcess, overHttp1, overHttp2, type Transport, within } from './transports.ts';
 import { createMemory, keep, keepObject, type World } from './world.ts';
-
-const DEADLINE_MS = 20_000;
 
 export interface LaneOptions {
   place: Place;
@@ -31,18 +29,6 @@ export const shown = ({ method, path, headers, body }: FuzzRequest): string => {
   const { authorization: _, ...rest } = headers;
   const text = body === undefined ? '' : ` ${body.length} bytes ${JSON.stringify(body.toString().slice(0, 700))}`;
   return `${method} ${path.slice(0, 500)} ${JSON.stringify(rest).slice(0, 400)}${text}`;
-};
-
-const within = async (sent: Promise<Answer>): Promise<Answer | undefined> => {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), DEADLINE_MS);
-  });
-  try {
-    return await Promise.race([sent, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 };
 
 const writesObject = ({ method, resource, subresource, path }: FuzzRequest): boolean =>
@@ -115,7 +101,7 @@ export const createLane = ({ place, world, findings, seed, lane, statuses, verbo
     }
   };
   return {
-    run,
+    run: (index) => run(index).catch((error: Error) => findings.add(error.message, index, error.stack ?? '')),
     close: () => {
       for (const transport of transports) transport.close();
     },

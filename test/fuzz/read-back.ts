@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Json, JsonObject } from '../../functions/machinery/object.ts';
 import { valueOfAnswer } from './answers.ts';
 import type { FuzzRequest } from './requests.ts';
-import type { Answer, Transport } from './transports.ts';
+import { type Answer, DEADLINE_MS, type Transport, within } from './transports.ts';
 
 /** Takes requests as the administrator and gives back what they answer. */
 export interface Reader {
@@ -10,8 +10,8 @@ export interface Reader {
 }
 
 export const createReader = (transport: Transport, token: string): Reader => ({
-  send: (method, path, { accept, body } = {}) =>
-    transport.send({
+  send: async (method, path, { accept, body } = {}) => {
+    const sent = transport.send({
       method,
       path,
       headers: {
@@ -21,7 +21,11 @@ export const createReader = (transport: Transport, token: string): Reader => ({
         ...(body !== undefined && { 'content-type': 'application/json' }),
       },
       body: body === undefined ? undefined : Buffer.from(body),
-    }),
+    });
+    const answer = await within(sent);
+    if (!answer) throw new Error(`no answer in ${DEADLINE_MS} ms to ${method} ${path}`);
+    return answer;
+  },
 });
 
 const isObject = (value: Json | undefined): value is JsonObject =>
@@ -93,7 +97,7 @@ export const readBack = async (
   if (got.status === 404) return undefined;
   if (got.status !== 200) return refusal('reading back', got);
   const value = valueOfAnswer(got) as Json;
-  if (versionOf(value) === versionOf(written) && !isDeepStrictEqual(value, written))
+  if (versionOf(value) === versionOf(written) && !isDeepStrictEqual(withoutEmpty(value), withoutEmpty(written)))
     return `read back as ${JSON.stringify(value).slice(0, 600)} but written as ${JSON.stringify(written).slice(0, 600)}`;
   const put = await reader.send('PUT', path, { body: got.body.toString() });
   if (put.status === 404 || put.status === 409 || put.status === 201) return undefined;

@@ -246,7 +246,13 @@ const documentRequest = (random: Random, token: string): FuzzRequest => {
     ? random.pick(documents)
     : `/${encodeURIComponent(random.pick(nastyTexts).toWellFormed())}`;
   const body = ['POST', 'PUT', 'PATCH'].includes(method) ? Buffer.from('{}') : undefined;
-  return { method, path: path.slice(0, 8000), headers, body, ...(watched.test(path) && { watchMs: 5 }) };
+  return {
+    method,
+    path: path.slice(0, 8000),
+    headers,
+    body,
+    ...(method === 'GET' && watched.test(path) && { watchMs: 5 }),
+  };
 };
 
 const methodOf = (random: Random, verb: string): string =>
@@ -321,13 +327,14 @@ export const makeRequest = ({ random, world, memory, lane, index, token }: Makin
   const headers = headersOf(random, token);
   if (body?.contentType !== undefined) headers['content-type'] = body.contentType;
   const full = path + queryOf(random, memory, verb, must);
+  const method = methodOf(random, verb);
   return {
-    method: methodOf(random, verb),
+    method,
     path: full,
     headers,
     body: body?.bytes,
     resource,
     subresource,
-    ...(watched.test(full) && { watchMs: random.pick([0, 1, 5, 30]) }),
+    ...(method === 'GET' && watched.test(full) && { watchMs: random.pick([0, 1, 5, 30]) }),
   };
 };

@@ -22,6 +22,7 @@ const { values } = parseArgs({
     lanes: { type: 'string', default: '16' },
     from: { type: 'string', default: '0' },
     only: { type: 'string' },
+    progress: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
 });
@@ -110,9 +111,9 @@ const fuzz = async (place: Place, reader: Reader, findings: Findings, statuses: 
   const everyone = Array.from({ length: lanes }, (_, lane) =>
     createLane({ place, world, findings, seed, lane, statuses, verbose: values.verbose }),
   );
-  const quarter = Math.max(1, Math.ceil((until - from) / 4));
-  for (let start = from; start < until; start += quarter) {
-    const end = Math.min(start + quarter, until);
+  const part = Math.max(1, Math.ceil((until - from) / 8));
+  for (let start = from; start < until; start += part) {
+    const end = Math.min(start + part, until);
     const work = everyone.map(async (lane, number) => {
       // A lane always gets the same indices: what it remembers is then the same in a replay.
       for (let index = start; index < end; index++) {
@@ -124,13 +125,15 @@ const fuzz = async (place: Place, reader: Reader, findings: Findings, statuses: 
     await Promise.all(work);
     await sweep(place, reader);
     heaps.push(heapMb());
+    if (values.progress)
+      console.log(`${end} requests, ${findings.count} findings, ${heaps.at(-1)} MB, ${(Date.now() - began) / 1000} s`);
   }
   for (const lane of everyone) lane.close();
   await watchdog.stop();
   return heaps;
 };
 
-const findings = createFindings();
+const findings = createFindings((line) => console.log(line));
 const statuses = new Map<number, number>();
 process.on('unhandledRejection', (error) =>
   findings.add(`unhandled rejection: ${error}`, -1, error instanceof Error ? (error.stack ?? '') : ''),
@@ -158,7 +161,7 @@ console.log(
     .map(([status, times]) => `${status}: ${times}`)
     .join(', '),
 );
-console.log(`heap after each quarter, in MB: ${heaps.join(', ')}; ${seconds.toFixed(1)} s`);
-if (findings.count > 0) console.log(`${findings.report()}\nSEED=${seed}`);
+console.log(`heap after each eighth, in MB: ${heaps.join(', ')}; ${seconds.toFixed(1)} s`);
+if (findings.count > 0) console.log(`\n${findings.report()}\nSEED=${seed}`);
 console.log(`${until - from} requests, ${findings.count} findings`);
 process.exit(findings.count > 0 ? 1 : 0);

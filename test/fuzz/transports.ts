@@ -19,6 +19,22 @@ export interface Transport {
   close(): void;
 }
 
+/** Every answer must have come by then. */
+export const DEADLINE_MS = 20_000;
+
+/** The answer, or undefined when the deadline passes first. */
+export const within = async (sent: Promise<Answer>): Promise<Answer | undefined> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), DEADLINE_MS);
+  });
+  try {
+    return await Promise.race([sent, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
 const readFor = async (response: Response, watchMs: number | undefined): Promise<Buffer> => {
   if (!response.body) return Buffer.alloc(0);
   if (watchMs === undefined) return Buffer.from(await response.arrayBuffer());
