@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { schemaOf } from '../facts.ts';
 import type { Json, JsonObject } from '../object.ts';
 import type { Schema } from '../schema.ts';
-import { applyPatch } from './apply.ts';
+import { applyConflict, applyPatch } from './apply.ts';
 import {
   difference,
   type FieldNode,
@@ -190,4 +190,16 @@ describe('custom resources', () => {
     expect('object' in less && less.object.spec).toEqual({ a: { c: 2 }, list: [1] });
     expect('conflicts' in apply(two.object, { list: [2] }, 'two')).toBe(true);
   });
+});
+
+it('tells one conflict in a line, and several grouped by their managers', () => {
+  const by = (name: string, field: string) => ({
+    reason: 'FieldManagerConflict',
+    message: `conflict with "${name}"`,
+    field,
+  });
+  expect(applyConflict([by('a', '.spec.x')]).message).toBe('Apply failed with 1 conflict: conflict with "a": .spec.x');
+  expect(applyConflict([by('a', '.x'), by('b', '.x'), by('a', '.y')]).message).toBe(
+    'Apply failed with 3 conflicts: conflicts with "a":\n- .x\n- .y\nconflicts with "b":\n- .x',
+  );
 });

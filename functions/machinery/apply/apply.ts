@@ -173,14 +173,15 @@ export const applyPatch = (a: Apply): Applied => {
   return { object: { ...object, metadata }, changed };
 };
 
-/** 409 with the causes of a refused apply. */
+/** 409 with the causes of a refused apply; kubectl shows its message as it is. */
 export const applyConflict = (causes: Cause[]): StatusError => {
-  const groups = Map.groupBy(causes, (c) => c.message);
-  const lines = [...groups].map(([message, list]) =>
-    list.length === 1 ? `${message}: ${list[0]?.field}` : `${message}:\n${list.map((c) => `- ${c.field}`).join('\n')}`,
-  );
-  const plural = causes.length === 1 ? 'conflict' : 'conflicts';
-  return genericFailure(409, 'Conflict', `Apply failed with ${causes.length} ${plural}: ${lines.join('\n')}`, {
-    causes,
-  });
+  const [only] = causes;
+  if (causes.length === 1 && only)
+    return genericFailure(409, 'Conflict', `Apply failed with 1 conflict: ${only.message}: ${only.field}`, { causes });
+  const lines = [...Map.groupBy(causes, (c) => c.message)].flatMap(([message, list]) => [
+    `${message.replace(/^conflict /, 'conflicts ')}:`,
+    ...list.map((c) => `- ${c.field}`),
+  ]);
+  const message = `Apply failed with ${causes.length} conflicts: ${lines.join('\n')}`;
+  return genericFailure(409, 'Conflict', message, { causes });
 };
