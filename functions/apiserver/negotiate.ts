@@ -38,7 +38,7 @@ const clauseOf = (text: string): Clause => {
   return { type: type.trim().toLowerCase(), parameters, q: Number(parameters.get('q') ?? 1) };
 };
 
-const shapeOf = (clause: Clause, isList: boolean, isCustom: boolean): Negotiated | undefined => {
+const shapeOf = (clause: Clause, isList: boolean, isCustom: boolean, hasTable: boolean): Negotiated | undefined => {
   const encoding = clause.type === '*/*' ? 'json' : media.get(clause.type);
   if (!encoding) return undefined;
   const as = clause.parameters.get('as') ?? '';
@@ -46,7 +46,7 @@ const shapeOf = (clause: Clause, isList: boolean, isCustom: boolean): Negotiated
   const group = clause.parameters.get('g') ?? '';
   const version = clause.parameters.get('v') ?? '';
   if (group !== 'meta.k8s.io' || (version !== 'v1' && version !== 'v1beta1') || !shapes.has(as)) return undefined;
-  if (as === 'Table' && encoding === 'protobuf') return undefined;
+  if (as === 'Table' && (encoding === 'protobuf' || !hasTable)) return undefined;
   if (as === 'PartialObjectMetadata' && isList) return undefined;
   if (as === 'PartialObjectMetadataList' && !isList) return undefined;
   return { media: encoding, as: as as Negotiated['as'], version, pretty: false };
@@ -55,7 +55,7 @@ const shapeOf = (clause: Clause, isList: boolean, isCustom: boolean): Negotiated
 /**
  * Picks the answer's form from Accept, as upstream's negotiation does: clauses by quality, a wildcard means JSON, and a
  * clause that cannot be met is passed over. `isList` says whether a list is asked for (a watch is of single objects);
- * custom resources have no protobuf of their own, only their metadata has.
+ * custom resources have no protobuf of their own, only their metadata has; reviews have no columns.
  * Throws a 406 Status.
  */
 export const negotiate = (
@@ -64,6 +64,7 @@ export const negotiate = (
   userAgent: string | null,
   isList: boolean,
   isCustom = false,
+  hasTable = true,
 ): Negotiated => {
   const prettyParameter = query.get('pretty');
   const pretty = prettyParameter === null ? false : prettyParameter !== 'false' && prettyParameter !== '0';
@@ -73,7 +74,7 @@ export const negotiate = (
   const clauses = accept.split(',').map(clauseOf);
   clauses.sort((a, b) => b.q - a.q);
   for (const clause of clauses) {
-    const found = shapeOf(clause, isList, isCustom);
+    const found = shapeOf(clause, isList, isCustom, hasTable);
     if (found) return { ...found, pretty: pretty || browser };
   }
   // Clients are told nothing more of a shape that is not offered, and empty details of an encoding that is not.

@@ -29,6 +29,19 @@ const AUTHN = '/apis/authentication.k8s.io/v1';
 const AUTHZ = '/apis/authorization.k8s.io/v1';
 
 describe('reviews', () => {
+  it('have no columns: asked for as a table they answer 406', async () => {
+    const { app } = serve();
+    const init = (accept: string) => ({
+      method: 'POST',
+      headers: { authorization: 'Bearer t', 'content-type': 'application/json', accept },
+      body: JSON.stringify({ spec: { nonResourceAttributes: { path: '/', verb: 'get' } } }),
+    });
+    const url = `https://x${AUTHZ}/selfsubjectaccessreviews`;
+    const table = 'application/json;as=Table;v=v1;g=meta.k8s.io';
+    expect((await app.fetch(new Request(url, init(table)))).status).toBe(406);
+    expect((await app.fetch(new Request(url, init(`${table},application/json`)))).status).toBe(201);
+  });
+
   it('tell who a token belongs to and who asks', async () => {
     const { send } = serve();
     const known = await send(`${AUTHN}/tokenreviews`, 'TokenReview', { token: 't' });

@@ -9,7 +9,7 @@ export type Consumer = Pick<Controller<never>, 'name' | 'watches'>;
 
 export interface DispatcherOptions {
   consumers: readonly Consumer[];
-  queue: Queue;
+  queue: Pick<Queue, 'send'>;
   /** Called at most once per stored state and change; an adapter that caches decoded objects shares them here. */
   decode: (stored: Stored) => KubeObject;
   reader: (cluster: string) => Reader;

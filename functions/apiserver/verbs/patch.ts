@@ -55,13 +55,28 @@ const patched = (call: Call, type: string, old: AnyObject, patch: Json): Json =>
   return applyStrategicMergePatch(live, patch, call.resource.schema);
 };
 
+/** What upstream says of fields that no schema declares; with status 400, as the fault is the client's. */
+const undeclared = (call: Call, warnings: readonly string[]) => {
+  const { resource, info } = call;
+  const lines = warnings.map((text) => {
+    const path = /^unknown field "(.*)"$/.exec(text)?.[1];
+    return path === undefined ? text : `.${path}: field not declared in schema`;
+  });
+  const shown = lines.length === 1 ? ` ${lines[0]}` : ` errors:\n  ${lines.join('\n  ')}`;
+  const name = `${info.namespace}/${info.name}; ${resource.group}/${resource.version}, Kind=${resource.kind}`;
+  return badRequest(`failed to create typed patch object (${name}):${shown}`);
+};
+
 /** An applied configuration may hold declared fields only, whatever fieldValidation says. */
 const declared = (call: Call, value: JsonObject): AnyObject => {
   const { resource } = call;
   const body = { value, duplicates: [], oddNumbers: undefined };
   const warnings: string[] = [];
-  const object = decodeAs({ ...call, warnings }, body, resource, resource.schema, true);
-  if (warnings.length) throw badRequest(`failed to create typed patch object: ${warnings.join(', ')}`);
+  const query = new URLSearchParams(call.info.query);
+  query.set('fieldValidation', 'Warn');
+  const own = { ...call, warnings, info: { ...call.info, query } };
+  const object = decodeAs(own, body, resource, resource.schema, true);
+  if (warnings.length) throw undeclared(call, warnings);
   resource.strategy.defaults?.(object);
   return object;
 };

@@ -119,3 +119,19 @@ describe("a pod's own endpoints", () => {
     expect((await send('POST', pods, { metadata: { name } })).code).toBe(413);
   });
 });
+
+describe('what upstream’s conformance asks of refusals', () => {
+  it.each(['Ignore', 'Warn', 'Strict'])('an apply names fields that are not declared (%s)', async (level) => {
+    const send = started();
+    await send('POST', '/api/v1/namespaces', { metadata: { name: 'n' } });
+    const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x', unknown: 1 }, other: 1 };
+    const path = `/api/v1/namespaces/n/configmaps/x?fieldManager=a&fieldValidation=${level}`;
+    const answer = await send('PATCH', path, body, 'application/apply-patch+yaml');
+    expect(answer.code).toBe(400);
+    const { message } = answer.body as { message?: string };
+    expect(message).toBe(
+      'failed to create typed patch object (n/x; /v1, Kind=ConfigMap): errors:\n' +
+        '  .metadata.unknown: field not declared in schema\n  .other: field not declared in schema',
+    );
+  });
+});

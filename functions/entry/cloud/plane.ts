@@ -1,0 +1,94 @@
+import { type ApiServer, createApiServer } from '../../apiserver/app.ts';
+import { authenticatorChain } from '../../apiserver/authn/chain.ts';
+import { createTokenAuthority, type TokenAuthority } from '../../apiserver/authn/token-authority.ts';
+import { mastersAuthorizer, unionAuthorizer } from '../../apiserver/authz/authorizer.ts';
+import { nodeAuthorizer } from '../../apiserver/authz/node.ts';
+import { createNodeReferences } from '../../apiserver/authz/node-references.ts';
+import { rbacAuthorizer } from '../../apiserver/authz/rbac.ts';
+import { seedCluster } from '../../apiserver/seed.ts';
+import type { Client } from '../../client/client.ts';
+import { createClient } from '../../client/fetch-client.ts';
+import type { Clock } from '../../clock/clock.ts';
+import { createReplicas } from '../../store/replica.ts';
+import type { Replicas } from '../../store/replica-port.ts';
+import type { Store } from '../../store/store.ts';
+import { loadKeys } from './keys.ts';
+
+export interface CloudPlaneOptions {
+  store: Store;
+  clock: Clock;
+  /** Bytes that replicas may take; what a function of 512 MB can hold beside its code where absent. */
+  replicaBytesMax?: number;
+  /** The longest watch: the platform ends requests some time after. */
+  watchMsMax?: number;
+  log(line: string): void;
+}
+
+/** What every function of the cloud mode is made of: the API over a store that many processes share. */
+export interface CloudPlane {
+  api: ApiServer;
+  store: Store;
+  replicas: Replicas;
+  clock: Clock;
+  authority: TokenAuthority;
+  adminToken: string;
+  /** A client in process, as system:masters. */
+  client(cluster: string): Client;
+  /** Makes what every cluster starts with, where it is missing. */
+  seed(cluster: string): Promise<void>;
+}
+
+const REPLICA_BYTES_MAX = 128 << 20;
+const WINDOW_CHANGES = 2_000;
+const WINDOW_MS = 5 * 60_000;
+const ISSUER = 'https://kubernetes.default.svc.cluster.local';
+/** The cluster that is served without a prefix. */
+export const DEFAULT_CLUSTER = 'default';
+
+/** Composes the API server over a shared store. Rejects when the store cannot be reached. */
+export const createCloudPlane = async (options: CloudPlaneOptions): Promise<CloudPlane> => {
+  const { store, clock, log } = options;
+  const keys = await loadKeys(store);
+  const replicas = createReplicas(store, {
+    clock,
+    bytesMax: options.replicaBytesMax ?? REPLICA_BYTES_MAX,
+    windowChanges: WINDOW_CHANGES,
+    windowMs: WINDOW_MS,
+  });
+  const authority = createTokenAuthority({ keyPem: keys.tokenKey, issuer: ISSUER, clock });
+  const api = createApiServer({
+    store,
+    replicas,
+    clock,
+    authenticator: authenticatorChain({ adminToken: keys.adminToken, authority, replicas, clock }),
+    authorizer: unionAuthorizer(
+      mastersAuthorizer(),
+      nodeAuthorizer(createNodeReferences(replicas)),
+      rbacAuthorizer({ replicas, clock }),
+    ),
+    signer: authority,
+    openId: authority,
+    ...(options.watchMsMax !== undefined && { watchMsMax: options.watchMsMax }),
+    onFault: (fault, id, info) =>
+      log(`request ${id} ${info?.method} ${info?.path}: ${fault instanceof Error ? fault.stack : fault}`),
+  });
+  return {
+    api,
+    store,
+    replicas,
+    clock,
+    authority,
+    adminToken: keys.adminToken,
+    client: (cluster) =>
+      createClient({
+        fetch: (request) => api.fetch(request),
+        baseUrl: 'https://127.0.0.1',
+        ...(cluster !== DEFAULT_CLUSTER && { cluster }),
+        token: keys.adminToken,
+        userAgent: 'skiff-control-plane',
+      }),
+    seed: async (cluster) => {
+      await seedCluster({ store, cluster, clock });
+    },
+  };
+};

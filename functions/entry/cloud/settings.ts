@@ -1,0 +1,23 @@
+import { z } from 'zod';
+
+/** What the stack tells its functions, by environment variables. */
+const schema = z.object({
+  /** The DynamoDB table that holds everything. */
+  SKIFF_TABLE: z.string().min(3),
+  /** URLs of the FIFO queues of the controllers and of the scheduler, and of the standard queue of timers. */
+  SKIFF_WORK_QUEUE: z.string().default(''),
+  SKIFF_SCHEDULER_QUEUE: z.string().default(''),
+  SKIFF_TIMERS_QUEUE: z.string().default(''),
+  /** Milliseconds that log entries stay: how far back a watch can begin. */
+  SKIFF_RETENTION_MS: z.coerce.number().int().min(60_000).default(3_600_000),
+  /** The URL under which clients reach the API, once it is known. */
+  SKIFF_URL: z.string().default(''),
+});
+export type Settings = z.infer<typeof schema>;
+
+/** Reads the settings; throws one line that names what is wrong. */
+export const readSettings = (environment: Record<string, string | undefined> = process.env): Settings => {
+  const { data, error } = schema.safeParse(environment);
+  if (data) return data;
+  throw new Error(error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '));
+};

@@ -1,0 +1,119 @@
+import { discover } from '../../client/discovery.ts';
+import type { Reader } from '../../client/reader.ts';
+import { createEventRecorder } from '../../controllers/events.ts';
+import { createControllers } from '../../controllers/index.ts';
+import type { ResourceType } from '../../controllers/resource-types.ts';
+import { createRunner, LostRaceError, ReaderBehindError } from '../../controllers/run.ts';
+import { createDispatcher, type Dispatcher } from '../../dispatcher/dispatch.ts';
+import type { Message, Queue } from '../../queue/queue.ts';
+import { SCHEDULER, schedulerConsumer } from '../../scheduler/consumer.ts';
+import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
+import { decodeOnce } from '../../store/decoded.ts';
+import type { Domain } from '../../store/store.ts';
+import { createFreshReader } from './fresh-reader.ts';
+import { awsAuthorities } from './keys.ts';
+import type { CloudPlane } from './plane.ts';
+
+export { SCHEDULER };
+
+/** Discovery of a cluster's resource types is kept so long. */
+const TYPES_MS = 10_000;
+/** A lost race is tried again in the invocation: the message would else hold its key up for the queue's own time. */
+const TRIES = 5;
+const FIRST_PAUSE_MS = 20;
+
+export interface Work {
+  /** Looks at one key of a controller, or lets the scheduler of a cluster run; rejects where the queue is to bring it again. */
+  handle(message: Message): Promise<void>;
+  dispatcher: Dispatcher;
+}
+
+const expected = (error: unknown): boolean => error instanceof LostRaceError || error instanceof ReaderBehindError;
+
+/** Controllers, scheduler and dispatcher of a process that is woken by messages, and knows nothing from before. */
+export const createWork = (plane: CloudPlane, queue: Pick<Queue, 'send'>): Work => {
+  const { clock, replicas, client } = plane;
+  const recorder = createEventRecorder(clock);
+  const types = new Map<string, { at: number; found: Promise<readonly ResourceType[]> }>();
+  const resourceTypes = (cluster: string): Promise<readonly ResourceType[]> => {
+    const known = types.get(cluster);
+    if (known && clock.now() - known.at < TYPES_MS) return known.found;
+    const found = discover(client(cluster));
+    types.set(cluster, { at: clock.now(), found });
+    found.catch(() => types.delete(cluster));
+    return found;
+  };
+  /** Of the message that is handled: readers are fresh once per message. */
+  const reader = (cluster: string): Reader => createFreshReader(replicas, cluster);
+  let rootCa: string | undefined;
+  const controllers = createControllers({
+    resourceTypes,
+    rootCa: () => {
+      rootCa ??= awsAuthorities();
+      return rootCa;
+    },
+  });
+  const runner = createRunner({ controllers, reader, client, clock, queue, recorder });
+
+  const schedulers = new Map<string, { scheduler: Scheduler; use(reader: Reader): void }>();
+  const schedulerOf = (cluster: string) => {
+    const known = schedulers.get(cluster);
+    if (known) return known;
+    const own = client(cluster);
+    let current = reader(cluster);
+    const following: Reader = {
+      cluster,
+      get: (resource, namespace, name) => current.get(resource, namespace, name),
+      list: (resource, select) => current.list(resource, select),
+      view: (resource, since) => current.view(resource, since),
+      ownedBy: (resource, uid) => current.ownedBy(resource, uid),
+      atLeast: (resource, version, timeoutMs) => current.atLeast(resource, version, timeoutMs),
+      fresh: (resource) => current.fresh(resource),
+    };
+    const scheduler = createScheduler({
+      reader: following,
+      client: own,
+      clock,
+      record: (draft) => void recorder.record(cluster, own, 'default-scheduler', draft),
+    });
+    const made = {
+      scheduler,
+      use: (next: Reader) => {
+        current = next;
+      },
+    };
+    schedulers.set(cluster, made);
+    return made;
+  };
+
+  const once = async (message: Message): Promise<void> => {
+    if (message.consumer !== SCHEDULER) return runner.handle(message);
+    const { scheduler, use } = schedulerOf(message.cluster);
+    use(reader(message.cluster));
+    const again = await scheduler.run();
+    if (again !== undefined) await queue.send([message], again);
+  };
+  const dispatcher = createDispatcher({
+    consumers: [...controllers, schedulerConsumer],
+    queue,
+    decode: decodeOnce,
+    // Whoever gets a message brings its own view up to date: the dispatcher need not wait for one.
+    reader: (cluster) => ({ ...reader(cluster), atLeast: async () => true }),
+    onFailure: (domain: Domain, error) => {
+      throw new Error(`dispatch of ${domain.cluster} ${domain.resource}`, { cause: error });
+    },
+  });
+  return {
+    dispatcher,
+    handle: async (message) => {
+      for (let tries = 1; ; tries++) {
+        try {
+          return await once(message);
+        } catch (error) {
+          if (!expected(error) || tries >= TRIES) throw error;
+          await clock.sleep(FIRST_PAUSE_MS * 2 ** tries);
+        }
+      }
+    },
+  };
+};
