@@ -43,6 +43,8 @@ interface Checker {
   locals: { name: string; type: Type }[];
   bound: Substitution;
   fresh: number;
+  /** Within the arguments of format(): its values may be of many types. */
+  mixed: number;
   issues: Issue[];
 }
 
@@ -178,7 +180,10 @@ const checkCall = (c: Checker, expr: Expr & Call): Type => {
     return resolve(c, expr, expr.name, given, false);
   }
   const target = visit(c, expr.target);
+  const mixed = expr.name === 'format' ? 1 : 0;
+  c.mixed += mixed;
   const given = [target, ...expr.args.map((arg) => visit(c, arg))];
+  c.mixed -= mixed;
   if (!functions.has(expr.name)) return undeclared(c, expr.at, expr.name);
   return resolve(c, expr, expr.name, given, true);
 };
@@ -195,6 +200,7 @@ const join = (c: Checker, before: Type | undefined, type: Type, at: number): Typ
     return dyn;
   }
   if (known.kind === 'error' || given.kind === 'error') return errorType;
+  if (c.mixed > 0) return dyn;
   return report(c, at, `expected type '${show(c, known)}' but found '${show(c, given)}'`);
 };
 
@@ -317,7 +323,7 @@ export const walk = (expr: Expr, visitor: (expr: Expr) => void): void => {
 
 /** Types an expression; the faults found. */
 export const check = (expr: Expr, scope: Scope): Issue[] => {
-  const c: Checker = { scope, locals: [], bound: new Map(), fresh: 0, issues: [] };
+  const c: Checker = { scope, locals: [], bound: new Map(), fresh: 0, mixed: 0, issues: [] };
   visit(c, expr);
   walk(expr, (inner) => {
     if (inner.type) inner.type = substitute(c.bound, inner.type, true);

@@ -2,7 +2,7 @@
  * What calls cost when they run, in the units of Kubernetes' budgets. Functions that walk their input cost with its size,
  * the others 1.
  */
-import { List, MapValue, ObjectValue, Optional, sizeOf, type Value } from './values.ts';
+import { List, MapValue, ObjectValue, OpaqueValue, Optional, sizeOf, type Value } from './values.ts';
 
 export const TRAVERSAL = 0.1;
 export const REGEX_LENGTH = 0.25;
@@ -50,8 +50,10 @@ const rangeCost = (id: string): Cost => {
     return bits + (parses ? Math.ceil(sizeOf(args[1] ?? null) * TRAVERSAL) : 0);
   };
 };
-const formatCost: Cost = (args) =>
-  Math.ceil((1 + sizeOf(args[1] ?? null)) * TRAVERSAL) * Math.ceil(FORMAT_REGEX_MAX * REGEX_LENGTH);
+const formatCost: Cost = ([format, text]) => {
+  const pattern = format instanceof OpaqueValue ? (format.content as { patternSize: number }).patternSize : 0;
+  return Math.ceil((1 + sizeOf(text ?? null)) * TRAVERSAL) * Math.ceil(pattern * REGEX_LENGTH);
+};
 const selectorCost: Cost = (args) => {
   const size = sizeOf(args[1] ?? null);
   return 10 + Math.ceil(size * TRAVERSAL) + Math.ceil(Math.ceil(size * 0.5) * 50);
@@ -73,7 +75,6 @@ for (const name of ['find', 'findAll']) byFunction[name] = pattern;
 byFunction.join = joined;
 
 const byOverload: Record<string, Cost> = { in_list: (args) => sizeOf(args[1] ?? null), matches_string: pattern };
-byOverload.matches = pattern;
 byOverload.contains_string = (args) =>
   Math.ceil(sizeOf(args[0] ?? null) * TRAVERSAL) * Math.ceil(sizeOf(args[1] ?? null) * TRAVERSAL);
 for (const id of [
@@ -85,9 +86,36 @@ for (const order of ['less', 'greater', 'less_equals', 'greater_equals'])
 for (const id of ['equals', 'not_equals']) byOverload[id] = smaller;
 for (const id of ['add_string', 'add_bytes']) byOverload[id] = both;
 
+/** List functions pay for the list they make, and for each comparison where all items meet. */
+const CALL_AND_LIST = 11;
+const made =
+  (items: Cost): Cost =>
+  (args, result) =>
+    CALL_AND_LIST + Math.trunc(items(args, result));
+const compared = (list: Value | undefined): number => {
+  if (!(list instanceof List) || list.length === 0) return 0;
+  const first = list.at(0);
+  const each = typeof first === 'string' || first instanceof Uint8Array ? 2 + TRAVERSAL : 2;
+  return list.length * list.length * each;
+};
+const result: Cost = (_, value) => sizeOf(value);
+for (const id of ['list_slice', 'lists_range', 'list_reverse']) byOverload[id] = made(result);
+byOverload.list_flatten = made((args) => sizeOf(args[0] ?? null));
+byOverload.list_flatten_int = made((args) => sizeOf(args[0] ?? null) * Number(args[1] ?? 1n));
+byOverload.list_distinct = made((args) => compared(args[0]));
+const meeting =
+  (factor: number): Cost =>
+  (args) =>
+    1 + Math.trunc(sizeOf(args[0] ?? null) * sizeOf(args[1] ?? null) * factor);
+for (const name of ['contains', 'intersects']) byOverload[`list_sets_${name}_list`] = meeting(1);
+byOverload.list_sets_equivalent_list = meeting(2);
+
 /** The cost of a call of an overload: fixed, or by its arguments and result. */
 export const callCost = (name: string, id: string): Cost | number => {
   if (name === 'ip') return id === 'cidr_ip' ? 1 : walked(TRAVERSAL);
+  if (name === '@in_literals') return 0;
+  if (name === 'sort') return made((args) => compared(args[0]));
+  if (name === '@sortByAssociatedKeys') return made((args) => compared(args[1]));
   if (name === 'containsIP' || name === 'containsCIDR') return rangeCost(id);
   return byFunction[name] ?? byOverload[id] ?? 1;
 };

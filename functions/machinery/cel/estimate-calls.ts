@@ -155,6 +155,8 @@ for (const name of [
   ...['getHost', 'getPort', 'getEscapedPath', 'getQuery'],
 ])
   own[name] = one;
+own.sort = (g) => sorted(sizeTarget(g), g.expr.target?.type);
+own['@sortByAssociatedKeys'] = (g) => sorted(sizeArg(g, 0), g.expr.args[0]?.type);
 
 /** Equality of the libraries' own types costs 1. */
 const equality = ({ expr }: Given): CallEstimate | undefined => {
@@ -184,6 +186,40 @@ const added = (g: Given): CallEstimate => {
   return { cost: g.id === 'add_list' ? fixed(1) : scaled(size, TRAVERSAL), size };
 };
 
+/** A call that makes a list of a size. */
+const makes = (size: Span, factor = 1, sized = size): CallEstimate => ({
+  cost: plus(scaled(sized, factor), fixed(11)),
+  size,
+});
+const whole = (expr: Expr | undefined, otherwise: number): number =>
+  expr?.kind === 'literal' && typeof expr.value === 'bigint' ? Math.max(0, Number(expr.value)) : otherwise;
+/** All items meet all items; the estimate of the result's size is the number of meetings, as upstream has it. */
+const meetings = (size: Span, factor: number): CallEstimate => makes(times(size, size), factor);
+const sorted = (size: Span, type: Type | undefined): CallEstimate => {
+  const element = type?.kind === 'list' ? type.element.kind : undefined;
+  return meetings(size, element === 'string' || element === 'bytes' ? 2 + TRAVERSAL : 2);
+};
+const setsMeet =
+  (factor: number) =>
+  (g: Given): CallEstimate => ({
+    cost: plus(scaled(times(sizeArg(g, 0), sizeArg(g, 1)), factor), fixed(1)),
+  });
+
+const listCalls: Record<string, (g: Given) => CallEstimate> = {
+  list_slice: (g) => {
+    const end = whole(g.expr.args[1], sizeTarget(g).max);
+    return makes(fixed(Math.max(0, end - whole(g.expr.args[0], 0))));
+  },
+  lists_range: (g) => makes(fixed(whole(g.expr.args[0], UNBOUNDED))),
+  list_reverse: (g) => makes(sizeTarget(g)),
+  list_flatten: (g) => makes(sizeTarget(g)),
+  list_flatten_int: (g) => makes(sizeTarget(g), whole(g.expr.args[0], UNBOUNDED)),
+  list_distinct: (g) => meetings(sizeTarget(g), 2),
+  list_sets_contains_list: setsMeet(1),
+  list_sets_intersects_list: setsMeet(1),
+  list_sets_equivalent_list: setsMeet(2),
+};
+
 const standard: Record<string, (g: Given) => CallEstimate> = {
   string_to_bytes: (g) => ({
     ...walkedArg(TRAVERSAL)(g),
@@ -201,7 +237,6 @@ const standard: Record<string, (g: Given) => CallEstimate> = {
   starts_with_string: walkedArg(TRAVERSAL),
   ends_with_string: walkedArg(TRAVERSAL),
   in_list: (g) => ({ cost: sizeArg(g, 1) }),
-  matches: matched,
   matches_string: matched,
   contains_string: (g) => ({ cost: times(scaled(sizeTarget(g), TRAVERSAL), scaled(sizeArg(g, 0), TRAVERSAL)) }),
   add_string: added,
@@ -233,6 +268,6 @@ export const callEstimate = (e: Estimator, expr: Expr & Call, id: string, costs:
   if (special) return { ...special, cost: plus(special.cost, args) };
   if (id === 'logical_or' || id === 'logical_and') return { cost: { min: costs[0]?.min ?? 0, max: args.max } };
   if (id === 'conditional') return conditional(g, costs);
-  const known = standard[id]?.(g);
+  const known = (listCalls[id] ?? standard[id])?.(g);
   return known ? { ...known, cost: plus(known.cost, args) } : { cost: plus(fixed(1), args) };
 };

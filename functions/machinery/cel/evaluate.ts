@@ -45,6 +45,9 @@ export interface Context {
   size: { slots: number };
 }
 
+/** Conversions of literals are done once. */
+const CONVERSIONS = new Set(['bool', 'bytes', 'double', 'duration', 'int', 'string', 'timestamp', 'uint']);
+
 export const LIST_COST = 10;
 export const MAP_COST = 30;
 const STRUCT_COST = 40;
@@ -62,10 +65,7 @@ const compileIdent = (name: string, context: Context): Run => {
   if (slot === undefined) {
     const type = context.types.get(name);
     const value = new TypeValue(type ? typeText(type).replace(/\(.*$/, '') : name);
-    return (frame) => {
-      spend(frame, 1);
-      return value;
-    };
+    return () => value;
   }
   return (frame) => {
     frame.cost++;
@@ -193,13 +193,22 @@ const compileCall = (expr: Call, context: Context): Run => {
     const field = expr.args[1];
     return optionalSelect(a, field?.kind === 'literal' ? String(field.value) : '');
   }
+  const constant = expr.args.length === 1 && !expr.target && expr.args[0] ? constantOf(expr.args[0]) : undefined;
   const all = context.functions.get(expr.name) ?? [];
   const ids = expr.overloads ?? [];
   const candidates = all.filter((one) => ids.includes(one.id));
   const [only] = candidates;
   // Arguments of a type that is not known before have to be looked at, even where one overload is left.
   const sure = given.every((arg) => arg.type?.kind !== 'dyn');
-  if (candidates.length === 1 && only && sure) return direct(expr.name, only, runs);
+  if (candidates.length === 1 && only && constant !== undefined && CONVERSIONS.has(expr.name)) {
+    const value = only.run(constant);
+    return () => value;
+  }
+  if (candidates.length === 1 && only && sure) {
+    const listed = expr.name === '@in' && expr.args[1] ? constantOf(expr.args[1]) : undefined;
+    // Looking into a list of literals costs nothing upstream, where it has become a set.
+    return direct(listed instanceof List ? '@in_literals' : expr.name, only, runs);
+  }
   return dispatched(expr.name, candidates, runs);
 };
 
@@ -295,11 +304,32 @@ const compileStruct = (expr: Expr & { kind: 'struct' }, context: Context): Run =
   };
 };
 
+/** Literals of literals are made once and cost nothing, as upstream folds them. */
+const constantOf = (expr: Expr): Value | undefined => {
+  if (expr.kind === 'literal') return expr.value;
+  if (expr.kind === 'list' && expr.optional.size === 0) {
+    const items = expr.items.map(constantOf);
+    return items.includes(undefined) ? undefined : new List(items);
+  }
+  if (expr.kind !== 'map' || expr.entries.some((e) => e.optional)) return undefined;
+  const out = new Map<Key, [Value, Value]>();
+  for (const { key, value } of expr.entries) {
+    const name = constantOf(key);
+    const held = constantOf(value);
+    const at = name === undefined ? undefined : keyOf(name);
+    if (name === undefined || held === undefined || at === undefined) return undefined;
+    out.set(at, [name, held]);
+  }
+  return mapFrom(out);
+};
+
 const isFold = (expr: Expr): expr is Expr & Fold => expr.kind === 'fold';
 
 /** The closure of an expression that was checked. */
 export const compile = (expr: Expr, context: Context): Run => {
   if (isFold(expr)) return compileFold(expr, context, compile);
+  const constant = constantOf(expr);
+  if (constant !== undefined) return () => constant;
   switch (expr.kind) {
     case 'literal': {
       const { value } = expr;

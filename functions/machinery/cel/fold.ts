@@ -1,5 +1,5 @@
 import type { Call, Expr, Fold, ListLiteral } from './ast.ts';
-import { type Context, type Frame, LIST_COST, MAP_COST, mapKey, type Run, spend } from './evaluate.ts';
+import { type Context, type Frame, LIST_COST, mapKey, type Run, spend } from './evaluate.ts';
 import { EvalFault, type Key, List, MapValue, mapFrom, typeNameOf, type Value } from './values.ts';
 
 type Compile = (expr: Expr, context: Context) => Run;
@@ -84,7 +84,6 @@ const collectList =
   (frame) => {
     const out: Value[] = [];
     const over = rangeOf(range(frame), two);
-    spend(frame, LIST_COST);
     iterate(frame, over, slots, two, () => {
       if (passes(filter, frame)) {
         out.push(item(frame));
@@ -107,7 +106,6 @@ const collectMap =
   (frame) => {
     const out = new Map<Key, [Value, Value]>();
     const over = rangeOf(range(frame), two);
-    spend(frame, MAP_COST);
     iterate(frame, over, slots, two, () => {
       if (!passes(filter, frame)) {
         spend(frame, 1);
@@ -141,7 +139,6 @@ const bound =
   (slot: number, init: Run, result: Run): Run =>
   (frame) => {
     frame.slots[slot] = stepped(init, frame);
-    spend(frame, LIST_COST);
     return result(frame);
   };
 

@@ -107,15 +107,15 @@ const bind = (at: number, name: string, value: Expr, result: Expr): Expr => ({
   result,
 });
 
+/** The target stands twice, as upstream writes it: what it costs is counted so. */
 const optionalMap = (name: string, target: Expr, args: Expr[], at: number): Expr => {
   const inner = variable(args[0]);
   const body = args[1] as Expr;
-  const held = '@target';
-  const has: Expr = { kind: 'call', at, name: 'hasValue', target: ident(at, held), args: [] };
-  const value: Expr = { kind: 'call', at, name: 'value', target: ident(at, held), args: [] };
+  const has: Expr = { kind: 'call', at, name: 'hasValue', target, args: [] };
+  const value: Expr = { kind: 'call', at, name: 'value', target, args: [] };
   const mapped = bind(at, inner, value, body);
   const some = name === 'optMap' ? call(at, 'optional.of', mapped) : mapped;
-  return bind(at, held, target, call(at, '_?_:_', has, some, call(at, 'optional.none')));
+  return call(at, '_?_:_', has, some, call(at, 'optional.none'));
 };
 
 /** l.sortBy(e, key): sorted by the keys, which are worked out once for each item. */

@@ -3,6 +3,8 @@
  *
  *   bool boolean, int bigint, double number, string string, null null, bytes Uint8Array, and the classes below
  */
+import type { Json } from '../object.ts';
+import { equalJson } from '../patch/equal.ts';
 import type { ObjectType, Type } from './types.ts';
 
 export type Value =
@@ -142,7 +144,7 @@ export const mapOfJson = (json: Record<string, unknown>, adapt: (json: unknown) 
   );
 };
 
-/** A JSON object with declared fields. */
+/** A JSON object with declared fields; one that is null counts as absent. */
 export class ObjectValue {
   readonly type: ObjectType;
   readonly json: Record<string, unknown>;
@@ -151,16 +153,16 @@ export class ObjectValue {
     this.json = json;
   }
   has(field: string): boolean {
-    const declared = this.type.fields.get(field);
-    return declared !== undefined && Object.hasOwn(this.json, declared.json) && this.json[declared.json] !== undefined;
+    return this.raw(field) !== undefined;
   }
   get(field: string): Value | undefined {
+    const value = this.raw(field);
+    return value === undefined ? undefined : (this.type.fields.get(field)?.adapt(value) as Value);
+  }
+  private raw(field: string): unknown {
     const declared = this.type.fields.get(field);
-    if (!declared) return undefined;
-    const value = this.json[declared.json];
-    if (value === undefined || (declared.json in Object.prototype && !Object.hasOwn(this.json, declared.json)))
-      return undefined;
-    return declared.adapt(value) as Value;
+    if (!declared || (declared.json in Object.prototype && !Object.hasOwn(this.json, declared.json))) return undefined;
+    return this.json[declared.json] ?? undefined;
   }
 }
 
@@ -187,8 +189,7 @@ export const typeNameOf = (value: Value): string => {
   }
   if (value === null) return 'null_type';
   if (value instanceof List) return 'list';
-  if (value instanceof MapValue) return 'map';
-  if (value instanceof ObjectValue) return value.type.name;
+  if (value instanceof MapValue || value instanceof ObjectValue) return 'map';
   if (value instanceof Uint8Array) return 'bytes';
   if (value instanceof Uint) return 'uint';
   if (value instanceof Timestamp) return 'google.protobuf.Timestamp';
@@ -209,8 +210,9 @@ export const isOfType = (value: Value, type: Type): boolean => {
     case 'map':
     case 'type':
       return typeNameOf(value) === type.kind;
-    case 'opaque':
     case 'object':
+      return value instanceof ObjectValue && value.type.name === type.name;
+    case 'opaque':
       return typeNameOf(value) === type.name;
     case 'null':
       return value === null;
@@ -253,15 +255,29 @@ const equalMaps = (a: MapValue, b: MapValue): boolean =>
     return other !== undefined && own !== undefined && equal(own, other);
   });
 
+const declaredJson = new WeakMap<ObjectType, ReadonlySet<string>>();
+const isDeclared = (type: ObjectType, json: string): boolean => {
+  let known = declaredJson.get(type);
+  if (!known) {
+    known = new Set([...type.fields.values()].map((field) => field.json));
+    declaredJson.set(type, known);
+  }
+  return known.has(json);
+};
+
 const equalObjects = (a: ObjectValue, b: ObjectValue): boolean => {
+  const names = Object.keys(a.json);
+  if (names.length !== Object.keys(b.json).length) return false;
   for (const name of a.type.fields.keys()) {
-    if (a.has(name) !== b.has(name)) return false;
-    if (!a.has(name)) continue;
     const left = a.get(name);
     const right = b.get(name);
-    if (left === undefined || right === undefined || !equal(left, right)) return false;
+    if (left === undefined || right === undefined ? left !== right : !equal(left, right)) return false;
   }
-  return true;
+  // Fields that are kept without a declaration have to be the same where both have them.
+  return names.every(
+    (name) =>
+      isDeclared(a.type, name) || b.json[name] === undefined || equalJson(a.json[name] as Json, b.json[name] as Json),
+  );
 };
 
 /** Equality of any two values; numbers compare by value across their types, other types never equal. */
@@ -310,6 +326,7 @@ export const sizeOf = (value: Value): number => {
   if (value instanceof List) return value.length;
   if (value instanceof Uint8Array) return value.length;
   if (value instanceof MapValue) return value.size;
+  if (value instanceof ObjectValue) return Object.keys(value.json).length;
   if (value instanceof Optional && value.value !== undefined) return sizeOf(value.value);
   return 1;
 };

@@ -8,6 +8,7 @@ import { parseDate, parseDuration, parseTimestamp } from '../../../machinery/cel
 import * as types from '../../../machinery/cel/types.ts';
 import { type FieldType, listOf, mapOf, type ObjectType, type Type } from '../../../machinery/cel/types.ts';
 import {
+  Duration,
   EvalFault,
   fromJson,
   List,
@@ -63,6 +64,28 @@ const read =
     if (value === undefined) throw new EvalFault(`Invalid ${what} ${JSON.stringify(json)}`);
     return value;
   };
+/** Durations of the format also come in words: `3 days`. */
+const UNITS: [start: RegExp, text: string][] = [
+  [/^(ns|nano)/i, '1ns'],
+  [/^(us|µs|micro)/i, '1us'],
+  [/^(ms|milli)/i, '1ms'],
+  [/^(s$|sec)/i, '1s'],
+  [/^(m$|min)/i, '1m'],
+  [/^(h$|hr$|hour)/i, '1h'],
+  [/^(d$|day)/i, '24h'],
+  [/^(w$|wk$|week)/i, '168h'],
+];
+const looseDuration = (text: string): Duration | undefined => {
+  const exact = parseDuration(text);
+  if (exact) return exact;
+  let ns: bigint | undefined;
+  for (const [, count = '', word = ''] of text.matchAll(/(\d+)\s*([A-Za-zµ]+)/g)) {
+    const unit = parseDuration(UNITS.find(([start]) => start.test(word))?.[1] ?? '');
+    if (unit) ns = (ns ?? 0n) + BigInt(count) * unit.ns;
+  }
+  return ns === undefined ? undefined : new Duration(ns);
+};
+
 const readBytes = (json: unknown): Value => Uint8Array.from(Buffer.from(String(json), 'base64'));
 const readInt = (json: unknown): Value => (typeof json === 'number' ? BigInt(Math.trunc(json)) : fromJson(json));
 
@@ -72,7 +95,7 @@ const stringOf = (s: Structural): Declaration => {
     case 'byte':
       return simple(types.bytes, readBytes, 2, bounded ?? REQUEST_BYTES - 2);
     case 'duration':
-      return simple(types.duration, read(parseDuration, 'duration'), 3, 32);
+      return simple(types.duration, read(looseDuration, 'duration'), 3, 32);
     case 'date':
       return simple(types.timestamp, read(parseDate, 'date'), 12, 12);
     case 'date-time':
@@ -136,8 +159,11 @@ const objectOf = (s: Structural): Declaration => {
     if (!field) continue;
     const name = escapeName(json);
     if (name !== undefined) {
-      declared.set(name, { type: field.type, json, adapt: field.adapt });
-      fields.set(name, field);
+      // A keyword may also stand for itself after a dot: self.namespace.
+      for (const one of RESERVED.has(json) ? [name, json] : [name]) {
+        declared.set(one, { type: field.type, json, adapt: field.adapt });
+        fields.set(one, field);
+      }
     }
     const isSet = property.default !== undefined && property.default !== null;
     if (s.required?.includes(json) && !isSet) least += json.length + field.least + 4;

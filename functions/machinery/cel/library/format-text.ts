@@ -1,4 +1,4 @@
-/** text.format(list): %s %d %f %e %b %x %X %o with precisions, as cel-go writes values. */
+/** text.format(list): %s %d %f %e %b %x %X %o with precisions, written as the strings extension in version 2 does. */
 import { durationText, timestampText } from '../times.ts';
 import {
   Duration,
@@ -6,19 +6,31 @@ import {
   keyOf,
   List,
   MapValue,
-  ObjectValue,
-  Optional,
   Timestamp,
   TypeValue,
   typeNameOf,
   Uint,
   type Value,
 } from '../values.ts';
+import { doubleText } from './standard.ts';
 
-const doubleText = (value: number): string => {
-  if (Number.isNaN(value)) return 'NaN';
-  if (!Number.isFinite(value)) return value > 0 ? 'Infinity' : '-Infinity';
-  return String(value);
+const NAMED: Record<string, string> = { NaN: 'NaN', '+Inf': '∞', '-Inf': '-∞' };
+const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
+
+const unfit = (clause: string, wanted: string, value: Value): EvalFault => {
+  const given = typeNameOf(value);
+  return new EvalFault(`error during formatting: ${clause} clause can only be used on ${wanted}, was given ${given}`);
+};
+const TEXTS = 'strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps';
+
+/** A value within a list or map: strings in quotes, doubles with six digits. */
+const inner = (value: Value): string => {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'number') return Number.isFinite(value) ? value.toFixed(6) : `"${doubleText(value)}"`;
+  if (value instanceof Uint8Array) return `b${JSON.stringify(Buffer.from(value).toString())}`;
+  if (value instanceof Timestamp || value instanceof Duration)
+    return `${typeNameOf(value).slice(16).toLowerCase()}("${valueText(value)}")`;
+  return valueText(value);
 };
 
 /** A value as %s writes it. */
@@ -30,72 +42,89 @@ export const valueText = (value: Value): string => {
   if (value instanceof Timestamp) return timestampText(value);
   if (value instanceof Duration) return durationText(value);
   if (value instanceof Uint8Array) return Buffer.from(value).toString();
-  if (value instanceof List) return `[${value.items().map(valueText).join(', ')}]`;
+  if (value instanceof List) return `[${value.items().map(inner).join(', ')}]`;
   if (value instanceof MapValue) {
     const entries = value.keys().map((key) => {
       const name = keyOf(key);
       const held = name === undefined ? undefined : value.find(name);
-      return `${valueText(key)}: ${held === undefined ? '' : valueText(held)}`;
+      return `${inner(key)}:${held === undefined ? '' : inner(held)}`;
     });
     return `{${entries.sort().join(', ')}}`;
   }
   if (value instanceof TypeValue) return value.name;
-  throw unformattable('s', value);
+  throw unfit('string', TEXTS, value);
 };
 
-const unformattable = (verb: string, value: Value): EvalFault => {
-  const kind = value instanceof ObjectValue || value instanceof Optional ? typeNameOf(value) : typeNameOf(value);
-  return new EvalFault(`error during formatting: %${verb} clause does not take a value of type ${kind}`);
-};
-
-const whole = (value: Value, verb: string): bigint => {
+const whole = (value: Value, clause: string): bigint => {
   if (typeof value === 'bigint') return value;
   if (value instanceof Uint) return value.value;
-  throw unformattable(verb, value);
+  throw unfit(clause, 'integers', value);
 };
-const real = (value: Value, verb: string): number => {
+const real = (value: Value, clause: string): number => {
   if (typeof value === 'number') return value;
-  if (typeof value === 'bigint' || value instanceof Uint) return Number(whole(value, verb));
-  throw unformattable(verb, value);
+  const named: Record<string, number> = { NaN: Number.NaN, Infinity: Number.POSITIVE_INFINITY };
+  named['-Infinity'] = Number.NEGATIVE_INFINITY;
+  const special = typeof value === 'string' ? named[value] : undefined;
+  if (special !== undefined) return special;
+  throw unfit(clause, 'doubles', value);
 };
 const hex = (value: Value): string => {
-  if (typeof value === 'string') return Buffer.from(value).toString('hex');
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
-  return whole(value, 'x').toString(16);
+  if (typeof value === 'string' || value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  if (typeof value === 'bigint' || value instanceof Uint) return whole(value, 'hex').toString(16);
+  throw unfit('hex', 'integers, byte buffers, and strings', value);
 };
-const exponent = (value: number, digits: number): string =>
-  Number.isFinite(value) ? value.toExponential(digits).replace(/e([+-])(\d)$/, 'e$10$2') : doubleText(value);
 
-const written = (verb: string, precision: number, value: Value): string => {
-  switch (verb) {
-    case 's':
-      return valueText(value);
-    case 'd':
-      return typeof value === 'number' && !Number.isFinite(value) ? doubleText(value) : whole(value, verb).toString();
-    case 'f': {
-      const number = real(value, verb);
-      return Number.isFinite(number) ? number.toFixed(precision) : doubleText(number);
-    }
-    case 'e':
-      return exponent(real(value, verb), precision);
-    case 'b':
-      return typeof value === 'boolean' ? (value ? '1' : '0') : whole(value, verb).toString(2);
-    case 'o':
-      return whole(value, verb).toString(8);
-    case 'x':
-      return hex(value);
-    case 'X':
-      return hex(value).toUpperCase();
-    default:
-      throw new EvalFault(`could not parse formatting clause: unrecognized formatting clause "${verb}"`);
-  }
+/** With separators between thousands, as in American English. */
+const fixedPoint = (value: number, digits: number): string => {
+  if (!Number.isFinite(value)) return NAMED[doubleText(value)] ?? '';
+  const [units = '', fraction] = value.toFixed(digits).split('.');
+  const grouped = units.replace(/\B(?=(\d{3})+$)/g, ',');
+  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
+};
+const scientific = (value: number, digits: number): string => {
+  if (!Number.isFinite(value)) return NAMED[doubleText(value)] ?? '';
+  const [mantissa = '', exponent = '0'] = value.toExponential(digits).split('e');
+  const power = String(Math.abs(Number(exponent))).padStart(2, '0');
+  const raised = [...power].map((digit) => SUPERSCRIPTS[Number(digit)] ?? '').join('');
+  return `${mantissa}×10${Number(exponent) < 0 ? '⁻' : ''}${raised}`;
+};
+const binary = (value: Value): string =>
+  typeof value === 'boolean' ? (value ? '1' : '0') : whole(value, 'binary').toString(2);
+
+const WRITERS: Record<string, (value: Value, precision: number) => string> = {
+  s: valueText,
+  d: (value) => whole(value, 'decimal').toString(),
+  f: (value, precision) => fixedPoint(real(value, 'fixed-point'), precision),
+  e: (value, precision) => scientific(real(value, 'scientific'), precision),
+  b: binary,
+  o: (value) => whole(value, 'octal').toString(8),
+  x: hex,
+  X: (value) => hex(value).toUpperCase(),
+};
+const CLAUSE = /%(?:%|(\.\d*)?([\s\S]?))/g;
+
+/** The verb and precision of a clause. Throws EvalFault where it is none. */
+const clauseOf = (given: string | undefined, verb: string): { verb: string; precision: number } => {
+  if (verb === '') throw new EvalFault('unexpected end of string');
+  const bad = 'could not parse formatting clause';
+  if (given === '.') throw new EvalFault(`${bad}: error while parsing precision`);
+  if (!Object.hasOwn(WRITERS, verb))
+    throw new EvalFault(`${bad}: unrecognized formatting clause ${JSON.stringify(verb)}`);
+  return { verb, precision: given === undefined ? 6 : Number(given.slice(1)) };
 };
 
 export const formatText = (text: string, list: List): string => {
   let next = 0;
-  return text.replace(/%(?:%|(?:\.(\d+))?([\s\S]?))/g, (clause, precision: string | undefined, verb: string) => {
+  return text.replace(CLAUSE, (clause, given: string | undefined, end: string) => {
     if (clause === '%%') return '%';
+    const { verb, precision } = clauseOf(given, end);
     if (next >= list.length) throw new EvalFault(`index ${next} out of range`);
-    return written(verb, precision === undefined ? 6 : Number(precision), list.at(next++));
+    return WRITERS[verb]?.(list.at(next++), precision) ?? '';
   });
 };
+
+/** The verbs of a format, in order. Throws EvalFault where a clause is none. */
+export const verbsOf = (text: string): string[] =>
+  [...text.matchAll(CLAUSE)].flatMap(([clause, given, end = '']) =>
+    clause === '%%' ? [] : [clauseOf(given, end).verb],
+  );

@@ -73,16 +73,14 @@ const textOfBytes = (value: Uint8Array): string => {
     throw new EvalFault('invalid UTF-8 in bytes, cannot convert to string');
   }
 };
-/** A double as Go prints it with %g and the shortest digits. */
+/** A double as Go prints it with the fewest digits: with an exponent from a million on. */
 export const doubleText = (value: number): string => {
   if (Number.isNaN(value)) return 'NaN';
   if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf';
   const [mantissa = '', exponent = '0'] = value.toExponential().split('e');
-  if (Number(exponent) < -4 || Number(exponent) >= 21) {
-    const digits = String(Math.abs(Number(exponent))).padStart(2, '0');
-    return `${mantissa}e${Number(exponent) < 0 ? '-' : '+'}${digits}`;
-  }
-  return value.toFixed(20).length < 40 && Number.isInteger(value) ? BigInt(value).toString() : String(value);
+  const power = Number(exponent);
+  if (power >= -4 && power < 6) return Object.is(value, -0) ? '-0' : String(value);
+  return `${mantissa}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`;
 };
 
 const toInt: Overload[] = [
