@@ -13,7 +13,7 @@ import { decodeAs, parseRequest } from '../request-body.ts';
 import { objectResponse, storedResponse } from '../respond.ts';
 import { asJson, newState } from '../stored-object.ts';
 import { checksStandardFinalizers } from './metadata-told.ts';
-import { committed, tracksFields, tracksGeneration } from './rules.ts';
+import { committed, tracksGeneration } from './rules.ts';
 import { allocateNumbers } from './service-numbers.ts';
 
 const letters = 'bcdfghjklmnpqrstvwxz2456789';
@@ -21,9 +21,12 @@ const suffix = (call: Call): string =>
   Array.from({ length: 5 }, () => letters[Math.floor(call.server.clock.random() * letters.length)]).join('');
 
 const statusFields = fieldsOf([['status']]);
+const requestFields = fieldsOf([['spec'], ['status']]);
 /** Fields that a write of the main resource resets, so that nobody owns them through it. */
-export const resetFieldsOf = (resource: ResourceInfo): FieldSet =>
-  resource.subresources.has('status') ? statusFields : undefined;
+export const resetFieldsOf = (resource: ResourceInfo): FieldSet => {
+  if (!resource.custom && resource.kind === 'CertificateSigningRequest') return requestFields;
+  return resource.subresources.has('status') ? statusFields : undefined;
+};
 
 const prepareMetadata = (call: Call, object: AnyObject): void => {
   const { info, resource } = call;
@@ -72,8 +75,7 @@ export const createObject = async (call: Call, object: AnyObject, tracked = fals
   const ctx = strategyContext(call, '');
   const now = timestamp(server.clock.now());
   wipeMetadata(object);
-  if (!tracksFields(resource)) delete object.metadata.managedFields;
-  else if (!tracked) {
+  if (!tracked) {
     const given = trackUpdate({
       before: undefined,
       after: asJson(object),

@@ -43,9 +43,6 @@ const deprecated: Record<string, string> = {
 export const deprecationOf = ({ group, version, kind, definition }: ResourceInfo): string | undefined =>
   definition ? definition.deprecation : group === '' && version === 'v1' ? deprecated[kind] : undefined;
 
-/** CertificateSigningRequests carry no managedFields: upstream fails to type them and goes on without. */
-export const tracksFields = (resource: ResourceInfo): boolean => resource.group !== 'certificates.k8s.io';
-
 /** Kinds whose delete answers with the object rather than a Status. */
 const returned = new Set([
   'pods',

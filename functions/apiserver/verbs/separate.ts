@@ -16,7 +16,6 @@ type Kept = 'metadata' | 'labels' | 'ownerReferences';
 /** Built-in kinds whose status endpoint writes no metadata at all. */
 const statusOnly = new Set([
   'APIService',
-  'CustomResourceDefinition',
   'FlowSchema',
   'PriorityLevelConfiguration',
   'ResourceClaim',
@@ -31,10 +30,16 @@ const keepsOf = ({ custom, kind }: ResourceInfo): Kept | undefined => {
   if (kind === 'Pod') return 'ownerReferences';
   return kind === 'Deployment' ? 'labels' : undefined;
 };
+/** A certificate request is approved at one endpoint and answered at another: neither touches the other's part. */
+const requestResets: Readonly<Record<string, FieldSet>> = {
+  status: fieldsOf([['spec'], ['status', 'conditions']]),
+  approval: fieldsOf([['spec'], ['status', 'certificate']]),
+};
 const statusResets = { metadata: metadataReset, labels: labelsReset, ownerReferences: ownersReset };
 
 /** The fields that a write to this endpoint does not own, as it cannot change them. */
 export const resetOf = ({ info, resource }: Call): FieldSet => {
+  if (resource.kind === 'CertificateSigningRequest' && info.subresource) return requestResets[info.subresource];
   if (info.subresource !== 'status') return resetFieldsOf(resource);
   const keeps = keepsOf(resource);
   return keeps ? statusResets[keeps] : specReset;

@@ -12,7 +12,7 @@ import { asJson, newState, parseStored, serializer } from '../stored-object.ts';
 import { keyOfCall, missing } from './get.ts';
 import { metadataCauses } from './metadata-told.ts';
 import { isPodEndpoint, podChangeCauses, podEndpointFields } from './pod-changes.ts';
-import { changedConflict, committed, tracksFields, tracksGeneration } from './rules.ts';
+import { changedConflict, committed, tracksGeneration } from './rules.ts';
 import { resetOf, separate } from './separate.ts';
 import { allocateNumbers, type Numbers, noNumbers } from './service-numbers.ts';
 
@@ -100,8 +100,7 @@ const prepared = async (
   const { next: given, tracked, raw } = transform(old);
   checkPreconditions(call, given, old, options);
   carryMetadata(given, old);
-  if (!tracked && !tracksFields(resource)) delete given.metadata.managedFields;
-  else if (!tracked) {
+  if (!tracked) {
     const fields = trackUpdate({
       before: asJson(old),
       after: asJson(given),
@@ -140,7 +139,7 @@ const prepared = async (
   const numbers = await allocateNumbers(call, next, old);
   try {
     await resource.strategy.ready?.(next);
-  validated(call, next, old);
+    validated(call, next, old);
     request.object = next;
     await validate(request);
   } catch (error) {
