@@ -146,6 +146,8 @@ const resourceRequest = async (
   if (!allowed && resource.custom) throw notFound({ group: info.group, kind: info.resource, name: info.name });
   if (!allowed) throw unknownPath();
   if (!info.subresource && !isRouted(info, resource)) throw unknownPath();
+  if (resource.custom && info.subresource && !allowed.has(info.verb))
+    throw methodNotAllowed({ group: info.group, kind: info.resource, name: '' }, info.verb);
   if (!allowed.has(info.verb) || request.method === 'HEAD' || !fitsPath(info)) throw notOffered();
   if (resource.namespaced && !info.namespace && ['create', 'deletecollection'].includes(info.verb)) throw notOffered();
   const isBindings = info.group === '' && info.resource === 'bindings';

@@ -3,7 +3,7 @@ import { decodeKind } from '../machinery/decode.ts';
 import { groupVersion, type Json, type JsonObject } from '../machinery/object.ts';
 import { decodeProtobuf } from '../machinery/protobuf/codec.ts';
 import type { ObjectSchema } from '../machinery/schema.ts';
-import { badRequest, cause, invalid, tooLarge, unsupportedMediaType } from '../machinery/status.ts';
+import { badRequest, type Cause, cause, invalid, tooLarge, unsupportedMediaType } from '../machinery/status.ts';
 import type { AnyObject, Call } from './context.ts';
 
 /** Largest request body, in bytes: upstream's limit. */
@@ -67,15 +67,32 @@ interface Gvk {
   kind: string;
 }
 
-/** Upstream reads any kind of a custom resource's group version, and refuses it in the object's validation. */
-const otherKind = (value: JsonObject, expected: Gvk) => {
+/**
+ * A custom resource names both. Upstream reads any kind of its group version, and refuses another in the object's
+ * validation; a patch may write another apiVersion too, which is refused there as well.
+ */
+const checkCustomKind = (value: JsonObject, expected: Gvk, wanted: string, patch: boolean): void => {
+  const { apiVersion, kind } = value;
+  if (!kind) {
+    const text = JSON.stringify(value);
+    throw badRequest(
+      `the object provided is unrecognized (must be of type ${expected.kind}): Object 'Kind' is missing in '${text}'`,
+    );
+  }
+  if (apiVersion !== wanted && !patch)
+    throw badRequest(
+      `the API version in the data (${String(apiVersion ?? '')}) does not match the expected API version (${wanted})`,
+    );
+  const causes: Cause[] = [];
+  if (kind !== expected.kind) causes.push(cause.invalid('kind', kind, `must be ${expected.kind}`));
+  if (apiVersion !== wanted) causes.push(cause.invalid('apiVersion', apiVersion ?? '', `must be ${wanted}`));
+  if (causes.length === 0) return;
   const name = isObject(value.metadata) && typeof value.metadata.name === 'string' ? value.metadata.name : '';
-  const kind = String(value.kind);
-  return invalid({ group: expected.group, kind, name }, [cause.invalid('kind', kind, `must be ${expected.kind}`)]);
+  throw invalid({ group: expected.group, kind: String(kind), name }, causes);
 };
 
 /** Checks apiVersion and kind of a body against what the endpoint takes; both may be absent for built-in kinds. */
-export const checkKind = (value: Json, expected: Gvk, custom = false): JsonObject => {
+export const checkKind = (value: Json, expected: Gvk, custom = false, patch = false): JsonObject => {
   if (!isObject(value))
     throw badRequest(
       `couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(value) ? 'array' : typeof value} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`,
@@ -89,9 +106,10 @@ export const checkKind = (value: Json, expected: Gvk, custom = false): JsonObjec
     throw badRequest(
       "couldn't get version/kind; json parse error: json: cannot unmarshal into Go struct field .apiVersion of type string",
     );
-  if (custom && !kind) throw badRequest(`Object 'Kind' is missing in '${JSON.stringify(value)}'`);
-  if (custom && !apiVersion) throw badRequest(`Object 'apiVersion' is missing in '${JSON.stringify(value)}'`);
-  if (custom && apiVersion === wanted && kind !== expected.kind) throw otherKind(value, expected);
+  if (custom) {
+    checkCustomKind(value, expected, wanted, patch);
+    return value;
+  }
   if ((apiVersion && apiVersion !== wanted) || (kind && kind !== expected.kind))
     throw badRequest(
       `${String(kind || expected.kind)} in version ${JSON.stringify(
@@ -105,7 +123,7 @@ export const checkKind = (value: Json, expected: Gvk, custom = false): JsonObjec
 
 /** Decodes a parsed body as a kind with its defaults. */
 export const decodeAs = (call: Call, body: ParsedBody, gvk: Gvk, schema: ObjectSchema, patch = false): AnyObject => {
-  checkKind(body.value, gvk, call.resource.custom && gvk.kind === call.resource.kind);
+  checkKind(body.value, gvk, call.resource.custom && gvk.kind === call.resource.kind, patch);
   const { value, strict } = decodeKind<JsonObject>(schema, body, gvk, {
     defaults: true,
     lenient: call.resource.custom,

@@ -20,6 +20,7 @@ type Fields = Record<string, Json>;
 const at = (object: KubeObject, path: readonly string[]): Json | undefined =>
   path.reduce<Json | undefined>((value, field) => (value as Fields | undefined)?.[field], object as unknown as Fields);
 
+const textOf = (value: Json): string => (typeof value === 'object' ? JSON.stringify(value) : String(value));
 const typeName = (value: Json): string =>
   typeof value === 'object' ? (Array.isArray(value) ? '[]interface {}' : 'map[string]interface {}') : typeof value;
 
@@ -27,7 +28,11 @@ const checkReplicas = (out: Cause[], field: string, value: Json | undefined): vo
   if (value === undefined || value === null) return;
   if (typeof value !== 'number' || !Number.isInteger(value))
     out.push(
-      cause.invalid(field, 0, `${field} accessor error: the value is of the type ${typeName(value)}, expected int64`),
+      cause.invalid(
+        field,
+        0,
+        `${field} accessor error: ${textOf(value)} is of the type ${typeName(value)}, expected int64`,
+      ),
     );
   else if (value < 0) out.push(cause.invalid(field, value, 'should be a non-negative integer'));
   else if (value > 2147483647) out.push(cause.invalid(field, value, 'should be less than or equal to 2147483647'));
@@ -38,7 +43,7 @@ const checkScale = (out: Cause[], object: KubeObject, scale: NonNullable<Strateg
   checkReplicas(out, texts.status, at(object, paths.status));
   const selector = paths.selector && at(object, paths.selector);
   if (texts.selector && selector !== undefined && selector !== null && typeof selector !== 'string') {
-    const detail = `${texts.selector} accessor error: the value is of the type ${typeName(selector)}, expected string`;
+    const detail = `${texts.selector} accessor error: ${textOf(selector)} is of the type ${typeName(selector)}, expected string`;
     out.push(cause.invalid(texts.selector, '', detail));
   }
 };

@@ -88,7 +88,8 @@ const checkName = (call: Call, scale: AnyObject): void => {
 const checkScale = (call: Call, scale: AnyObject, old: AnyObject): void => {
   const { resourceVersion, uid } = scale.metadata;
   const replicas = Number(scale.spec?.replicas ?? 0);
-  if (replicas < 0) {
+  // A custom resource is told of its own field, by the rules of its kind.
+  if (replicas < 0 && !call.resource.custom) {
     const causes = [cause.invalid('spec.replicas', replicas, 'must be greater than or equal to 0')];
     throw invalid({ group: 'autoscaling', kind: 'Scale', name: call.info.name }, causes);
   }
@@ -162,7 +163,8 @@ const wantedByApply = async (call: Call): Promise<Wanted> => {
 
 const wantedByPatch = async (call: Call): Promise<Wanted> => {
   const type = (call.request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim() ?? '';
-  if (!PATCHES.includes(type)) throw unsupportedMediaType(PATCHES);
+  const offered = call.resource.custom ? PATCHES.filter((one) => !one.includes('strategic')) : PATCHES;
+  if (!offered.includes(type)) throw unsupportedMediaType(offered);
   if (type === 'application/apply-patch+yaml') return wantedByApply(call);
   const body = parseBody(await readBody(call.request), 'json');
   return (live) => {
@@ -173,13 +175,22 @@ const wantedByPatch = async (call: Call): Promise<Wanted> => {
   };
 };
 
+/** Stands for the replicas of a custom resource that has none, which a patch has to name. */
+const UNSET = -2147483648;
+
+const replicasMissing = (call: Call, paths: ScalePaths, object: AnyObject): boolean =>
+  call.resource.custom && (at(object, paths.spec) ?? null) === null;
+const field = (paths: ScalePaths): string => JSON.stringify(`.${paths.spec.join('.')}`);
+
 /** The object scaled as wanted, with those who own its replicas now. */
 const scaled = (call: Call, old: AnyObject, wanted: Wanted, paths: ScalePaths): AnyObject => {
   const managers = readManagers(managedFieldsOf(old)) ?? [];
   const live = scaleOf(old, paths);
   const owners = toScale(managers, paths.spec);
   if (owners.length > 0) live.metadata.managedFields = owners as never;
+  if (replicasMissing(call, paths, old)) live.spec = { replicas: UNSET };
   const scale = wanted(live);
+  if (scale.spec?.replicas === UNSET) throw badRequest(`the spec replicas field ${field(paths)} cannot be empty`);
   checkScale(call, scale, old);
   const next = structuredClone(old);
   put(next, paths.spec, Number(scale.spec?.replicas ?? 0));
@@ -193,8 +204,12 @@ const scaled = (call: Call, old: AnyObject, wanted: Wanted, paths: ScalePaths): 
 /** GET, PUT and PATCH of {resource}/{name}/scale. */
 export const scale = async (call: Call): Promise<Response> => {
   const paths = call.resource.definition?.scale ?? BUILTIN;
-  if (call.info.verb === 'get')
-    return objectResponse(call, 200, scaleOf(parseStored(call.resource, (await load(call)).bytes), paths));
+  if (call.info.verb === 'get') {
+    const object = parseStored(call.resource, (await load(call)).bytes);
+    if (replicasMissing(call, paths, object))
+      throw badRequest(`the spec replicas field ${field(paths)} does not exist`);
+    return objectResponse(call, 200, scaleOf(object, paths));
+  }
   const wanted = call.info.verb === 'patch' ? await wantedByPatch(call) : await wantedByUpdate(call);
   const plain: Call = { ...call, accept: { media: 'json', as: '', version: '', pretty: false } };
   const transform: Transform = (old) => ({ next: scaled(call, old, wanted, paths), tracked: true });

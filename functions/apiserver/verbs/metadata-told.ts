@@ -62,7 +62,7 @@ const statuses: Readonly<Record<string, Told>> = {
 };
 
 const toldOf = ({ group, kind, custom }: ResourceInfo, subresource: string): Told => {
-  if (custom) return told(4, 4, 4);
+  if (custom) return told(3, 1, 0);
   const key = `${group}/${kind}`;
   return subresource === 'status' ? (statuses[key] ?? once) : (kinds[key] ?? usual);
 };
