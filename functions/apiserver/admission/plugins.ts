@@ -10,6 +10,7 @@ import { defaultIngressClass, defaultStorageClass, persistentVolumeClaimResize }
 import { defaultTolerationSeconds } from './default-tolerations.ts';
 import { limitRanger } from './limitranger/limitranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
+import { nodeRestriction } from './noderestriction/noderestriction.ts';
 import { storageObjectInUseProtection, taintNodesByCondition } from './objects-in-use.ts';
 import { podResizeValidator, podTopologyLabels } from './pods-on-nodes.ts';
 import { createPodSecurity, type PodSecurityOptions } from './podsecurity/podsecurity.ts';
@@ -30,6 +31,7 @@ export const createPlugins = (options: PluginOptions): AdmissionPlugin[] => [
   podTopologyLabels,
   limitRanger,
   serviceAccount,
+  nodeRestriction,
   taintNodesByCondition,
   createPodSecurity(options.podSecurity),
   priority,
