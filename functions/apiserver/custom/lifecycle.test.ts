@@ -157,3 +157,26 @@ it('a default added to the schema is seen in what is stored, and a field taken a
   const { body } = await until(`${path}/w`, (answer) => answer.body.spec.b === 7);
   expect(body.spec).toEqual({ a: '1', b: 7 });
 });
+
+it('selects by fields of the definition, of objects too that were there before the field was selectable', async () => {
+  const { send, define, definitions, patch, until } = await createTestServer();
+  const schema = specSchema({ a: { type: 'string' }, on: { type: 'boolean' } });
+  await define(widgets([{ schema, selectableFields: [{ jsonPath: '.spec.a' }] }]));
+  await send('POST', path, widget('x', { spec: { a: '1', on: true } }));
+  await send('POST', path, widget('y', { spec: { a: '2' } }));
+  const names = async (selector: string) => {
+    const { body } = await send('GET', `${path}?fieldSelector=${encodeURIComponent(selector)}`);
+    return body.items?.map((item: { metadata: { name: string } }) => item.metadata.name) ?? body.message;
+  };
+  expect(await names('spec.a=1')).toEqual(['x']);
+  expect(await names('spec.a!=1')).toEqual(['y']);
+  expect(await names('metadata.namespace=default,spec.a=2')).toEqual(['y']);
+  expect(await names('spec.on=true')).toContain('field label not supported: spec.on');
+  const fields = [{ jsonPath: '.spec.a' }, { jsonPath: '.spec.on' }];
+  await patch('json', `${definitions}/${name}`, [
+    { op: 'replace', path: '/spec/versions/0/selectableFields', value: fields },
+  ]);
+  await until(`${path}?fieldSelector=spec.on%3Dtrue`, ({ status }) => status === 200);
+  expect(await names('spec.on=true')).toEqual(['x']);
+  expect(await names('spec.on=')).toEqual(['y']);
+});

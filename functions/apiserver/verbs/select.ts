@@ -1,9 +1,17 @@
 import { parseKey } from '../../machinery/object.ts';
 import { checkFieldLabels, matchFields, parseFieldSelector, parseLabelSelector } from '../../machinery/selectors.ts';
 import type { Indexed } from '../../store/store.ts';
-import type { Call } from '../context.ts';
+import { type Call, domainOf } from '../context.ts';
+import { parseStored } from '../stored-object.ts';
 
 export type Matcher = ((key: string, index: Indexed) => boolean) | undefined;
+
+/** A field that a definition made selectable after the object was written: the object itself has to be looked into. */
+const unindexed = (call: Call, key: string, index: Indexed, field: string): string => {
+  if (!call.resource.definition) return '';
+  const stored = call.server.replicas.peek(domainOf(call.info.cluster, call.resource))?.get(key);
+  return stored?.index === index ? call.resource.fieldValue(parseStored(call.resource, stored.bytes), field) : '';
+};
 
 /** What the label and field selectors and the name of a request select; undefined selects everything. Throws 400. */
 export const matcherOf = (call: Call, name = call.info.name): Matcher => {
@@ -19,7 +27,11 @@ export const matcherOf = (call: Call, name = call.info.name): Matcher => {
     const id = parseKey(key);
     if (name && id.name !== name) return false;
     return matchFields(fields, (f) =>
-      f === 'metadata.name' ? id.name : f === 'metadata.namespace' ? id.namespace : (index.fields[f] ?? ''),
+      f === 'metadata.name'
+        ? id.name
+        : f === 'metadata.namespace'
+          ? id.namespace
+          : (index.fields[f] ?? unindexed(call, key, index, f)),
     );
   };
 };
