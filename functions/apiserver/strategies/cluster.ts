@@ -242,6 +242,10 @@ export const clusterStrategies: Readonly<Record<string, Strategy>> = {
     createOnUpdate: true,
   },
   'discovery.k8s.io/EndpointSlice': {
+    prepareForUpdate: (next, old) => {
+      if (!same(next.metadata.labels, old.metadata.labels))
+        next.metadata.generation = (old.metadata.generation ?? 0) + 1;
+    },
     validate: checkSlice,
     validateUpdate: (next, old) => {
       const out: Causes = [];
@@ -253,7 +257,8 @@ export const clusterStrategies: Readonly<Record<string, Strategy>> = {
   'events.k8s.io/Event': event,
   'coordination.k8s.io/Lease': { validate: checkLease, createOnUpdate: true },
   'scheduling.k8s.io/PriorityClass': {
-    validate: checkPriority,
+    // Nothing of it may change, so an update is not checked again.
+    validate: (object, ctx) => (object.metadata.resourceVersion ? [] : checkPriority(object, ctx)),
     validateUpdate: (next, old) => {
       const out: Causes = [];
       const [a, b] = [next as PriorityClass, old as PriorityClass];

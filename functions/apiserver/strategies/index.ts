@@ -10,6 +10,7 @@ import { definitionStrategy } from './custom-resource-definition.ts';
 import { dynamicDefaults } from './defaults.ts';
 import { deviceStrategies } from './devices.ts';
 import { disabledFieldsOf } from './disabled-fields.ts';
+import { flowStrategies } from './flow-control.ts';
 import { jobStrategies } from './jobs.ts';
 import { warningsOf } from './kind-warnings.ts';
 import { networkingStrategies } from './networking.ts';
@@ -38,6 +39,7 @@ const own: Readonly<Record<string, Strategy>> = {
   ...storageStrategies,
   ...registrationStrategies,
   ...deviceStrategies,
+  ...flowStrategies,
 };
 /** Kinds whose updates must name the resourceVersion that they replace. */
 const CONDITIONAL = new Set([

@@ -182,7 +182,9 @@ const warnings: Readonly<Record<string, Warnings>> = {
   },
   '/PodTemplate': (object, old) =>
     changed(object, old) ? aboutTemplate((object as PodTemplate).template, 'template') : [],
-  '/ReplicationController': workload(NAMES),
+  // Upstream looks at the template that was, on an update.
+  '/ReplicationController': (object, old) =>
+    old ? workload()({ ...old, metadata: object.metadata }, old) : workload(NAMES)(object, old),
   '/Node': aboutNode,
   '/PersistentVolume': aboutVolume,
   '/PersistentVolumeClaim': (object) => [

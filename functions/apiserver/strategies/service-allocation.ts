@@ -209,10 +209,20 @@ const assignPorts = async (hold: Hold, spec: ServiceSpec, ranges: ServiceRanges,
   return [];
 };
 
-const assign = async (hold: Hold, service: Service, ranges: ServiceRanges, random: () => number): Promise<Cause[]> => {
+/** Only a service that has none yet is given an address: another one may not be asked for. */
+const wantsAddress = (spec: ServiceSpec, old: ServiceSpec | undefined): boolean =>
+  needsClusterIP(spec) && (!old || old.type === 'ExternalName');
+
+const assign = async (
+  hold: Hold,
+  service: Service,
+  ranges: ServiceRanges,
+  random: () => number,
+  old: Service | undefined,
+): Promise<Cause[]> => {
   const { spec } = service;
   if (!spec) return [];
-  if (needsClusterIP(spec)) {
+  if (wantsAddress(spec, old?.spec)) {
     const refused = await assignAddress(hold, spec, ranges, random);
     if (refused.length > 0) return refused;
   }
@@ -279,7 +289,7 @@ export const createServiceAllocator = (options: AllocatorOptions): ServiceAlloca
     const hold = createHold(store, cluster, service, dryRun);
     const undo = async () => void (await free(store, cluster, hold.taken, hold.owner.uid));
     try {
-      const causes = await assign(hold, service, ranges, random);
+      const causes = await assign(hold, service, ranges, random, old);
       if (causes.length > 0) {
         await undo();
         return { ok: false, causes };

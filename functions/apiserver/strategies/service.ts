@@ -89,6 +89,13 @@ const checkAffinity = (out: Causes, spec: ServiceSpec): void => {
   }
 };
 
+const checkClass = (out: Causes, spec: ServiceSpec): void => {
+  const { loadBalancerClass: name } = spec;
+  if (name === undefined) return;
+  if (spec.type === 'LoadBalancer') checkLabelName(out, 'spec.loadBalancerClass', name);
+  else out.push(cause.forbidden('spec.loadBalancerClass', ONLY_BALANCER));
+};
+
 const checkBalancer = (out: Causes, service: Service, spec: ServiceSpec): void => {
   const balancer = spec.type === 'LoadBalancer';
   const path = 'spec.LoadBalancerSourceRanges';
@@ -107,9 +114,7 @@ const checkBalancer = (out: Causes, service: Service, spec: ServiceSpec): void =
   if (!balancer && spec.allocateLoadBalancerNodePorts !== undefined) {
     out.push(cause.forbidden('spec.allocateLoadBalancerNodePorts', ONLY_BALANCER));
   }
-  if (spec.loadBalancerClass === undefined) return;
-  if (balancer) checkLabelName(out, 'spec.loadBalancerClass', spec.loadBalancerClass);
-  else out.push(cause.forbidden('spec.loadBalancerClass', ONLY_BALANCER));
+  checkClass(out, spec);
 };
 
 const checkTraffic = (out: Causes, spec: ServiceSpec): void => {
@@ -258,6 +263,7 @@ const validateUpdate: NonNullable<Strategy['validateUpdate']> = (nextObject, old
     checkAddressesStay(out, next, old);
     checkFamiliesStay(out, next, old);
   }
+  checkClass(out, next);
   if (next.type === 'LoadBalancer' && old.type === 'LoadBalancer' && next.loadBalancerClass !== old.loadBalancerClass) {
     out.push(cause.invalid('spec.loadBalancerClass', next.loadBalancerClass, 'may not change once set'));
   }

@@ -20,6 +20,7 @@ import {
   nonNegativeQuantity,
   oneOf,
   required,
+  same,
 } from './checks.ts';
 import { dnsSubdomain, qualifiedName } from './names.ts';
 import { checkInlineVolume } from './persistent-volumes.ts';
@@ -72,7 +73,7 @@ const checkDriver: NonNullable<Strategy['validate']> = (object) => {
   const name = metadata.name ?? '';
   // What is no subdomain was told with the rest of the metadata.
   if (name.length > 63) out.push(cause.tooLong('metadata.name', 63));
-  if (spec?.attachRequired === undefined) out.push(cause.required('spec.attachRequired'));
+  if (spec?.attachRequired === undefined) out.push(cause.required('spec.attachedRequired'));
   if (spec?.podInfoOnMount === undefined) out.push(cause.required('spec.podInfoOnMount'));
   if (spec?.storageCapacity === undefined) out.push(cause.required('spec.storageCapacity'));
   oneOf(out, 'spec.fsGroupPolicy', spec?.fsGroupPolicy, ['File', 'None', 'ReadWriteOnceWithFSType']);
@@ -161,24 +162,25 @@ const fixed =
     return out;
   };
 
-/** Fields that an update must leave as they are: Forbidden rather than Invalid in storage classes. */
-const classStays: NonNullable<Strategy['validateUpdate']> = (next, old) => {
-  const changed = fixed('parameters', 'provisioner', 'reclaimPolicy')(next, old, {} as never);
-  const forbidden = changed.map((c) => cause.forbidden(c.field, 'updates to it are forbidden.'));
-  return [...forbidden, ...fixed('volumeBindingMode')(next, old, {} as never)];
-};
-
 /** Strategies by `group/Kind`. */
 export const storageStrategies: Readonly<Record<string, Strategy>> = {
-  'storage.k8s.io/StorageClass': { validate: checkClass, validateUpdate: classStays },
+  'storage.k8s.io/StorageClass': {
+    validate: checkClass,
+    validateUpdate: fixed('parameters', 'provisioner', 'reclaimPolicy', 'volumeBindingMode'),
+  },
   'storage.k8s.io/CSIDriver': {
     validate: checkDriver,
-    validateUpdate: fixed(
-      'spec.attachRequired',
-      'spec.fsGroupPolicy',
-      'spec.podInfoOnMount',
-      'spec.volumeLifecycleModes',
-    ),
+    prepareForUpdate: (next, old) => {
+      if (!same((next as CSIDriver).spec, (old as CSIDriver).spec))
+        next.metadata.generation = (old.metadata.generation ?? 0) + 1;
+    },
+    validateUpdate: (next, old) => {
+      const out: Causes = [];
+      const [after, before] = [(next as CSIDriver).spec, (old as CSIDriver).spec];
+      immutable(out, 'spec.attachedRequired', after?.attachRequired, before?.attachRequired);
+      immutable(out, 'spec.volumeLifecycleModes', after?.volumeLifecycleModes, before?.volumeLifecycleModes);
+      return out;
+    },
   },
   'storage.k8s.io/CSINode': { validate: checkCsiNode },
   'storage.k8s.io/VolumeAttachment': { validate: checkAttachment, validateUpdate: fixed('spec') },

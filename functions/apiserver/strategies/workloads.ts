@@ -209,9 +209,11 @@ const checkStatefulSet = (object: KubeObject): Causes => {
   for (const field of ['whenDeleted', 'whenScaled'] as const) {
     oneOf(out, `spec.persistentVolumeClaimRetentionPolicy.${field}`, retention?.[field], ['Retain', 'Delete']);
   }
-  spec.volumeClaimTemplates?.forEach((claim, i) => {
-    checkClaimSpec(out, `${at('spec.volumeClaimTemplates', i)}.spec`, claim.spec ?? {});
-  });
+  // They cannot change, so what was accepted once is not looked at again.
+  if (!object.metadata.resourceVersion)
+    spec.volumeClaimTemplates?.forEach((claim, i) => {
+      checkClaimSpec(out, `${at('spec.volumeClaimTemplates', i)}.spec`, claim.spec ?? {});
+    });
   nonNegative(out, 'spec.replicas', spec.replicas);
   nonNegative(out, 'spec.minReadySeconds', spec.minReadySeconds);
   nonNegative(out, 'spec.ordinals.start', spec.ordinals?.start);
@@ -294,6 +296,11 @@ const REPLICAS = 'updatedReplicas readyReplicas availableReplicas';
 /** Strategies by `group/Kind`. */
 export const workloadStrategies: Readonly<Record<string, Strategy>> = {
   'apps/Deployment': {
+    // Annotations count as well: rollouts are told by them.
+    prepareForUpdate: (next, old, ctx) => {
+      if (ctx.subresource !== 'status' && !same(next.metadata.annotations, old.metadata.annotations))
+        next.metadata.generation = (old.metadata.generation ?? 0) + 1;
+    },
     validate: checkDeployment,
     validateUpdate: selectorStays,
     validateStatusUpdate: counts(

@@ -35,6 +35,10 @@ const withGeneration = new Set([
 export const tracksGeneration = (resource: ResourceInfo): boolean =>
   resource.custom || withGeneration.has(resource.kind);
 
+/** Whether a change of what the object says counts: a PriorityClass is born with a generation and keeps it. */
+export const bumpsGeneration = (resource: ResourceInfo): boolean =>
+  tracksGeneration(resource) && (resource.custom || resource.kind !== 'PriorityClass');
+
 const deprecated: Record<string, string> = {
   Endpoints: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
   ComponentStatus: 'v1 ComponentStatus is deprecated in v1.19+',

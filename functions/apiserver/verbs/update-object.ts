@@ -12,7 +12,7 @@ import { asJson, newState, parseStored, serializer } from '../stored-object.ts';
 import { keyOfCall, missing } from './get.ts';
 import { metadataCauses } from './metadata-told.ts';
 import { isPodEndpoint, podChangeCauses, podEndpointFields } from './pod-changes.ts';
-import { changedConflict, committed, tracksGeneration } from './rules.ts';
+import { bumpsGeneration, changedConflict, committed } from './rules.ts';
 import { resetOf, separate } from './separate.ts';
 import { allocateNumbers, type Numbers, noNumbers } from './service-numbers.ts';
 
@@ -131,7 +131,7 @@ const prepared = async (
   resource.strategy.prepareForUpdate?.(next, old, strategyContext(call));
   const withStatus = resource.custom && !resource.subresources.has('status');
   if (
-    tracksGeneration(resource) &&
+    bumpsGeneration(resource) &&
     next.metadata.generation === old.metadata.generation &&
     !equalJson(content(next, withStatus) as never, content(old, withStatus) as never)
   )
