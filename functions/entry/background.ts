@@ -2,11 +2,16 @@ import type { Client } from '../client/client.ts';
 import { discover } from '../client/discovery.ts';
 import type { Reader } from '../client/reader.ts';
 import type { Clock } from '../clock/clock.ts';
+import type { CertificateAuthority } from '../controllers/certificates/requests.ts';
 import { createEventRecorder } from '../controllers/events.ts';
+import type { PodMetrics } from '../controllers/hpa/usage.ts';
 import { createControllers } from '../controllers/index.ts';
 import type { ResourceType } from '../controllers/resource-types.ts';
 import { createRunner, LostRaceError, ReaderBehindError } from '../controllers/run.ts';
+import type { TokenSecretOptions } from '../controllers/token-secrets.ts';
 import { createDispatcher } from '../dispatcher/dispatch.ts';
+import type { CertificateSigningRequest } from '../machinery/kinds.d.ts';
+import type { KubeObject } from '../machinery/object.ts';
 import { measuredQueue } from '../queue/measured.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
 import { SCHEDULER, schedulerConsumer } from '../scheduler/consumer.ts';
@@ -23,6 +28,10 @@ export interface BackgroundOptions {
   /** A client of a cluster as one of its components (system:masters in process). */
   client(cluster: string): Client;
   caCert: string;
+  /** Fills Secrets of type kubernetes.io/service-account-token; without it they stay empty. */
+  signSecretToken?: TokenSecretOptions['signSecretToken'];
+  /** Issues the certificates of Kubernetes' own signers; without it requests stay approved and unsigned. */
+  certificates?: CertificateAuthority;
   /** Told of work that failed and is tried again. */
   onFailure?(what: string, error: unknown): void;
 }
@@ -37,6 +46,8 @@ export interface Background {
 }
 
 const WORKERS = 32;
+const POD_METRICS = { group: 'metrics.k8s.io', version: 'v1beta1', resource: 'pods' };
+const ACCESS_REVIEWS = { group: 'authorization.k8s.io', version: 'v1', resource: 'subjectaccessreviews' };
 const OWN_GROUP = 'skiff.dev';
 const RESYNC_MS = 10 * 60_000;
 /** Discovery of a cluster's resource types is kept so long. */
@@ -54,6 +65,29 @@ const remembered = <T>(make: (cluster: string) => T): ((cluster: string) => T) =
 };
 
 const expected = (error: unknown): boolean => error instanceof LostRaceError || error instanceof ReaderBehindError;
+
+/** Whether whoever made a certificate request may create that subresource. */
+const mayCreate = async (
+  client: Client,
+  { spec }: CertificateSigningRequest,
+  subresource: string,
+): Promise<boolean> => {
+  const attributes = {
+    group: 'certificates.k8s.io',
+    resource: 'certificatesigningrequests',
+    verb: 'create',
+    subresource,
+  };
+  const { username = '', groups = [], uid = '', extra = {} } = spec ?? {};
+  const review = {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SubjectAccessReview',
+    metadata: {},
+    spec: { user: username, groups, uid, extra, resourceAttributes: { ...attributes, version: '*' } },
+  };
+  const answer = await client.create<KubeObject & { status?: { allowed?: boolean } }>(ACCESS_REVIEWS, review);
+  return answer.status?.allowed === true;
+};
 
 /**
  * Controllers and scheduler of an embedded deployment: committed changes -> dispatcher -> memory queue -> runner. A
@@ -83,7 +117,17 @@ export const startBackground = (options: BackgroundOptions): Background => {
     return found;
   };
 
-  const controllers = createControllers({ resourceTypes, rootCa: () => options.caCert });
+  const controllers = createControllers({
+    resourceTypes,
+    rootCa: () => options.caCert,
+    podMetrics: async (cluster, namespace, labelSelector) => {
+      const found = await client(cluster).list<PodMetrics & KubeObject>(POD_METRICS, { namespace, labelSelector });
+      return found.items;
+    },
+    ...(options.signSecretToken && { signSecretToken: options.signSecretToken }),
+    ...(options.certificates && { certificates: options.certificates }),
+    mayCreate: (cluster, request, subresource) => mayCreate(client(cluster), request, subresource),
+  });
   const runner = createRunner({ controllers, reader, client, clock, queue, recorder });
   const scheduler = remembered((cluster): Scheduler => {
     const own = client(cluster);

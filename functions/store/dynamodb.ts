@@ -14,6 +14,7 @@ import { createHeads } from './dynamodb-head.ts';
 import { type Item, isTombstone, number, objectsPartition, partsOf, readObject } from './dynamodb-items.ts';
 import { createLog } from './dynamodb-log.ts';
 import type { Call, Pending } from './dynamodb-plan.ts';
+import type { ReadParts } from './dynamodb-stream.ts';
 import { createWriter, readKnown, readParts } from './dynamodb-writer.ts';
 import type { Domain, Outcome, Revision, Store, Stored } from './store.ts';
 
@@ -54,6 +55,9 @@ interface Lane {
 
 const isSender = (client: DynamoSender | DynamoDBClientConfig): client is DynamoSender => 'send' in client;
 
+const senderOf = (client: DynamoSender | DynamoDBClientConfig): DynamoSender =>
+  isSender(client) ? client : (new DynamoDBClient({ maxAttempts: 1, ...client }) as unknown as DynamoSender);
+
 /** Takes consecutive writes of idle calls, none to an object that another batch is writing. */
 const takeBatch = (lane: Lane): { batch: Pending[]; calls: Waiting[] } => {
   const batch: Pending[] = [];
@@ -75,13 +79,18 @@ const takeBatch = (lane: Lane): { batch: Pending[]; calls: Waiting[] } => {
   return { batch, calls };
 };
 
+/** Reads the parts of large values, which a stream's records do not hold. */
+export const createPartsReader = (options: Pick<DynamoStoreOptions, 'table' | 'clock' | 'client'>): ReadParts => {
+  const { table, clock } = options;
+  const dynamo = createDynamo({ client: senderOf(options.client), table, clock, requestMsMax: 10_000 });
+  return (domain, revision, count) => readParts(dynamo, domain, revision, count);
+};
+
 export const createDynamoStore = (options: DynamoStoreOptions): Store => {
   const { table, clock, doorbell } = options;
   const { commitMsMax = 10_000, fenceMs = 200, retentionMs = 3_600_000, pollMsMax = 1000 } = options;
   const owned = !isSender(options.client);
-  const client = isSender(options.client)
-    ? options.client
-    : (new DynamoDBClient({ maxAttempts: 1, ...options.client }) as unknown as DynamoSender);
+  const client = senderOf(options.client);
   const writerId = clock.uuid();
   const dynamo = createDynamo({ client, table, clock, requestMsMax: commitMsMax });
   const heads = createHeads({ dynamo, clock, retentionMs, shardTicketsPerSecond: 200 });

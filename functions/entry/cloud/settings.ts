@@ -10,6 +10,8 @@ const schema = z.object({
   SKIFF_TIMERS_QUEUE: z.string().default(''),
   /** Milliseconds that log entries stay: how far back a watch can begin. */
   SKIFF_RETENTION_MS: z.coerce.number().int().min(60_000).default(3_600_000),
+  /** Whether the function URL streams its answers; else a watch is a long poll. */
+  SKIFF_STREAMING: z.stringbool().default(false),
   /** The URL under which clients reach the API, once it is known. */
   SKIFF_URL: z.string().default(''),
 });

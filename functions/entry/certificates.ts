@@ -1,0 +1,81 @@
+import 'reflect-metadata';
+import { randomBytes } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
+import type { CertificateAuthority, CertificateRequest } from '../controllers/certificates/requests.ts';
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const BACKDATE_MS = 300_000;
+
+/** certificates.k8s.io/v1 KeyUsage, as X.509 has it. */
+const KEY_USAGES: Record<string, x509.KeyUsageFlags> = {
+  'digital signature': x509.KeyUsageFlags.digitalSignature,
+  signing: x509.KeyUsageFlags.digitalSignature,
+  'content commitment': x509.KeyUsageFlags.nonRepudiation,
+  'key encipherment': x509.KeyUsageFlags.keyEncipherment,
+  'key agreement': x509.KeyUsageFlags.keyAgreement,
+  'data encipherment': x509.KeyUsageFlags.dataEncipherment,
+  'encipher only': x509.KeyUsageFlags.encipherOnly,
+  'decipher only': x509.KeyUsageFlags.decipherOnly,
+};
+const EXTENDED: Record<string, string> = {
+  any: '2.5.29.37.0',
+  'server auth': '1.3.6.1.5.5.7.3.1',
+  'client auth': '1.3.6.1.5.5.7.3.2',
+  'code signing': '1.3.6.1.5.5.7.3.3',
+  'email protection': '1.3.6.1.5.5.7.3.4',
+  timestamping: '1.3.6.1.5.5.7.3.8',
+  'ocsp signing': '1.3.6.1.5.5.7.3.9',
+};
+
+const alternativeNames = (request: x509.Pkcs10CertificateRequest): x509.SubjectAlternativeNameExtension | undefined =>
+  request.extensions.find((one) => one instanceof x509.SubjectAlternativeNameExtension);
+
+const parsed = (request: x509.Pkcs10CertificateRequest): CertificateRequest => {
+  const names = alternativeNames(request)?.names.items ?? [];
+  const of = (type: x509.GeneralNameType) => names.filter((name) => name.type === type).map((name) => name.value);
+  return {
+    commonName: request.subjectName.getField('CN')[0] ?? '',
+    organizations: request.subjectName.getField('O'),
+    dnsNames: of('dns'),
+    emails: of('email'),
+    addresses: of('ip'),
+    uris: of('url'),
+  };
+};
+
+/** Issues certificates with the authority of an embedded cluster. */
+export const createCertificateAuthority = (caCertPem: string, caKeyPem: string): CertificateAuthority => {
+  const ca = new x509.X509Certificate(caCertPem);
+  const der = Buffer.from(caKeyPem.replace(/-----[^-]+-----|\s/g, ''), 'base64');
+  const signer = crypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign']);
+  return {
+    parse: async (pem) => {
+      const request = new x509.Pkcs10CertificateRequest(pem);
+      if (!(await request.verify())) throw new Error('the signature of the certificate request does not hold');
+      return parsed(request);
+    },
+    sign: async (pem, { usages, seconds, now }) => {
+      const request = new x509.Pkcs10CertificateRequest(pem);
+      const names = alternativeNames(request);
+      const flags = usages.reduce((all, usage) => all | (KEY_USAGES[usage] ?? 0), 0);
+      const extended = usages.flatMap((usage) => EXTENDED[usage] ?? []);
+      const certificate = await x509.X509CertificateGenerator.create({
+        serialNumber: `01${randomBytes(12).toString('hex')}`,
+        subject: request.subjectName.toJSON(),
+        issuer: ca.subject,
+        notBefore: new Date(now - BACKDATE_MS),
+        notAfter: new Date(Math.min(now + seconds * 1000, ca.notAfter.getTime())),
+        signingKey: await signer,
+        publicKey: request.publicKey,
+        signingAlgorithm: ALGORITHM,
+        extensions: [
+          new x509.KeyUsagesExtension(flags, true),
+          new x509.ExtendedKeyUsageExtension(extended),
+          new x509.BasicConstraintsExtension(false, undefined, true),
+          ...(names ? [names] : []),
+        ],
+      });
+      return certificate.toString('pem');
+    },
+  };
+};

@@ -1,0 +1,49 @@
+import { SQSClient } from '@aws-sdk/client-sqs';
+import { createSystemClock } from '../../clock/system.ts';
+import type { Queue } from '../../queue/queue.ts';
+import { createSqsQueue } from '../../queue/sqs.ts';
+import { SCHEDULER } from '../../scheduler/consumer.ts';
+import { createDynamoStore, createPartsReader } from '../../store/dynamodb.ts';
+import { type CloudPlane, createCloudPlane } from './plane.ts';
+import { readSettings } from './settings.ts';
+
+/** A line per event: what the platform's log shows, and what wakes it up to show it. */
+export const log = (line: string): void => console.log(line);
+
+const settings = readSettings();
+const clock = createSystemClock();
+
+/** The store of this function's table. */
+export const openStore = () =>
+  createDynamoStore({
+    table: settings.SKIFF_TABLE,
+    clock,
+    retentionMs: settings.SKIFF_RETENTION_MS,
+    client: {},
+  });
+
+export const openParts = () => createPartsReader({ table: settings.SKIFF_TABLE, clock, client: {} });
+
+/** The plane of this function, made once and kept while it is warm; a failure is not kept. */
+export const openPlane = (watchMsMax?: number): (() => Promise<CloudPlane>) => {
+  let opened: Promise<CloudPlane> | undefined;
+  return () => {
+    if (!opened) {
+      opened = createCloudPlane({ store: openStore(), clock, log, ...(watchMsMax !== undefined && { watchMsMax }) });
+      opened.catch(() => {
+        opened = undefined;
+      });
+    }
+    return opened;
+  };
+};
+
+export const openQueue = (): Queue =>
+  createSqsQueue({
+    client: new SQSClient({}),
+    clock,
+    urls: { '': settings.SKIFF_WORK_QUEUE, [SCHEDULER]: settings.SKIFF_SCHEDULER_QUEUE },
+    timers: settings.SKIFF_TIMERS_QUEUE,
+  });
+
+export { clock, settings };

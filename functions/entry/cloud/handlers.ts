@@ -1,0 +1,82 @@
+import type { Clock } from '../../clock/clock.ts';
+import type { Queue } from '../../queue/queue.ts';
+import { readMessage, readTimer } from '../../queue/sqs.ts';
+import { changesOfRecords, type ReadParts } from '../../store/dynamodb-stream.ts';
+import type { BatchAnswer, LambdaContext, SqsEvent, StreamEvent } from './events.ts';
+import type { Work } from './work.ts';
+
+/** Time that a batch leaves unused, in milliseconds: what has not begun by then comes again. */
+const RESERVE_MS = 2_000;
+const OWN_GROUP = 'skiff.dev';
+/** A timer that is due within this time is due: SQS counts in seconds. */
+const SLACK_MS = 500;
+
+export interface HandlerOptions {
+  log(line: string): void;
+}
+
+const told = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
+
+/**
+ * Looks at the keys of a batch, one after another. A message that fails comes again, and so do those of its group after
+ * it, which a FIFO queue must not overtake; the others are done. A key that the batch names twice is looked at once.
+ */
+export const createWorkHandler =
+  (work: Pick<Work, 'handle'>, { log }: HandlerOptions) =>
+  async (event: SqsEvent, context?: LambdaContext): Promise<BatchAnswer> => {
+    const failed = new Set<string>();
+    const done = new Set<string>();
+    const batchItemFailures: BatchAnswer['batchItemFailures'] = [];
+    for (const { messageId, body, attributes } of event.Records) {
+      const group = attributes?.MessageGroupId ?? body;
+      const late = (context?.getRemainingTimeInMillis() ?? Infinity) < RESERVE_MS;
+      if (!late && !failed.has(group)) {
+        if (done.has(body)) continue;
+        try {
+          await work.handle(readMessage(body));
+          done.add(body);
+          continue;
+        } catch (error) {
+          log(`${body}: ${told(error)}`);
+        }
+      }
+      failed.add(group);
+      batchItemFailures.push({ itemIdentifier: messageId });
+    }
+    log(`handled ${event.Records.length - batchItemFailures.length} of ${event.Records.length} messages`);
+    return { batchItemFailures };
+  };
+
+/** Sends what the committed changes of a batch of stream records wake. Rejects as a whole: the stream brings it again. */
+export const createDispatchHandler =
+  (work: Pick<Work, 'dispatcher'>, parts: ReadParts, { log }: HandlerOptions) =>
+  async (event: StreamEvent): Promise<void> => {
+    const found = await changesOfRecords(event.Records, parts);
+    let changed = 0;
+    for (const { domain, changes } of found) {
+      // Reservations and other records of our own are no API objects.
+      if (domain.group === OWN_GROUP) continue;
+      changed += changes.length;
+      await work.dispatcher.changed(domain, changes);
+    }
+    log(`dispatched ${changed} changes of ${event.Records.length} records`);
+  };
+
+/** Passes timers on whose time has come, and puts the others back for what is left. */
+export const createTimersHandler =
+  (queue: Pick<Queue, 'send'>, clock: Clock, { log }: HandlerOptions) =>
+  async (event: SqsEvent): Promise<BatchAnswer> => {
+    const batchItemFailures: BatchAnswer['batchItemFailures'] = [];
+    for (const { messageId, body } of event.Records) {
+      try {
+        const { message, due } = readTimer(body);
+        const left = due - clock.now();
+        await queue.send([message], left > SLACK_MS ? left : 0);
+      } catch (error) {
+        log(`${body}: ${told(error)}`);
+        batchItemFailures.push({ itemIdentifier: messageId });
+      }
+    }
+    log(`passed on ${event.Records.length} timers`);
+    return { batchItemFailures };
+  };

@@ -1,0 +1,35 @@
+import { expect, it } from 'vitest';
+import { isWatch, longPolled } from './long-poll.ts';
+
+const encoder = new TextEncoder();
+
+it('ends soon after the first events, with all of them', async () => {
+  let cancelled = false;
+  const body = new ReadableStream<Uint8Array>({
+    start: (controller) => {
+      controller.enqueue(encoder.encode('one\n'));
+      setTimeout(() => controller.enqueue(encoder.encode('two\n')), 20);
+    },
+    cancel: () => {
+      cancelled = true;
+    },
+  });
+  const answer = await longPolled(new Response(body, { headers: { 'content-type': 'application/json' } }), {
+    quietMs: 150,
+    msMax: 10_000,
+  });
+  expect(await answer.text()).toBe('one\ntwo\n');
+  expect(answer.headers.get('content-type')).toBe('application/json');
+  expect(cancelled).toBe(true);
+});
+
+it('ends empty when nothing comes in time', async () => {
+  const answer = await longPolled(new Response(new ReadableStream()), { quietMs: 10, msMax: 30 });
+  expect(await answer.text()).toBe('');
+});
+
+it('knows a watch by its parameter and by its path', () => {
+  const of = (path: string) => isWatch(new URL(path, 'https://x'));
+  expect(['/api/v1/pods?watch=1', '/api/v1/pods?watch=true', '/api/v1/watch/pods'].map(of)).toEqual([true, true, true]);
+  expect(['/api/v1/pods', '/api/v1/pods?watch=false', '/api/v1/pods?watch=0'].map(of)).toEqual([false, false, false]);
+});

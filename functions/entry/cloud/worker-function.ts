@@ -1,0 +1,14 @@
+// Lambda: the FIFO queues of controllers and scheduler -> keys looked at.
+import { log, openPlane, openQueue } from './compose.ts';
+import type { LambdaContext, SqsEvent } from './events.ts';
+import { createWorkHandler } from './handlers.ts';
+import { createWork, type Work } from './work.ts';
+
+const plane = openPlane();
+const queue = openQueue();
+let work: Work | undefined;
+
+export const handler = async (event: SqsEvent, context?: LambdaContext) => {
+  work ??= createWork(await plane(), queue);
+  return createWorkHandler(work, { log })(event, context);
+};
