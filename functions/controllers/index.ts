@@ -1,3 +1,6 @@
+import { createKubeletApprovalController } from './certificates/approve.ts';
+import { requestCleanupController } from './certificates/clean.ts';
+import { createSigningController, type SignerOptions } from './certificates/signer.ts';
 import { clusterRoleAggregationController } from './clusterrole-aggregation.ts';
 import type { Controller } from './controller.ts';
 import { cronJobController } from './cronjob/cronjob.ts';
@@ -8,6 +11,7 @@ import { endpointsController } from './endpoints/endpoints.ts';
 import { endpointSliceMirroringController } from './endpoints/mirroring.ts';
 import { endpointSliceController } from './endpoints/slices.ts';
 import { createGarbageCollector } from './garbagecollector.ts';
+import { createHpaController, type HpaOptions } from './hpa/hpa.ts';
 import { jobOrphanController, jobTtlController } from './job/cleanup.ts';
 import { jobController } from './job/job.ts';
 import { createNamespaceController } from './namespace.ts';
@@ -20,12 +24,19 @@ import type { ResourceTypes } from './resource-types.ts';
 import { resourceQuotaController } from './resourcequota/resourcequota.ts';
 import { statefulSetController } from './statefulset/statefulset.ts';
 import { taintEvictionController } from './taint-eviction.ts';
+import { createTokenSecretController, type TokenSecretOptions } from './token-secrets.ts';
 import { claimBinder } from './volumes/claim.ts';
 import { ephemeralVolumeController } from './volumes/ephemeral.ts';
 import { claimProtection, volumeProtection } from './volumes/protection.ts';
 import { volumeBinder } from './volumes/volume.ts';
 
-export interface ControllersOptions extends NodeLifecycleOptions, NodeIpamOptions, PodGcOptions {
+export interface ControllersOptions
+  extends NodeLifecycleOptions,
+    NodeIpamOptions,
+    PodGcOptions,
+    HpaOptions,
+    TokenSecretOptions,
+    SignerOptions {
   /** Every resource type of a cluster that can be listed and deleted, custom ones included. */
   resourceTypes: ResourceTypes;
   /** PEM of the authority that signs the API server's certificate. */
@@ -54,6 +65,11 @@ export const createControllers = (options: ControllersOptions): AnyController[] 
   cronJobController,
   disruptionController,
   resourceQuotaController,
+  createHpaController(options),
+  createTokenSecretController(options),
+  createKubeletApprovalController(options),
+  createSigningController(options),
+  requestCleanupController,
   claimBinder,
   volumeBinder,
   claimProtection,

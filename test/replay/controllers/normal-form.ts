@@ -1,4 +1,5 @@
 import type { KubeObject } from '../../../functions/machinery/object.ts';
+import { certificateForm } from './certificates.ts';
 
 type Loose = Record<string, unknown>;
 export type Normal = Loose & { kind: string; name: string };
@@ -62,7 +63,7 @@ const clean = (value: unknown): unknown => {
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
-      .filter(([, v]) => v !== undefined)
+      .filter(([, v]) => v !== undefined && v !== null)
       .map(([k, v]) => [k, clean(v)]),
   );
 };
@@ -99,6 +100,13 @@ const parts: Record<string, (object: Loose, ipNames: Map<string, string>) => Loo
     specFinalizers: (spec as Loose).finalizers,
     status: { phase: (status as Loose).phase },
   }),
+  CertificateSigningRequest: ({ status }) => {
+    const { conditions: list, certificate } = (status ?? {}) as Loose;
+    return {
+      conditions: conditions(list as never),
+      certificate: certificate ? certificateForm(certificate as string) : undefined,
+    };
+  },
   ConfigMap: ({ data }) => ({ dataKeys: Object.keys(data ?? {}).sort() }),
   Secret: ({ data, type }) => ({ dataKeys: data ? Object.keys(data).sort() : undefined, type }),
   ClusterRole: ({ aggregationRule, rules }) => ({ aggregationRule, rules }),
@@ -198,7 +206,7 @@ export const sorted = (form: Normal): Normal => {
     if (typeof value !== 'object' || value === null) return value;
     return Object.fromEntries(
       Object.entries(value)
-        .filter(([, v]) => v !== undefined)
+        .filter(([, v]) => v !== undefined && v !== null)
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([k, v]) => [k, canonical(v)]),
     );

@@ -1,6 +1,7 @@
 import { timestamp } from '../../../functions/clock/clock.ts';
-import type { Event, Pod } from '../../../functions/machinery/kinds.d.ts';
+import type { CertificateSigningRequest, Event, Pod } from '../../../functions/machinery/kinds.d.ts';
 import { type KubeObject, parseGroupVersion } from '../../../functions/machinery/object.ts';
+import { requestOf } from './certificates.ts';
 import { createMatcher } from './match.ts';
 import { type Normal, normalForm } from './normal-form.ts';
 import { type PodPreset, podStatus } from './presets.ts';
@@ -224,6 +225,8 @@ const perform = async (
       const type = types.find((t) => t.kind === object.kind && t.group === group);
       if (!type) throw new Error(`unknown kind ${object.kind}`);
       if (type.namespaced) object.metadata.namespace ??= namespace;
+      const { spec } = object as { spec?: { request?: string } };
+      if (spec?.request?.startsWith('<csr ')) spec.request = await requestOf(spec.request);
       await client.create(type, object);
       return;
     }
@@ -248,6 +251,9 @@ const perform = async (
         await client.delete(typeOfKind('Pod'), namespace, actual(name), { gracePeriodSeconds: 0 });
       }
       return;
+    case 'approve':
+    case 'deny':
+      return settle(world, actual(step.name), step.do === 'approve' ? 'Approved' : 'Denied');
     case 'node':
       return addNode(world, step);
     case 'stopHeartbeat':
@@ -262,6 +268,17 @@ const perform = async (
     default:
       throw new Error(`step ${step.do} is not one that the harness plays`);
   }
+};
+
+/** What `kubectl certificate approve` and `deny` do. */
+const settle = async ({ api, now }: World, name: string, type: string): Promise<void> => {
+  const requests = typeOfKind('CertificateSigningRequest');
+  const found = await api.client.get<CertificateSigningRequest>(requests, '', name);
+  if (!found) throw new Error(`there is no request ${name}`);
+  const time = timestamp(now());
+  const condition = { type, status: 'True', reason: 'Test', lastUpdateTime: time, lastTransitionTime: time };
+  const status = { ...found.status, conditions: [...(found.status?.conditions ?? []), condition] };
+  await api.client.update(requests, { ...found, status }, { subresource: 'approval' });
 };
 
 /** What the API's eviction does to a pod once the budget has granted it. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { strategyFor } from '../../../functions/apiserver/strategies/index.ts';
 import { createFakeCluster, type FakeCluster } from '../../../functions/client/fake.ts';
-import { timestamp } from '../../../functions/clock/clock.ts';
+import { microTimestamp } from '../../../functions/clock/clock.ts';
 import { createSimulatedClock, settle } from '../../../functions/clock/simulated.ts';
 import { createControllers } from '../../../functions/controllers/index.ts';
 import type { ResourceType } from '../../../functions/controllers/resource-types.ts';
@@ -14,6 +14,7 @@ import { type GroupVersionResource, type Json, type KubeObject, keyOf } from '..
 import { StatusError } from '../../../functions/machinery/status.ts';
 import { createMemoryQueue } from '../../../functions/queue/memory.ts';
 import type { Change, Stored } from '../../../functions/store/store.ts';
+import { createTestAuthority } from './certificates.ts';
 import { chargeQuotas } from './quota-charges.ts';
 
 interface Facts {
@@ -39,6 +40,9 @@ export const typeOfKind = (kind: string, group?: string): ResourceType => {
   if (!found) throw new Error(`no resource type has the kind ${kind}`);
   return found;
 };
+
+/** The authority that the recordings were made with, by name. */
+const certificates = await createTestAuthority('CN=corpus-ca');
 
 export interface World {
   api: FakeCluster;
@@ -131,6 +135,10 @@ export const createWorld = async (): Promise<World> => {
     resourceTypes: async () => types,
     rootCa: () => 'PEM',
     graceMs: 10_000,
+    hpaSyncMs: 2_000,
+    signSecretToken: async () => 'token',
+    certificates,
+    mayCreate: async () => true,
   });
   const runner = createRunner({ controllers, reader: () => api.reader, client: () => api.client, clock, queue });
   const decoded = new WeakMap<Stored, KubeObject>();
@@ -182,7 +190,7 @@ export const createWorld = async (): Promise<World> => {
   };
   const beating = new Set<string>();
   const renew = async (name: string) => {
-    const spec = { holderIdentity: name, renewTime: timestamp(clock.now()) };
+    const spec = { holderIdentity: name, renewTime: microTimestamp(clock.now()) };
     const metadata = { name, namespace: 'kube-node-lease' };
     const found = await api.client.get(leases, 'kube-node-lease', name);
     if (found) await api.client.patch(leases, 'kube-node-lease', name, { type: 'merge', body: { spec } });
