@@ -46,9 +46,12 @@ it('fills a token secret with a token that is good until the secret goes', async
   const answer = await own.create<KubeObject & { status?: { userInfo?: { username?: string } } }>(review, whoami);
   expect(answer.status?.userInfo?.username).toBe('system:serviceaccount:default:default');
   await client.delete(core('secrets'), 'default', 't');
-  await until(
-    async () => (await own.create(review, whoami).catch((e: { code?: number }) => e)).code === 401 || undefined,
-  );
+  const refused = () =>
+    own.create(review, whoami).then(
+      () => undefined,
+      (error: { code?: number }) => error.code,
+    );
+  expect(await until(refused)).toBe(401);
 });
 
 it('approves and signs a kubelet whose requester may ask for it', async () => {
