@@ -153,9 +153,9 @@ const triggerTime = ({ service, pods: list }: SlicesObserved, draft: Draft): str
     const uid = pod.metadata.uid ?? '';
     const next = after.get(uid);
     const time = triggerOf(pod);
-    // A pod that starts to terminate keeps the time of its readiness: that is no new trigger.
+    // A pod that starts to terminate keeps the time of its readiness, which is no new trigger; when it stops to serve, it is.
     const same = before.get(uid)?.conditions?.serving === next?.conditions?.serving;
-    if (time && !same && !isTerminating(pod)) times.push(time);
+    if (time && !same) times.push(time);
   }
   if (!draft.from && service.metadata.creationTimestamp) times.push(service.metadata.creationTimestamp);
   return times.sort()[0];
