@@ -59,18 +59,21 @@ const checkSource = (out: Causes, path: string, spec: PersistentVolumeSpec): voi
   for (const name of SOURCES) {
     if (spec[name] === undefined) continue;
     const where = `${path}.${name}`;
-    if (count++ > 0) {
-      out.push(cause.forbidden(where, 'may not specify more than 1 volume type'));
+    // Upstream counts a flexVolume but never finds it to be one too many.
+    if (count++ > 0 && name !== 'flexVolume') {
+      const shown = name === 'cephfs' ? 'cephFS' : name;
+      out.push(cause.forbidden(`${path}.${shown}`, 'may not specify more than 1 volume type'));
       continue;
     }
-    if (spec.hostPath) checkHostPath(out, where, spec.hostPath);
+    if (spec.hostPath && name === 'hostPath') checkHostPath(out, where, spec.hostPath);
     else if (spec.csi && name === 'csi') checkCsi(out, where, spec.csi);
     else if (name === 'local') {
       if (required(out, `${where}.path`, spec.local?.path)) noBacksteps(out, `${where}.path`, spec.local?.path ?? '');
       if (!spec.nodeAffinity?.required) {
         out.push(cause.required(`${path}.nodeAffinity`, 'Local volume requires node affinity'));
       }
-    } else checkNetworkSource(out, where, { [name]: spec[name] });
+    } else
+      checkNetworkSource(out, name === 'gcePersistentDisk' ? `${path}.persistentDisk` : where, { [name]: spec[name] });
   }
   if (count === 0) out.push(cause.required(path, 'must specify a volume type'));
 };
@@ -130,12 +133,13 @@ const checkVolume: NonNullable<Strategy['validate']> = (object) => {
 const sourceOf = (spec: PersistentVolumeSpec | undefined): Record<string, unknown> =>
   Object.fromEntries(SOURCES.map((name) => [name, spec?.[name]]).filter(([, value]) => value !== undefined));
 
-const checkVolumeUpdate: NonNullable<Strategy['validateUpdate']> = (nextObject, oldObject) => {
-  const out: Causes = [];
+const checkVolumeUpdate: NonNullable<Strategy['validateUpdate']> = (nextObject, oldObject, ctx) => {
+  // Upstream's rules of an update begin with those of the volume once more.
+  const out: Causes = checkVolume(nextObject, ctx);
   const next = (nextObject as PersistentVolume).spec;
   const old = (oldObject as PersistentVolume).spec;
   const source = sourceOf(next);
-  if (old?.csi && !old.csi.controllerExpandSecretRef && next?.csi) {
+  if (old?.csi && !old.csi.controllerExpandSecretRef && next?.csi?.controllerExpandSecretRef) {
     const { controllerExpandSecretRef: _, ...csi } = next.csi;
     source.csi = csi;
   }
@@ -152,18 +156,19 @@ const checkVolumeUpdate: NonNullable<Strategy['validateUpdate']> = (nextObject, 
 };
 
 /** dataSource and dataSourceRef mean the same unless the reference crosses namespaces. */
-const alignSources = (claim: PersistentVolumeClaim): void => {
+const alignSources = (claim: PersistentVolumeClaim, inUse?: PersistentVolumeClaim): void => {
   const { spec } = claim;
   if (!spec) return;
   const known = (source: { apiGroup?: string; kind: string }) =>
     (!source.apiGroup && source.kind === 'PersistentVolumeClaim') ||
     (source.apiGroup === 'snapshot.storage.k8s.io' && source.kind === 'VolumeSnapshot');
-  if (spec.dataSource && !known(spec.dataSource)) delete spec.dataSource;
+  // A reference across namespaces is a feature that is off.
+  if (spec.dataSourceRef?.namespace && !inUse?.spec?.dataSourceRef) delete spec.dataSourceRef;
+  const legacy = !spec.dataSourceRef && !inUse?.spec?.dataSource;
+  if (legacy && spec.dataSource && !known(spec.dataSource)) delete spec.dataSource;
   const { dataSource, dataSourceRef } = spec;
   if (dataSource && !dataSourceRef) spec.dataSourceRef = { ...dataSource };
-  else if (dataSourceRef && !dataSource && !dataSourceRef.namespace && known(dataSourceRef)) {
-    spec.dataSource = { ...dataSourceRef };
-  }
+  else if (dataSourceRef && !dataSource && !dataSourceRef.namespace) spec.dataSource = { ...dataSourceRef };
 };
 
 const SPEC_STAYS =
@@ -226,7 +231,7 @@ export const volumeStrategies: Readonly<Record<string, Strategy>> = {
     },
     prepareForUpdate: (next, old, ctx) => {
       if (ctx.subresource !== '') return;
-      alignSources(next as PersistentVolumeClaim);
+      alignSources(next as PersistentVolumeClaim, old as PersistentVolumeClaim);
       const { status } = old as PersistentVolumeClaim;
       if (status) (next as PersistentVolumeClaim).status = status;
     },

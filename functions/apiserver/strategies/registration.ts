@@ -12,21 +12,25 @@ import { cause } from '../../machinery/status.ts';
 import type { Strategy } from '../registry.ts';
 import { apiServiceStrategy } from './api-service.ts';
 import { at, type Causes, checkPort, checkSelector, invalidEach, oneOf, required } from './checks.ts';
-import { dns1035Label, pathSegment, qualifiedDomain } from './names.ts';
+import { dns1035Label, dnsSubdomain, pathSegment, qualifiedDomain, qualifiedName } from './names.ts';
 import { checkCertificate, checkConditions, keepApproval, stampConditions } from './request-conditions.ts';
 import { checkSignerName } from './signer-name.ts';
 
 type Webhook = ValidatingWebhook & MutatingWebhook;
 
 const checkUrl = (out: Causes, path: string, text: string): void => {
-  if (!URL.canParse(text)) {
-    out.push(cause.invalid(path, text, 'url must be a valid URL'));
-    return;
-  }
-  const url = new URL(text);
   const refuse = (bad: boolean, detail: string) => {
     if (bad) out.push(cause.invalid(path, text, detail));
   };
+  if (!URL.canParse(text)) {
+    // What Go reads as a path alone lacks a scheme and a host; a colon before any slash it does not read at all.
+    const readable = !/^[^/?#]*:/.test(text) && !/%(?![0-9A-Fa-f]{2})/.test(text);
+    if (!readable) out.push(cause.required(path, 'url must be a valid URL'));
+    refuse(readable, "'https' is the only allowed URL scheme");
+    refuse(readable && !/^\/\/[^/?#]/.test(text), 'host must be specified');
+    return;
+  }
+  const url = new URL(text);
   refuse(url.protocol !== 'https:', "'https' is the only allowed URL scheme");
   refuse(url.host === '', 'host must be specified');
   refuse(url.username !== '' || url.password !== '', 'user information is not permitted in the URL');
@@ -41,12 +45,11 @@ export const checkWebhookClient = (out: Causes, path: string, client: Webhook['c
     out.push(cause.required(path, 'exactly one of url or service is required'));
   } else if (url !== undefined) checkUrl(out, `${path}.url`, url);
   else if (service) {
-    required(out, `${path}.service.name`, service.name);
-    required(out, `${path}.service.namespace`, service.namespace);
+    // Upstream mixes the two up: a missing namespace is told of the name.
+    required(out, `${path}.service.name`, service.namespace);
+    required(out, `${path}.service.namespace`, service.name);
     if (service.port !== undefined) checkPort(out, `${path}.service.port`, service.port);
-    if (service.path !== undefined && !service.path.startsWith('/')) {
-      out.push(cause.invalid(`${path}.service.path`, service.path, "must start with a '/'"));
-    }
+    checkServicePath(out, `${path}.service.path`, service.path ?? '');
   }
 };
 
@@ -75,15 +78,31 @@ const checkRule = (out: Causes, path: string, rule: RuleWithOperations): void =>
   if (rule.scope !== undefined) oneOf(out, `${path}.scope`, rule.scope, ['*', 'Cluster', 'Namespaced']);
 };
 
+/** A path of a webhook's service: segments that are subdomains. */
+const checkServicePath = (out: Causes, path: string, value: string): void => {
+  if (value === '' || value === '/') return;
+  const refuse = (detail: string) => out.push(cause.invalid(path, value, detail));
+  if (value === '//') {
+    refuse('segment[0] may not be empty');
+    return;
+  }
+  if (!value.startsWith('/')) refuse("must start with a '/'");
+  const segments = value.slice(1).replace(/\/$/, '').split('/');
+  segments.forEach((segment, i) => {
+    if (segment === '') refuse(`segment[${i}] may not be empty`);
+    else for (const message of dnsSubdomain(segment)) refuse(`segment[${i}]: ${message}`);
+  });
+};
+
 const checkWebhook = (out: Causes, path: string, hook: Webhook): void => {
-  invalidEach(out, `${path}.name`, hook.name ?? '', qualifiedDomain(hook.name ?? '', 3));
+  if (required(out, `${path}.name`, hook.name))
+    invalidEach(out, `${path}.name`, hook.name, qualifiedDomain(hook.name, 3));
   hook.rules?.forEach((rule, i) => {
     checkRule(out, at(`${path}.rules`, i), rule);
   });
   oneOf(out, `${path}.failurePolicy`, hook.failurePolicy, ['Fail', 'Ignore']);
   oneOf(out, `${path}.matchPolicy`, hook.matchPolicy, ['Equivalent', 'Exact']);
-  if (hook.sideEffects === undefined)
-    out.push(cause.required(`${path}.sideEffects`, 'must specify one of None, NoneOnDryRun'));
+  if (!hook.sideEffects) out.push(cause.required(`${path}.sideEffects`, 'must specify one of None, NoneOnDryRun'));
   else oneOf(out, `${path}.sideEffects`, hook.sideEffects, ['None', 'NoneOnDryRun']);
   const seconds = hook.timeoutSeconds;
   if (seconds !== undefined && (seconds < 1 || seconds > 30)) {
@@ -106,9 +125,9 @@ const checkWebhook = (out: Causes, path: string, hook: Webhook): void => {
   const names = new Set<string>();
   hook.matchConditions?.forEach((condition, i) => {
     const entry = at(`${path}.matchConditions`, i);
-    if (required(out, `${entry}.name`, condition.name) && names.has(condition.name)) {
-      out.push(cause.duplicate(`${entry}.name`, condition.name));
-    }
+    if (required(out, `${entry}.name`, condition.name))
+      invalidEach(out, `${entry}.name`, condition.name, qualifiedName(condition.name));
+    if (condition.name && names.has(condition.name)) out.push(cause.duplicate(`${entry}.name`, condition.name));
     names.add(condition.name);
     required(out, `${entry}.expression`, condition.expression?.trim());
   });

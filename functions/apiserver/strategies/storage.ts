@@ -182,7 +182,20 @@ export const storageStrategies: Readonly<Record<string, Strategy>> = {
       return out;
     },
   },
-  'storage.k8s.io/CSINode': { validate: checkCsiNode },
+  'storage.k8s.io/CSINode': {
+    validate: checkCsiNode,
+    validateUpdate: (next, old) => {
+      const out: Causes = [];
+      const before = new Map(((old as CSINode).spec?.drivers ?? []).map((driver) => [driver.name, driver]));
+      for (const { allocatable: _count, ...driver } of (next as CSINode).spec?.drivers ?? []) {
+        const known = before.get(driver.name);
+        if (!known) continue;
+        const { allocatable: _before, ...rest } = known;
+        immutable(out, 'spec.drivers', driver, rest);
+      }
+      return out;
+    },
+  },
   'storage.k8s.io/VolumeAttachment': { validate: checkAttachment, validateUpdate: fixed('spec') },
   'storage.k8s.io/CSIStorageCapacity': {
     validate: checkStorageCapacity,
@@ -197,6 +210,9 @@ export const storageStrategies: Readonly<Record<string, Strategy>> = {
       checkParameters(out, attributes.parameters, true);
       return out;
     },
-    validateUpdate: fixed('driverName', 'parameters'),
+    validateUpdate: (next, old) => {
+      const changed = fixed('driverName', 'parameters')(next, old, {} as never);
+      return changed.map(({ field }) => cause.forbidden(field, 'updates to it are forbidden.'));
+    },
   },
 };

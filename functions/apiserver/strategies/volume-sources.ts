@@ -105,7 +105,7 @@ export const checkNetworkSource = (out: Causes, path: string, volume: Source): v
   const source = (volume as Fields)[name] as Fields;
   for (const field of REQUIRED[name] ?? []) {
     const value = source[field];
-    if (value === undefined || value === '' || (Array.isArray(value) && value.length === 0)) {
+    if (value === undefined || value === null || value === '' || (Array.isArray(value) && value.length === 0)) {
       out.push(cause.required(`${path}.${field}`));
     }
   }

@@ -359,6 +359,7 @@ export const workloadStrategies: Readonly<Record<string, Strategy>> = {
       const out: Causes = [];
       const revision = object as ControllerRevision;
       nonNegative(out, 'revision', revision.revision);
+      if (object.metadata.resourceVersion) return out;
       const { data } = revision as { data?: unknown };
       const isObject = typeof data === 'object' && data !== null && !Array.isArray(data);
       if (!isObject) out.push(cause.required('data', 'data must be a valid JSON object'));
