@@ -1,6 +1,7 @@
 // The proxy subresource from a client's request to a real HTTP server behind a pod: through the listener, the node's
 // agent and the agent's dial, with the pod's address led to loopback.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { connect as connectHttp2, type OutgoingHttpHeaders } from 'node:http2';
 import { request as requestHttps } from 'node:https';
@@ -15,6 +16,7 @@ import { createScriptedRuntime } from '../../agent/test-node.ts';
 import { createSystemClock } from '../../functions/clock/system.ts';
 import { type ControlPlane, startControlPlane } from '../../functions/entry/local.ts';
 import type { Pod } from '../../functions/machinery/kinds.d.ts';
+import { describeWith, kubectlMissing } from './needs.ts';
 
 const IP = '10.7.7.7';
 const scratch = mkdtempSync(join(tmpdir(), 'skiff-proxy-test-'));
@@ -273,4 +275,43 @@ it('asks for the right to create before a stream that was begun by GET', async (
   expect((await upgrade(exec, { 'impersonate-user': 'getter' })).status).toBe(403);
   // Allowed, and then refused by the agent, which runs no such pod.
   expect((await upgrade(exec, { 'impersonate-user': 'both' })).status).toBe(404);
+});
+
+describeWith(kubectlMissing(), 'kubectl', () => {
+  const started = (...args: string[]) => {
+    writeFileSync(join(scratch, 'ca.pem'), plane.access.caCert);
+    const own = ['--server', plane.access.server, '--token', plane.access.token];
+    return spawn('kubectl', [...own, '--certificate-authority', join(scratch, 'ca.pem'), ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, KUBECONFIG: join(scratch, 'none'), HOME: scratch },
+    });
+  };
+  const said = (stream: NodeJS.ReadableStream, wanted: RegExp): Promise<string> =>
+    new Promise((resolve, reject) => {
+      let text = '';
+      stream.on('data', (chunk) => {
+        text += chunk;
+        const found = wanted.exec(text);
+        if (found) resolve(found[1] ?? '');
+      });
+      stream.on('end', () => reject(new Error(`it said ${text}`)));
+    });
+
+  it('gets through a service with get --raw', async () => {
+    const child = started('get', '--raw', `${base}/services/http:s:web/proxy/raw?x=1`);
+    expect(await said(child.stdout, /"url":"([^"]*)"/)).toBe('/raw?x=1');
+  });
+
+  it('gets through kubectl proxy, pages rewritten for it', async () => {
+    const child = started('proxy', '--port=0');
+    try {
+      const address = await said(child.stdout, /Starting to serve on (\S+)/);
+      const page = await fetch(`http://${address}${base}/pods/p/proxy/page`);
+      expect(await page.text()).toBe(`<a href="${base}/pods/p/proxy/next">next</a>`);
+      const put = await fetch(`http://${address}${base}/services/s:80/proxy/up`, { method: 'PUT', body: 'hello' });
+      expect([put.status, seen.at(-1)?.method, seen.at(-1)?.body]).toEqual([200, 'PUT', 'hello']);
+    } finally {
+      child.kill();
+    }
+  });
 });
