@@ -207,8 +207,7 @@ export const deviceStrategies: Readonly<Record<string, Strategy>> = {
   'resource.k8s.io/DeviceClass': { validate: validateClass },
   'resource.k8s.io/ResourceSlice': { validate: validateSlice, validateUpdate: validateSliceUpdate },
   'resource.k8s.io/ResourceClaim': {
-    // What cannot change is not looked at again.
-    validateCreate: (object) => {
+    validate: (object) => {
       const out: Causes = [];
       checkSpec(out, 'spec', (object as unknown as ResourceClaim).spec);
       return out;
@@ -217,7 +216,7 @@ export const deviceStrategies: Readonly<Record<string, Strategy>> = {
     validateStatusUpdate: validateClaimStatus,
   },
   'resource.k8s.io/ResourceClaimTemplate': {
-    validateCreate: (object) => {
+    validate: (object) => {
       const out: Causes = [];
       checkSpec(out, 'spec.spec', (object as unknown as ResourceClaimTemplate).spec?.spec as Spec | undefined);
       return out;
