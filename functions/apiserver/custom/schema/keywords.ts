@@ -48,7 +48,7 @@ export const typeFailure = (node: Node, value: Json, path: string): Failure | un
 const inRange = (node: Node, value: number): boolean => {
   if (node.types.length !== 1) return true;
   if (node.types[0] === 'integer')
-    return Number.isInteger(value) && (node.format !== 'int32' || (value >= -(2 ** 31) && value < 2 ** 31));
+    return typeName(value) === 'integer' && (node.format !== 'int32' || (value >= -(2 ** 31) && value < 2 ** 31));
   return node.format !== 'float' || Math.abs(value) <= 3.4028235677973366e38;
 };
 const range = (report: Report, node: Node, value: number, what: string, path: string): boolean => {
