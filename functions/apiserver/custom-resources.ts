@@ -7,7 +7,9 @@ import { isTrue } from './custom/conditions.ts';
 import { createDefinitionKeeper, DEFINITIONS, parseDefinition } from './custom/definitions.ts';
 import { resourcesOf } from './custom/resources.ts';
 import { comparePreference } from './custom/versions.ts';
+import { webhookOf } from './custom/webhook-conversion.ts';
 import type { ResourceInfo } from './registry.ts';
+import { callWebhook, type WebhookConfig } from './webhooks/client.ts';
 
 /** A definition as it is served, kept while nothing about that changes: compiled schemas and caches hang on it. */
 interface Served {
@@ -19,6 +21,8 @@ interface Served {
   ended: AbortController;
 }
 
+/** A conversion webhook that has not answered within this has failed; in milliseconds. */
+const conversionMsMax = 30_000;
 /** Watches see the last changes of a definition that is gone before they end; in milliseconds. */
 const endsAfterMs = 500;
 
@@ -33,6 +37,8 @@ const inOrder = (a: ResourceInfo, b: ResourceInfo): number => {
 /** What one cluster serves of its definitions. */
 const createServing = (server: Server, cluster: string) => {
   const served = new Map<string, Served>();
+  const uuid = () => server.clock.uuid();
+  const review = (config: WebhookConfig, body: object) => callWebhook(server, cluster, config, body, conversionMsMax);
   const end = (one: Served): void => void server.clock.after(endsAfterMs, () => one.ended.abort());
 
   const serve = (crd: CustomResourceDefinition): Served => {
@@ -43,7 +49,7 @@ const createServing = (server: Server, cluster: string) => {
     if (known?.shape === shape && known.state === state) return known;
     const ended = known?.shape === shape ? known.ended : new AbortController();
     if (known && known.shape !== shape) end(known);
-    const made: Served = { shape, state, ended, infos: resourcesOf(crd, ended.signal) };
+    const made: Served = { shape, state, ended, infos: resourcesOf(crd, ended.signal, webhookOf(crd, review, uuid)) };
     served.set(uid, made);
     return made;
   };

@@ -1,6 +1,7 @@
 import type { KubeObject } from '../machinery/object.ts';
 import type { ObjectSchema } from '../machinery/schema.ts';
 import type { Cause } from '../machinery/status.ts';
+import type { Stored } from '../store/store.ts';
 import type { TableShape } from './printers/table.ts';
 
 /** One served resource type: built-in (from facts/) or custom (from a CRD). Everything the generic verbs need. */
@@ -22,7 +23,7 @@ export interface ResourceInfo {
   /** The version objects are stored in; others convert through it. */
   storage: { group: string; version: string; resource: string; kind: string };
   /** Between this version and the storage version; absent where the shapes are equal. */
-  convert?: { toStorage(object: KubeObject): KubeObject; fromStorage(object: KubeObject): KubeObject };
+  convert?: Conversion;
   /** Field-selector names this resource supports besides metadata.name and metadata.namespace. */
   selectableFields: readonly string[];
   /** What the index of stored objects holds, where it is more than the selectable fields. */
@@ -33,6 +34,14 @@ export interface ResourceInfo {
   custom: boolean;
   /** What a custom resource's definition says beyond a built-in kind's tables. */
   definition?: DefinedShape;
+}
+
+export interface Conversion {
+  toStorage(object: KubeObject): KubeObject;
+  /** `bytes` are those that the object was parsed from. */
+  fromStorage(object: KubeObject, bytes?: Uint8Array): KubeObject;
+  /** Where conversion takes another server: awaited before the functions above are called. */
+  prepare?: { read(stored: readonly Stored[]): Promise<void>; write(object: KubeObject): Promise<void> };
 }
 
 /** Of a custom resource, in one version. */

@@ -10,7 +10,7 @@ import { contentTypes, includeObject, type Negotiated } from './negotiate.ts';
 import { plainResponse } from './plain-response.ts';
 import { tableOf, tableShapeOf } from './printers/table.ts';
 import type { ResourceInfo } from './registry.ts';
-import { bytesToSend, headLength, parseStored } from './stored-object.ts';
+import { bytesToSend, headLength, parseStored, readied } from './stored-object.ts';
 
 const compress = promisify(gzip);
 /** Answers from this size on are compressed for clients that accept it: upstream's threshold. */
@@ -103,6 +103,11 @@ export const objectResponse = (call: Call, code: number, object: object): Respon
 
 /** An object as stored: its own bytes when nothing about them has to change. */
 export const storedResponse = (call: Call, code: number, stored: Stored): Response | Promise<Response> => {
+  const converted = readied(call.resource, [stored]);
+  return converted ? converted.then(() => readyResponse(call, code, stored)) : readyResponse(call, code, stored);
+};
+
+const readyResponse = (call: Call, code: number, stored: Stored): Response | Promise<Response> => {
   const { accept, resource } = call;
   if (accept.media === 'json' && !accept.as && !accept.pretty) return send(call, code, bytesToSend(resource, stored));
   return objectResponse(call, code, parseStored(resource, stored.bytes));
@@ -143,7 +148,12 @@ const convertedItem = (resource: ResourceInfo, item: Stored): Uint8Array => {
 };
 
 /** A list in the shape asked for. */
-export const listResponse = (call: Call, items: readonly Stored[], given: ListMeta): Response | Promise<Response> => {
+export const listResponse = (call: Call, items: readonly Stored[], meta: ListMeta): Response | Promise<Response> => {
+  const converted = readied(call.resource, items);
+  return converted ? converted.then(() => readyList(call, items, meta)) : readyList(call, items, meta);
+};
+
+const readyList = (call: Call, items: readonly Stored[], given: ListMeta): Response | Promise<Response> => {
   const { accept, resource, info } = call;
   // Go encodes a custom resource's list from a map, where what is not set is an empty text.
   const meta = resource.custom && !accept.as ? { ...given, continue: given.continue ?? '' } : given;

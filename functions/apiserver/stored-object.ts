@@ -69,10 +69,19 @@ const metadataText = (metadata: Partial<AnyObject['metadata']>): string => {
   return `${before.slice(0, -1)}${before === '{}' ? '' : ','}"managedFields":[${entries.join(',')}]}`;
 };
 
+/**
+ * To be awaited, where it is something, before the states are parsed: another server may have to convert them first
+ * (conversion webhooks). The same for an object that is about to be stored.
+ */
+export const readied = (resource: ResourceInfo, stored: readonly Stored[]): Promise<void> | undefined =>
+  resource.convert?.prepare?.read(stored);
+export const readiedToStore = (resource: ResourceInfo, object: KubeObject): Promise<void> | undefined =>
+  resource.convert?.prepare?.write(object);
+
 /** Decodes stored bytes into the resource's own version. The result belongs to the caller. */
 export const parseStored = (resource: ResourceInfo, bytes: Uint8Array): AnyObject => {
   const object = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()) as KubeObject;
-  return (resource.convert ? resource.convert.fromStorage(object) : object) as AnyObject;
+  return (resource.convert ? resource.convert.fromStorage(object, bytes) : object) as AnyObject;
 };
 
 /** The bytes to send for a whole object, converted where the resource's version is not the stored one. */

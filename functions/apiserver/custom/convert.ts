@@ -13,9 +13,11 @@ export interface Versions {
   schemas: ReadonlyMap<string, ObjectSchema>;
 }
 
-const versionOf = (object: KubeObject): string => object.apiVersion?.slice(object.apiVersion.indexOf('/') + 1) ?? '';
+export const versionOf = (object: KubeObject): string =>
+  object.apiVersion?.slice(object.apiVersion.indexOf('/') + 1) ?? '';
 
-const shaped = (schema: ObjectSchema | undefined, object: KubeObject, defaults: boolean): KubeObject =>
+/** An object as a version's schema has it: what that does not know pruned, its defaults filled in where asked. */
+export const shaped = (schema: ObjectSchema | undefined, object: KubeObject, defaults: boolean): KubeObject =>
   schema ? decode<KubeObject>(schema, object as unknown as Json, { defaults, lenient: true }).value : object;
 
 /**

@@ -92,7 +92,7 @@ export const createDefinitionKeeper = (server: Server, cluster: string) => {
       const left = replica.list({});
       if (left.length === 0) return true;
       for (const item of left)
-        if (!parseStored(info, item.bytes).metadata.deletionTimestamp)
+        if (!parseDefinition(item).metadata.deletionTimestamp)
           await deleteObject(call, item.key, item, {}).catch(() => undefined);
       if (replica.size > 0) await changed(replica.onApplied);
       const definition = await server.store.get(domain, key);

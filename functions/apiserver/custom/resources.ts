@@ -10,6 +10,7 @@ import { convertBetween, type Versions } from './convert.ts';
 import { type JsonPath, JsonPathError, parseJsonPath } from './json-path.ts';
 import { customStrategy } from './strategy.ts';
 import { deprecationWarning, storageVersion } from './versions.ts';
+import { convertByWebhook, type Webhook } from './webhook-conversion.ts';
 
 type Version = CustomResourceDefinition['spec']['versions'][number];
 type Scale = NonNullable<NonNullable<Version['subresources']>['scale']>;
@@ -85,21 +86,25 @@ const storedAsServed = (crd: CustomResourceDefinition, version: Version): boolea
 
 /**
  * The resource types of a definition, one a version that is served or stored, under the names that it was granted.
- * `ended` is aborted when they are replaced.
+ * `ended` is aborted when they are replaced; `webhook` is what the definition converts by, if it does not by itself.
  */
-export const resourcesOf = (crd: CustomResourceDefinition, ended: AbortSignal): ResourceInfo[] => {
+export const resourcesOf = (crd: CustomResourceDefinition, ended: AbortSignal, webhook?: Webhook): ResourceInfo[] => {
   const { group, versions, scope } = crd.spec;
   const names = crd.status?.acceptedNames ?? crd.spec.names;
   const storage = storageVersion(crd.spec);
   const schemas = new Map(versions.map((v) => [v.name, customSchema(rootOf(v))]));
   const between: Versions = { group, storage, schemas };
   const selectable = new Map(versions.flatMap((v) => [...selectableOf(v)]));
+  // Of other versions than the stored one nothing is known at a write where a webhook converts.
+  const selectableOfStorage = new Map(versions.filter((v) => v.storage).flatMap((v) => [...selectableOf(v)]));
   return versions
     .filter((v) => v.served || v.storage)
     .map((v) => {
       const scale = v.subresources?.scale;
       const schema = schemas.get(v.name) ?? customSchema({});
       const deprecation = deprecationWarning(crd.spec, v);
+      const plain = storedAsServed(crd, v) ? undefined : convertBetween(between, v.name);
+      const convert = webhook ? convertByWebhook(between, v.name, webhook) : plain;
       const info: ResourceInfo = {
         group,
         version: v.name,
@@ -114,7 +119,7 @@ export const resourcesOf = (crd: CustomResourceDefinition, ended: AbortSignal): 
         subresources: subresourcesOf(crd, v),
         schema,
         storage: { group, version: storage, resource: names.plural, kind: names.kind },
-        ...(!storedAsServed(crd, v) && { convert: convertBetween(between, v.name) }),
+        ...(convert && { convert }),
         selectableFields: [...selectableOf(v).keys()],
         fieldValue: (object, field) => textAt(selectable.get(field), object),
         strategy: strategyOf(crd, v, schema),
@@ -122,7 +127,7 @@ export const resourcesOf = (crd: CustomResourceDefinition, ended: AbortSignal): 
         definition: {
           id: `${crd.metadata.uid}/${crd.metadata.generation}`,
           served: v.served,
-          indexed: [...selectable.keys()],
+          indexed: [...(webhook ? selectableOfStorage : selectable).keys()],
           table: columnsTable(v.additionalPrinterColumns),
           ...(scale && { scale: scalePaths(scale) }),
           ...(deprecation !== undefined && { deprecation }),

@@ -11,7 +11,7 @@ import { type AnyObject, type Call, domainOf, strategyContext } from '../context
 import type { ResourceInfo } from '../registry.ts';
 import { decodeAs, parseRequest } from '../request-body.ts';
 import { objectResponse, storedResponse } from '../respond.ts';
-import { asJson, newState } from '../stored-object.ts';
+import { asJson, newState, readiedToStore } from '../stored-object.ts';
 import { checksStandardFinalizers } from './metadata-told.ts';
 import { committed, tracksGeneration } from './rules.ts';
 import { allocateNumbers } from './service-numbers.ts';
@@ -40,7 +40,6 @@ const prepareMetadata = (call: Call, object: AnyObject): void => {
   if (Number(meta.resourceVersion) > 0 && !call.dryRun)
     throw badRequest('resourceVersion should not be set on objects to be created');
   delete meta.resourceVersion;
-  if (meta.generateName && !meta.name) meta.name = meta.generateName.slice(0, 58) + suffix(call);
   meta.uid = call.server.clock.uuid();
   meta.creationTimestamp = timestamp(call.server.clock.now());
   if (!meta.generation) delete meta.generation;
@@ -92,6 +91,9 @@ export const createObject = async (call: Call, object: AnyObject, tracked = fals
   prepareMetadata(call, object);
   const request = { call, operation: 'CREATE' as const, subresource: '', object };
   await admit(request);
+  // Admission sees what was asked for: the name is made after it has changed the object, and checked with the rest.
+  const { metadata } = object;
+  if (metadata.generateName && !metadata.name) metadata.name = metadata.generateName.slice(0, 58) + suffix(call);
   if (resource.subresources.has('status') && !resource.custom) resetStatus(resource, object);
   resource.strategy.prepareForCreate?.(object, ctx);
   const numbers = await allocateNumbers(call, object);
@@ -147,8 +149,14 @@ const commitNew = async (call: Call, object: AnyObject, generated: boolean): Pro
     if (call.dryRun) {
       if (await server.store.get(domain, key)) throw taken();
       const { convert } = resource;
-      return objectResponse(call, 201, convert ? convert.fromStorage(convert.toStorage(object)) : object);
+      return objectResponse(
+        call,
+        201,
+        convert && !convert.prepare ? convert.fromStorage(convert.toStorage(object)) : object,
+      );
     }
+    const converted = readiedToStore(resource, object);
+    if (converted) await converted;
     const [outcome] = await server.store.commit(domain, [{ op: 'create', key, ...newState(resource, object) }]);
     if (outcome?.ok) return storedResponse(call, 201, outcome.stored);
     if (outcome?.reason !== 'exists') return committed(call, outcome);

@@ -3,7 +3,7 @@ import type { Stored } from '../../store/store.ts';
 import { admit, validate as admitValidate } from '../admission/admission.ts';
 import { type AnyObject, type Call, domainOf } from '../context.ts';
 import { objectResponse, statusResponse } from '../respond.ts';
-import { indexOf, parseStored, serializer } from '../stored-object.ts';
+import { indexOf, parseStored, readied, readiedToStore, serializer } from '../stored-object.ts';
 import { checkPreconditions, type DeleteOptions, deleteOptions } from './delete-options.ts';
 import { keyOfCall, missing } from './get.ts';
 import { changedConflict, committed, returnsDeleted } from './rules.ts';
@@ -95,10 +95,12 @@ export const deleteObject = async (
   for (let attempt = 0; ; attempt++) {
     const name = key.slice(key.indexOf('/') + 1);
     if (!current) throw missing(call, name);
+    await readied(resource, [current]);
     const object = parseStored(resource, current.bytes);
     checkPreconditions(call, object, options);
     const what = step(call, object, options);
     if (what === 'leave' || call.dryRun) return { removed: what === 'remove', object: answered(call, what, object) };
+    await readiedToStore(resource, object);
     const bytes = serializer(resource, object);
     const expected = current.revision;
     const [outcome] = await server.store.commit(domain, [
@@ -107,6 +109,7 @@ export const deleteObject = async (
         : { op: 'update', key, expected, index: indexOf(resource, object), bytes },
     ]);
     if (outcome?.ok && what === 'remove') await releaseNumbers(call, object);
+    if (outcome?.ok) await readied(resource, [outcome.stored]);
     if (outcome?.ok)
       return { removed: what === 'remove', object: answered(call, what, parseStored(resource, outcome.stored.bytes)) };
     if (outcome?.reason === 'missing') current = undefined;
@@ -132,6 +135,7 @@ export const del = async (call: Call): Promise<Response> => {
   const key = keyOfCall(call);
   const current = await server.store.get(domainOf(info.cluster, resource), key);
   if (!current) throw missing(call);
+  await readied(resource, [current]);
   const request = { call, operation: 'DELETE' as const, subresource: '', old: parseStored(resource, current.bytes) };
   await admit(request);
   await admitValidate(request);

@@ -2,7 +2,7 @@ import { StatusError } from '../../machinery/status.ts';
 import { admit, validate } from '../admission/admission.ts';
 import { type Call, domainOf } from '../context.ts';
 import { listResponse } from '../respond.ts';
-import { parseStored } from '../stored-object.ts';
+import { parseStored, readied } from '../stored-object.ts';
 import { deleteObject, warnOfOrphans } from './delete.ts';
 import { deleteOptions } from './delete-options.ts';
 import { listOptions } from './list-options.ts';
@@ -20,6 +20,7 @@ export const deletecollection = async (call: Call): Promise<Response> => {
   const items = replica.list({ ...(namespace && { namespace }), ...(matches && { matches }) });
   for (const item of items) {
     try {
+      await readied(call.resource, [item]);
       const old = parseStored(call.resource, item.bytes);
       const one: Call = { ...call, info: { ...call.info, name: old.metadata.name ?? '' } };
       const request = { call: one, operation: 'DELETE' as const, subresource: '', old };

@@ -3,6 +3,7 @@ import { badRequest, notFound } from '../../machinery/status.ts';
 import type { Stored } from '../../store/store.ts';
 import { type Call, domainOf } from '../context.ts';
 import { storedResponse } from '../respond.ts';
+import { readied } from '../stored-object.ts';
 
 /** The key of the object that a request names. */
 export const keyOfCall = (call: Call, name = call.info.name): string =>
@@ -15,6 +16,8 @@ export const missing = (call: Call, name = call.info.name) =>
 export const load = async (call: Call, name = call.info.name): Promise<Stored> => {
   const stored = await call.server.store.get(domainOf(call.info.cluster, call.resource), keyOfCall(call, name));
   if (!stored) throw missing(call, name);
+  const converted = readied(call.resource, [stored]);
+  if (converted) await converted;
   return stored;
 };
 

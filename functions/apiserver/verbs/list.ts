@@ -4,7 +4,7 @@ import type { Stored } from '../../store/store.ts';
 import { type Call, domainOf } from '../context.ts';
 import { listResponse } from '../respond.ts';
 import { continueExpired, continueToken, type ListOptions, listOptions, versionTooLarge } from './list-options.ts';
-import { matcherOf } from './select.ts';
+import { matcherOf, matchesConverted, readiedToMatch } from './select.ts';
 
 /** How long a list waits for a resourceVersion that has not come yet, in milliseconds. */
 const waitMsMax = 3000;
@@ -18,6 +18,10 @@ const select = async (replica: Replica, options: ListOptions, call: Call): Promi
   const matches = matcherOf(call);
   const namespace = call.info.namespace;
   const selection = { ...(namespace && call.resource.namespaced && { namespace }), ...(matches && { matches }) };
+  if (matchesConverted(call)) {
+    await replica.fresh();
+    await readiedToMatch(call, replica.list({}));
+  }
   const token = options.continue;
   if (token) {
     const reached = await replica.fresh();

@@ -1,16 +1,30 @@
 import { parseKey } from '../../machinery/object.ts';
 import { checkFieldLabels, matchFields, parseFieldSelector, parseLabelSelector } from '../../machinery/selectors.ts';
-import type { Indexed } from '../../store/store.ts';
+import type { Indexed, Stored } from '../../store/store.ts';
 import { type Call, domainOf } from '../context.ts';
-import { parseStored } from '../stored-object.ts';
+import { parseStored, readied } from '../stored-object.ts';
 
 export type Matcher = ((key: string, index: Indexed) => boolean) | undefined;
+
+/** States by their index, of those that a watch tells of and a replica may no longer hold. */
+const states = new WeakMap<Indexed, Stored>();
+
+/** Readies states to be matched by fields that only their converted form has. */
+export const readiedToMatch = async (call: Call, stored: readonly Stored[]): Promise<void> => {
+  await readied(call.resource, stored);
+  for (const one of stored) states.set(one.index, one);
+};
+
+/** True where fields can be matched only after `readiedToMatch`: another server converts the objects. */
+export const matchesConverted = (call: Call): boolean =>
+  call.resource.convert?.prepare !== undefined && (call.info.query.get('fieldSelector') ?? '') !== '';
 
 /** A field that a definition made selectable after the object was written: the object itself has to be looked into. */
 const unindexed = (call: Call, key: string, index: Indexed, field: string): string => {
   if (!call.resource.definition) return '';
-  const stored = call.server.replicas.peek(domainOf(call.info.cluster, call.resource))?.get(key);
-  return stored?.index === index ? call.resource.fieldValue(parseStored(call.resource, stored.bytes), field) : '';
+  const present = call.server.replicas.peek(domainOf(call.info.cluster, call.resource))?.get(key);
+  const stored = present?.index === index ? present : states.get(index);
+  return stored ? call.resource.fieldValue(parseStored(call.resource, stored.bytes), field) : '';
 };
 
 /** What the label and field selectors and the name of a request select; undefined selects everything. Throws 400. */

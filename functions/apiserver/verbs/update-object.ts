@@ -8,7 +8,7 @@ import type { Outcome, Stored } from '../../store/store.ts';
 import { type AdmissionRequest, admit, settle, validate } from '../admission/admission.ts';
 import { type AnyObject, type Call, domainOf, strategyContext } from '../context.ts';
 import { objectResponse, storedResponse } from '../respond.ts';
-import { asJson, newState, parseStored, serializer } from '../stored-object.ts';
+import { asJson, newState, parseStored, readied, readiedToStore, serializer } from '../stored-object.ts';
 import { keyOfCall, missing } from './get.ts';
 import { metadataCauses } from './metadata-told.ts';
 import { isPodEndpoint, podChangeCauses, podEndpointFields } from './pod-changes.ts';
@@ -169,6 +169,8 @@ const attempted = async (
   if (equalJson(asJson(next), asJson(old))) return { answer: await storedResponse(call, 200, current) };
   if (call.dryRun) return { answer: await objectResponse(call, 200, next) };
   const gone = finished(next);
+  const converted = readiedToStore(resource, gone ? old : next);
+  if (converted) await converted;
   const write = gone
     ? ({ op: 'delete', key, expected, bytes: serializer(resource, old) } as const)
     : ({ op: 'update', key, expected, ...newState(resource, next) } as const);
@@ -192,6 +194,8 @@ export const updateObject = async (call: Call, transform: Transform, options: Up
       if (options.onMissing) return options.onMissing();
       throw missing(call);
     }
+    const converted = readied(resource, [current]);
+    if (converted) await converted;
     const old = parseStored(resource, current.bytes);
     options.check?.(old);
     const { next, request, numbers } = await prepared(call, old, transform, options);

@@ -1,15 +1,15 @@
 import type { JsonObject } from '../../machinery/object.ts';
 import { encodeWatchFrame } from '../../machinery/protobuf/codec.ts';
-import { expired, type Status } from '../../machinery/status.ts';
+import { expired, type Status, StatusError } from '../../machinery/status.ts';
 import type { Replica } from '../../store/replica-port.ts';
 import type { Change, Stored } from '../../store/store.ts';
 import { type Call, domainOf } from '../context.ts';
 import { contentTypes, includeObject } from '../negotiate.ts';
 import { plainResponse, type StreamedBody } from '../plain-response.ts';
 import { headersOf, shaped } from '../respond.ts';
-import { bytesToSend, parseStored, serializer } from '../stored-object.ts';
+import { bytesToSend, parseStored, readied, serializer } from '../stored-object.ts';
 import { type ListOptions, listOptions } from './list-options.ts';
-import { type Matcher, matcherOf } from './select.ts';
+import { type Matcher, matcherOf, matchesConverted, readiedToMatch } from './select.ts';
 
 /** A watcher that has so many bytes unread is ended; it resumes from its last resourceVersion. */
 const unreadBytesMax = 8 * 1024 * 1024;
@@ -95,6 +95,8 @@ const eventOf = (change: Change, matches: Matcher): EventType | undefined => {
 
 interface Events {
   send(frame: Uint8Array): void;
+  /** Ends the watch. */
+  end(): void;
   /** A Table's columns stand in the first event only. */
   columnsSent: boolean;
   readonly full: boolean;
@@ -141,6 +143,33 @@ const bookmarks = (call: Call, replica: Replica, events: Events, signal: AbortSi
   again();
 };
 
+/** Tells of changes one after the other, each once its states are converted; what cannot be converted ends the watch. */
+const inOrder = (call: Call, pass: (change: Change) => void, events: Events): ((change: Change) => void) => {
+  let last = Promise.resolve();
+  const told = async (change: Change): Promise<void> => {
+    await readiedToMatch(call, change.previous ? [change.stored, change.previous] : [change.stored]);
+    pass(change);
+  };
+  return (change) => {
+    last = last
+      .then(() => told(change))
+      .catch((error) => {
+        if (error instanceof StatusError) events.send(valueFrame(call, 'ERROR', error.status));
+        else call.server.onFault?.(error, call.requestId, call.info);
+        events.end();
+      });
+  };
+};
+
+/** An object that left a selection, from its converted form. */
+const frameLeft = (call: Call, { stored, previous }: Change, events: Events): Uint8Array => {
+  const object = parseStored(call.resource, (previous ?? stored).bytes);
+  object.metadata.resourceVersion = `${stored.revision}`;
+  const withColumns = !events.columnsSent;
+  events.columnsSent = true;
+  return valueFrame(call, 'DELETED', shaped(call, object, withColumns));
+};
+
 const pump = async (
   call: Call,
   replica: Replica,
@@ -162,20 +191,22 @@ const pump = async (
     const type = eventOf(change, matches);
     if (!type) return;
     const left = type === 'DELETED' && change.type === 'put';
-    events.send(frameOf(call, type, left ? stateLeft(call, change) : change.stored, events));
+    if (left && call.resource.convert?.prepare) events.send(frameLeft(call, change, events));
+    else events.send(frameOf(call, type, left ? stateLeft(call, change) : change.stored, events));
   };
+  const deliver = call.resource.convert?.prepare ? inOrder(call, pass, events) : pass;
   let reached = after;
   let rest: Promise<void> | undefined;
-  if (reached === replica.revision) rest = live(call, replica, pass, events, signal);
+  if (reached === replica.revision) rest = live(call, replica, deliver, events, signal);
   else
     for await (const one of followed) {
       if (events.full || signal.aborted) return;
       if (one.type === 'change') {
-        pass(one.change);
+        deliver(one.change);
         reached = one.change.stored.revision;
       } else reached = one.revision;
       if (reached !== replica.revision) continue;
-      rest = live(call, replica, pass, events, signal);
+      rest = live(call, replica, deliver, events, signal);
       break;
     }
   await rest;
@@ -194,6 +225,7 @@ const stream =
     if (defined?.aborted) end();
     const events: Events = {
       columnsSent: false,
+      end,
       send: (frame) => {
         if (!abort.signal.aborted) sink.send(frame);
       },
@@ -233,7 +265,9 @@ const start = async (
   }
   const revision = options.revision === 0n ? replica.revision : await replica.fresh();
   const namespace = call.resource.namespaced ? call.info.namespace : '';
+  if (matchesConverted(call)) await readiedToMatch(call, replica.list({}));
   const items = replica.list({ ...(namespace && { namespace }), ...(matches && { matches }) });
+  await readied(call.resource, items);
   for (const item of items) sink.send(frameOf(call, 'ADDED', item, sink));
   if (options.sendInitialEvents && options.bookmarks) sink.send(bookmark(call, revision, true));
   await pump(call, replica, revision, matches, options, sink, signal);
