@@ -17,7 +17,13 @@ export const kubeconfigText = ({ server, caCert, token, name }: Access): string 
   stringify({
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [{ name, cluster: { server, 'certificate-authority-data': Buffer.from(caCert).toString('base64') } }],
+    // Without a certificate of its own the server is one that the system's authorities vouch for.
+    clusters: [
+      {
+        name,
+        cluster: { server, ...(caCert && { 'certificate-authority-data': Buffer.from(caCert).toString('base64') }) },
+      },
+    ],
     users: [{ name, user: { token } }],
     contexts: [{ name, context: { cluster: name, user: name } }],
     'current-context': name,

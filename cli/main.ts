@@ -12,6 +12,9 @@ const commands: Record<string, Command> = {
   down: { summary: 'stop everything that up started', load: () => import('./down.ts') },
   status: { summary: 'what runs, and where', load: () => import('./status.ts') },
   kubeconfig: { summary: 'print the kubeconfig', load: () => import('./kubeconfig.ts') },
+  deploy: { summary: 'put the control plane on AWS, or on a stand-in for it', load: () => import('./cloud/deploy.ts') },
+  destroy: { summary: 'remove what deploy made', load: () => import('./cloud/destroy.ts') },
+  front: { summary: 'TLS on this machine in front of a deployment without', load: () => import('./cloud/front.ts') },
   image: { summary: 'build an image from files and load it into the nodes', load: () => import('./image-command.ts') },
 };
 

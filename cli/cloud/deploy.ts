@@ -1,0 +1,98 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CommandError, dataDirectory, parse } from '../command.ts';
+import { writeKubeconfig } from '../kubeconfig.ts';
+import { cdk } from './cdk.ts';
+import { awsEnvironment, reachable, writeDeployment } from './deployment.ts';
+import { readKeys } from './keys.ts';
+
+export const deployOptions = {
+  data: { type: 'string' },
+  profile: { type: 'string' },
+  region: { type: 'string' },
+  endpoint: { type: 'string' },
+  stack: { type: 'string' },
+  'keep-data': { type: 'boolean' },
+} as const;
+
+const READY_MS = 120_000;
+/** Nothing of the stand-ins has accounts of its own: they take this one. */
+const STAND_IN_ACCOUNT = '000000000000';
+
+const waitReady = async (url: string): Promise<void> => {
+  const ends = performance.now() + READY_MS;
+  for (;;) {
+    const answer = await fetch(`${url}/readyz`).catch(() => undefined);
+    if (answer?.ok) return;
+    if (performance.now() > ends) throw new CommandError(`${url} is not ready after ${READY_MS / 1000} s`);
+    await delay(500);
+  }
+};
+
+/** A line for each resource that stands, out of the CDK's table of events. */
+const progress = (line: string): void => {
+  const parts = line.split('|').map((part) => part.trim());
+  if (parts.length < 6 || parts[3] !== 'CREATE_COMPLETE') return;
+  console.log(`  ${parts[1]?.padEnd(8)} ${parts[4]?.replace('AWS::', '')}  ${parts[5]?.split(' ')[0]}`);
+};
+
+/** `skiff deploy [--profile P] [--region R] [--endpoint URL] [--stack NAME] [--keep-data] [--data DIR]` */
+export const run = async (args: string[]): Promise<number> => {
+  const { values } = parse(args, deployOptions);
+  const began = performance.now();
+  const seconds = () => `${((performance.now() - began) / 1000).toFixed(1)} s`;
+  const directory = dataDirectory(values.data);
+  const { profile, endpoint, stack = 'Skiff' } = values;
+  const region = values.region ?? process.env.AWS_REGION ?? 'us-east-1';
+  const environment = awsEnvironment({ region, ...(profile && { profile }), ...(endpoint && { endpoint }) });
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+
+  const { bundleFunctions } = await import('../../infra/bundle.ts');
+  const sizes = await bundleFunctions();
+  const total = Object.values(sizes).reduce((sum, size) => sum + size, 0);
+  console.log(`functions bundled: ${(total / 1e6).toFixed(1)} MB (${seconds()})`);
+  await cdk(['bootstrap', ...(endpoint ? [`aws://${STAND_IN_ACCOUNT}/${region}`] : [])], environment, () => {});
+  console.log(`account ready for deployments (${seconds()})`);
+  const scratch = mkdtempSync(join(tmpdir(), 'skiff-deploy-'));
+  const outputs = join(scratch, 'outputs.json');
+  try {
+    const context = {
+      stack,
+      // The stand-ins buffer what a function URL answers.
+      streaming: `${!endpoint}`,
+      keepData: `${values['keep-data'] === true}`,
+      ...(endpoint && { endpoint }),
+    };
+    const given = Object.entries(context).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    await cdk(
+      ['deploy', stack, '--require-approval', 'never', '--outputs-file', outputs, '--progress', 'events', ...given],
+      environment,
+      progress,
+    );
+    const made = (JSON.parse(readFileSync(outputs, 'utf8')) as Record<string, Record<string, string>>)[stack];
+    if (!made?.Url || !made.TableName) throw new CommandError('the stack names no URL or no table');
+    const url = reachable(made.Url, endpoint);
+    writeDeployment(directory, {
+      stack,
+      table: made.TableName,
+      url,
+      region,
+      ...(profile && { profile }),
+      ...(endpoint && { endpoint }),
+    });
+    console.log(`stack ${stack} deployed (${seconds()})`);
+    await waitReady(url);
+    const { adminToken } = await readKeys(directory);
+    const path = writeKubeconfig(directory, { server: url, caCert: '', token: adminToken, name: 'skiff' });
+    console.log(`the API answers at ${url} (${seconds()})`);
+    if (url.startsWith('http:'))
+      console.log(`kubectl sends credentials over TLS only: ./skiff front --data ${directory}`);
+    console.log(`export KUBECONFIG=${path}`);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  return 0;
+};
