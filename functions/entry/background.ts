@@ -144,6 +144,8 @@ export const startBackground = (options: BackgroundOptions): Background => {
     queue,
     decode: decodeOnce,
     reader,
+    // Any object may have lost its owner while nobody listened; events have none, and are many.
+    resources: async (cluster) => (await resourceTypes(cluster)).filter(({ resource }) => resource !== 'events'),
     onFailure: (domain, error) => fail(`dispatch of ${domain.cluster} ${domain.resource}`, error),
   });
   const unsubscribe = options.feed.subscribe((domain, changes) => {
