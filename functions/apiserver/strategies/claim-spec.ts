@@ -90,7 +90,9 @@ export const checkClaimTemplate = (out: Causes, path: string, template: Persiste
   for (const key in meta) {
     const value = (meta as Record<string, unknown>)[key];
     if (TEMPLATE_META.has(key) || value === undefined || same(value, undefined)) continue;
-    out.push(cause.forbidden(`${path}.metadata.${key}`, 'cannot be set for an Ephemeral Container'));
+    // Upstream makes the path of the field's name in Go.
+    const field = key === 'uid' ? 'uID' : key;
+    out.push(cause.forbidden(`${path}.metadata.${field}`, 'cannot be set for an Ephemeral Container'));
   }
   checkClaimSpec(out, `${path}.spec`, template.spec ?? {});
 };

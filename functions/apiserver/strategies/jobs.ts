@@ -301,6 +301,11 @@ const validateCronJob: NonNullable<Strategy['validate']> = (object) => {
 export const jobStrategies: Readonly<Record<string, Strategy>> = {
   'batch/Job': {
     prepareForCreate: (object) => generateSelector(object as Job),
+    // What is read back is defaulted again: a job without labels has those of its template.
+    prepareForUpdate: (next, old) => {
+      const labels = (old as Job).spec?.template?.metadata?.labels;
+      if (labels && Object.keys(next.metadata.labels ?? {}).length === 0) next.metadata.labels = { ...labels };
+    },
     validate: validateJob,
     validateUpdate: validateJobUpdate,
     validateStatusUpdate: (next, old) => checkJobStatus(next as Job, old as Job),

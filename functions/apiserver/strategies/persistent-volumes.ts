@@ -216,8 +216,12 @@ export const volumeStrategies: Readonly<Record<string, Strategy>> = {
     prepareForUpdate: (next, old, ctx) => {
       const { status } = next as PersistentVolume;
       const before = (old as PersistentVolume).status;
-      if (ctx.subresource !== 'status' || !status || status.phase === before?.phase) return;
-      if (status.lastPhaseTransitionTime === before?.lastPhaseTransitionTime)
+      if (ctx.subresource !== 'status' || !status) return;
+      if (status.phase === before?.phase) {
+        if (before?.lastPhaseTransitionTime) status.lastPhaseTransitionTime ??= before.lastPhaseTransitionTime;
+        return;
+      }
+      if (!status.lastPhaseTransitionTime || status.lastPhaseTransitionTime === before?.lastPhaseTransitionTime)
         status.lastPhaseTransitionTime = time(ctx.now);
     },
     validate: checkVolume,

@@ -88,6 +88,19 @@ const checkFlocker = (out: Causes, path: string, flocker: NonNullable<Volume['fl
   }
 };
 
+const checkQuobyte = (
+  out: Causes,
+  path: string,
+  { registry = '', tenant = '' }: { registry?: string; tenant?: string },
+) => {
+  if (registry && tenant.length >= 65)
+    out.push(cause.required(`${path}.tenant`, 'must be a UUID and may not exceed a length of 64 characters'));
+  else if (registry)
+    for (const pair of registry.split(','))
+      if (!/^(\[[^[\]]*\]|[^:[\]]*):[^:]*$/.test(pair))
+        out.push(cause.invalid(`${path}.registry`, registry, 'must be host:port pairs separated by commas'));
+};
+
 const checkSecretName = (out: Causes, path: string, source: Fields): void => {
   const ref = source.secretRef as { name?: string } | undefined;
   if (ref) required(out, `${path}.secretRef.name`, ref.name);
@@ -116,6 +129,11 @@ export const checkNetworkSource = (out: Causes, path: string, volume: Source): v
   if (volume.fc) checkFc(out, path, volume.fc);
   if (volume.azureDisk) checkAzureDisk(out, path, volume.azureDisk);
   if (volume.flexVolume) checkFlex(out, path, volume.flexVolume.options);
+  if (volume.quobyte) checkQuobyte(out, path, volume.quobyte);
+  if (volume.glusterfs && 'endpointsNamespace' in volume.glusterfs)
+    checkDnsLabel(out, `${path}.endpointsNamespace`, String(source.endpointsNamespace ?? ''));
+  if (volume.storageos?.volumeNamespace)
+    checkDnsLabel(out, `${path}.volumeNamespace`, volume.storageos.volumeNamespace);
   if (volume.flocker) checkFlocker(out, path, volume.flocker);
   if (name === 'gcePersistentDisk' || name === 'awsElasticBlockStore') checkPartition(out, path, source.partition);
   if (name === 'cinder' || name === 'storageos') checkSecretName(out, path, source);

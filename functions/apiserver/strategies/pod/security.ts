@@ -9,7 +9,7 @@ import type {
   WindowsSecurityContextOptions,
 } from '../../../machinery/kinds.d.ts';
 import { cause } from '../../../machinery/status.ts';
-import { at, type Causes, oneOf } from '../checks.ts';
+import { at, type Causes, checkSubdomain, oneOf } from '../checks.ts';
 import { descendingPath } from './paths.ts';
 
 const PROFILES = ['Localhost', 'RuntimeDefault', 'Unconfined'];
@@ -52,9 +52,8 @@ const checkAppArmor = (out: Causes, path: string, profile: AppArmorProfile | und
 
 const checkWindowsOptions = (out: Causes, path: string, o: WindowsSecurityContextOptions | undefined): void => {
   if (!o) return;
-  if (o.gmsaCredentialSpecName === '') {
-    out.push(cause.invalid(`${path}.gmsaCredentialSpecName`, '', 'must not be empty'));
-  }
+  if (o.gmsaCredentialSpecName !== undefined)
+    checkSubdomain(out, `${path}.gmsaCredentialSpecName`, o.gmsaCredentialSpecName);
   const spec = o.gmsaCredentialSpec;
   const specPath = `${path}.gmsaCredentialSpec`;
   if (spec === '') out.push(cause.invalid(specPath, spec, 'gmsaCredentialSpec cannot be an empty string'));

@@ -42,6 +42,8 @@ const SOURCES = [
   'ephemeral',
   'image',
 ] as const satisfies readonly (keyof Volume)[];
+/** Upstream's names of two of them where they are one too many. */
+const SURPLUS: Readonly<Record<string, string>> = { cephfs: 'cephFS', downwardAPI: 'downwarAPI' };
 const HOST_PATH_TYPES = [
   '',
   'BlockDevice',
@@ -138,7 +140,7 @@ const checkSource = (out: Causes, path: string, v: Volume, pod: ObjectMeta | und
     if (v[name] === undefined) continue;
     const where = `${path}.${name}`;
     if (count++ > 0) {
-      out.push(cause.forbidden(where, 'may not specify more than 1 volume type'));
+      out.push(cause.forbidden(`${path}.${SURPLUS[name] ?? name}`, 'may not specify more than 1 volume type'));
       continue;
     }
     const only = { name: v.name, [name]: v[name] } as Volume;
@@ -149,7 +151,8 @@ const checkSource = (out: Causes, path: string, v: Volume, pod: ObjectMeta | und
       }
     } else if (name === 'ephemeral') checkEphemeral(out, path, v, pod);
     else if (name === 'image') checkImage(out, where, v);
-    else if (!checkLocal(out, where, only)) checkNetworkSource(out, where, only);
+    else if (!checkLocal(out, where, only))
+      checkNetworkSource(out, name === 'gcePersistentDisk' ? `${path}.persistentDisk` : where, only);
   }
   const { iscsi } = v;
   if (iscsi?.initiatorName !== undefined && `${v.name}:${iscsi.targetPortal}`.length > 64) {
