@@ -20,6 +20,7 @@ import { quotaStrategies } from './quotas.ts';
 import { rbacStrategies } from './rbac.ts';
 import { registrationStrategies } from './registration.ts';
 import { serviceStrategy } from './service.ts';
+import { statusRulesOf } from './status-rules.ts';
 import { storageStrategies } from './storage.ts';
 import { workloadStrategies } from './workloads.ts';
 
@@ -73,8 +74,15 @@ const requiredOfSpec = (object: KubeObject): Cause[] => {
 const completed = (key: string, bare: Strategy): Strategy => {
   const drop = disabledFieldsOf(key);
   const warnings = warningsOf(key);
+  const status = statusRulesOf(key);
   const rules: Strategy = {
     ...bare,
+    ...(status && {
+      validateStatusUpdate: (next, old, ctx) => [
+        ...(bare.validateStatusUpdate?.(next, old, ctx) ?? []),
+        ...status(next, old),
+      ],
+    }),
     ...(warnings && { warnings: (object, old, ctx) => (ctx.subresource === '' ? warnings(object, old) : []) }),
   };
   if (!drop) return rules;

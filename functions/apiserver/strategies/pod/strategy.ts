@@ -60,6 +60,14 @@ const checkCreate = (out: Causes, spec: PodSpec | undefined): void => {
   }
 };
 
+/** The QoS class is kept where it is not told; the one address and the list of them say the same, the former first. */
+const fillStatus = (status: NonNullable<Pod['status']>, before: Pod['status']): void => {
+  if (!status.qosClass && before?.qosClass) status.qosClass = before.qosClass;
+  const [first] = status.podIPs ?? [];
+  if (status.podIP && status.podIP !== first?.ip) status.podIPs = [{ ip: status.podIP }];
+  else if (!status.podIP && first?.ip) status.podIP = first.ip;
+};
+
 /** Pods: the rules of their spec, and what an update may change. */
 export const podStrategy: Strategy = {
   defaults: podDefaults,
@@ -78,9 +86,7 @@ export const podStrategy: Strategy = {
     const pod = next as Pod;
     const before = old as Pod;
     if (ctx.subresource === '' && before.status) pod.status = before.status;
-    if (ctx.subresource === 'status' && pod.status && before.status?.qosClass) {
-      pod.status.qosClass = before.status.qosClass;
-    }
+    if (ctx.subresource === 'status' && pod.status) fillStatus(pod.status, before.status);
   },
   validate: (object, ctx) => {
     const out = validate(object);
