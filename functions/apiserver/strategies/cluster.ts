@@ -54,7 +54,7 @@ const checkNode = (node: Node): Causes => {
   checkTaints(out, node);
   for (const side of ['capacity', 'allocatable'] as const) {
     const list = node.status?.[side];
-    for (const name in list) checkResourceQuantity(out, at(`status.${side}`, name), name, list[name] as string);
+    for (const name in list) checkResourceQuantity(out, `status.${side}.${name}`, name, list[name] as string);
   }
   const cidrs = node.spec?.podCIDRs ?? [];
   cidrs.forEach((cidr, i) => {
