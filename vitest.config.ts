@@ -15,7 +15,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'integration', include: ['test/{contract,simulation,behaviour}/**/*.test.ts'] },
+        test: { name: 'integration', include: ['test/{contract,simulation,behaviour,fuzz}/**/*.test.ts'] },
       },
       {
         extends: true,

@@ -87,3 +87,12 @@ it('YAML has no aliases, whatever an object shares with itself', async () => {
   expect(status).toBe(201);
   expect(text).not.toMatch(/: [&*]a\d/);
 });
+
+it('an apply says what it is in text only', async () => {
+  const body = 'apiVersion: {toString: x}\nkind: [Node]\nmetadata: {name: a}\n';
+  const { status } = await request('PATCH', '/api/v1/nodes/a?fieldManager=m', {
+    body,
+    type: 'application/apply-patch+yaml',
+  });
+  expect(status).toBe(400);
+});

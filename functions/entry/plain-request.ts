@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable } from 'node:stream';
 import { bodyBytesMax } from '../apiserver/request-body.ts';
-import { badRequest, tooLarge } from '../machinery/status.ts';
+import { badRequest, timeout, tooLarge } from '../machinery/status.ts';
 
 /** What a listener knows of a request when its headers have come. */
 export interface Incoming {
@@ -11,26 +11,37 @@ export interface Incoming {
   headers: IncomingHttpHeaders;
   /** Where the body comes from; undefined when there is none. Also says when the client has gone away. */
   body: Readable | undefined;
+  /** How long the body may take, in milliseconds; 60,000 when absent: upstream's request timeout. */
+  bodyMs?: number;
   /** Calls back once when the exchange is over, whoever ended it. */
   onClose(callback: () => void): void;
   /** The body is not collected: whoever passes the request on reads it (apiserver/streams.ts). */
   uncollected?: boolean;
 }
 
+const BODY_MS = 60_000;
 const empty = new Uint8Array();
 
 /** The whole body; rejects with a 413 Status beyond the limit and then takes no more of it. */
-const collect = (body: Readable): Promise<Uint8Array> =>
+const collect = (body: Readable, bodyMs: number): Promise<Uint8Array> =>
   new Promise((resolve, reject) => {
     let first: Buffer | undefined;
     let more: Buffer[] | undefined;
     let length = 0;
     let settled = false;
+    const late = setTimeout(() => {
+      if (settled) return;
+      settled = true;
+      body.pause();
+      first = more = undefined;
+      reject(timeout(`the request's body did not come in ${bodyMs} ms`));
+    }, bodyMs);
     body.on('data', (chunk: Buffer) => {
       if (settled) return;
       length += chunk.length;
       if (length > bodyBytesMax) {
         settled = true;
+        clearTimeout(late);
         body.pause();
         first = more = undefined;
         reject(tooLarge(`Request entity too large: limit is ${bodyBytesMax}`));
@@ -39,11 +50,13 @@ const collect = (body: Readable): Promise<Uint8Array> =>
       else more = [first, chunk];
     });
     body.on('end', () => {
+      clearTimeout(late);
       if (settled) return;
       settled = true;
       resolve(more ? Buffer.concat(more, length) : (first ?? empty));
     });
     body.on('close', () => {
+      clearTimeout(late);
       if (!settled) reject(badRequest('the request was cut off'));
       settled = true;
     });
@@ -99,7 +112,7 @@ class PlainRequest {
     this.#incoming = incoming;
     // At once: a stream that ends before anyone listened would never tell.
     if (incoming.body && !incoming.uncollected) {
-      this.#bytes = collect(incoming.body);
+      this.#bytes = collect(incoming.body, incoming.bodyMs ?? BODY_MS);
       this.#bytes.catch(() => undefined);
     }
   }

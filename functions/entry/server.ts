@@ -23,6 +23,9 @@ export interface ListenerOptions {
   host: string;
   /** 0: chosen by the system. */
   port: number;
+  /** How long a client may take to send a request's head (HTTP/1.1 only) and its body, in milliseconds: 32,000 and 60,000. */
+  headMs?: number;
+  bodyMs?: number;
   /** Takes HTTP/1.1 requests that leave HTTP (exec, attach, port-forward, tunnels). */
   onUpgrade?(request: IncomingMessage, socket: Duplex, head: Buffer, connection: ConnectionInfo): void | Promise<void>;
 }
@@ -43,6 +46,10 @@ const DRAIN_MS = 200;
 /** Resets that a connection may send at once, and per second: a client that ends has a watch per informer. */
 const RESETS = { streamResetBurst: STREAMS_MAX, streamResetRate: 1000 };
 const SESSION_MEMORY_MB = 512;
+/** Upstream takes heads of a megabyte: label selectors and impersonated groups are long. nghttp2 ends at 144 KiB. */
+const HEAD_BYTES_MAX = 1 << 20;
+const HEADERS_MAX = 2000;
+const HEAD_MS = 32_000;
 
 const connectionOf = (socket: TLSSocket): ConnectionInfo => {
   const remote = socket.remoteAddress === undefined ? {} : { remoteAddress: socket.remoteAddress };
@@ -151,7 +158,7 @@ const bodiless = (method: string | undefined): boolean => method === 'HEAD';
 
 /** One HTTP/2 request. */
 const exchange = (
-  app: ListenerOptions['app'],
+  { app, bodyMs }: ListenerOptions,
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
   connection: ConnectionInfo,
@@ -163,7 +170,10 @@ const exchange = (
   };
   const method = headers[':method'] ?? 'GET';
   const body = stream.endAfterHeaders ? undefined : stream;
-  const request = requestOf({ method, path: headers[':path'] ?? '/', headers, body, onClose }, connection);
+  const request = requestOf(
+    { method, path: headers[':path'] ?? '/', headers, body, ...(bodyMs && { bodyMs }), onClose },
+    connection,
+  );
   const answer: Answer = {
     out: stream,
     bodiless: bodiless(method),
@@ -183,7 +193,7 @@ const exchange = (
 
 /** One HTTP/1.1 request. */
 const exchange1 = (
-  app: ListenerOptions['app'],
+  { app, bodyMs }: ListenerOptions,
   req: IncomingMessage,
   res: ServerResponse,
   connection: ConnectionInfo,
@@ -194,7 +204,14 @@ const exchange1 = (
   };
   const { method = 'GET', headers } = req;
   const hasBody = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
-  const incoming = { method, path: req.url ?? '/', headers, body: hasBody ? req : undefined, onClose };
+  const incoming = {
+    method,
+    path: req.url ?? '/',
+    headers,
+    body: hasBody ? req : undefined,
+    ...(bodyMs && { bodyMs }),
+    onClose,
+  };
   const request = requestOf(incoming, connection);
   const answer: Answer = {
     out: res,
@@ -213,9 +230,14 @@ const exchange1 = (
     .catch(() => res.destroy());
 };
 
-const serveHttp2 = (app: ListenerOptions['app']) => {
+const serveHttp2 = (options: ListenerOptions) => {
   const server = createHttp2Server({
-    settings: { maxConcurrentStreams: STREAMS_MAX, initialWindowSize: WINDOW_BYTES },
+    settings: {
+      maxConcurrentStreams: STREAMS_MAX,
+      initialWindowSize: WINDOW_BYTES,
+      maxHeaderListSize: HEAD_BYTES_MAX,
+    },
+    maxHeaderListPairs: HEADERS_MAX,
     maxSessionMemory: SESSION_MEMORY_MB,
     ...RESETS,
   });
@@ -226,7 +248,7 @@ const serveHttp2 = (app: ListenerOptions['app']) => {
   });
   server.on('stream', (stream, headers) => {
     const session = stream.session as ServerHttp2Session | undefined;
-    if (session) exchange(app, stream, headers, sessions.get(session) ?? {});
+    if (session) exchange(options, stream, headers, sessions.get(session) ?? {});
   });
   server.on('sessionError', ignore);
   return { server, sessions };
@@ -240,9 +262,18 @@ const drain = (session: ServerHttp2Session): Promise<void> =>
     else session.close();
   });
 
-const serveHttp1 = ({ app, onUpgrade }: ListenerOptions) => {
-  const server = createHttp1Server();
-  server.on('request', (req, res) => exchange1(app, req, res, connectionOf(req.socket as TLSSocket)));
+const serveHttp1 = (options: ListenerOptions) => {
+  const { onUpgrade, headMs = HEAD_MS } = options;
+  const server = createHttp1Server({
+    maxHeaderSize: HEAD_BYTES_MAX,
+    headersTimeout: headMs,
+    connectionsCheckingInterval: Math.min(headMs, 5000),
+    // Bodies have a time of their own, which does not hold for what is passed on to a node.
+    requestTimeout: 0,
+  });
+  // It looks for late heads from when it listens; it never does, since its connections come from the TLS server.
+  server.emit('listening');
+  server.on('request', (req, res) => exchange1(options, req, res, connectionOf(req.socket as TLSSocket)));
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     if (onUpgrade) void onUpgrade(req, socket, head, connectionOf(req.socket as TLSSocket));
     else socket.destroy();
@@ -255,8 +286,8 @@ const serveHttp1 = ({ app, onUpgrade }: ListenerOptions) => {
  * `plainResponse` are written without web streams. Rejects with EADDRINUSE and the like.
  */
 export const createListener = async (options: ListenerOptions): Promise<Listener> => {
-  const { app, tls, host, port } = options;
-  const http2 = serveHttp2(app);
+  const { tls, host, port } = options;
+  const http2 = serveHttp2(options);
   const http1 = serveHttp1(options);
   const server = createTlsServer({
     cert: tls.cert,
@@ -288,6 +319,7 @@ export const createListener = async (options: ListenerOptions): Promise<Listener
       await Promise.race([Promise.all(drained), delay(drainMs, undefined, { ref: false })]);
       for (const session of http2.sessions.keys()) session.destroy();
       for (const socket of sockets) socket.destroy();
+      http1.close();
       await closed;
     },
   };

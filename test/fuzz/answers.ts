@@ -69,7 +69,9 @@ const objectFault = (request: FuzzRequest, answer: Answer): string | undefined =
   if (answer.status >= 400) {
     // Paths outside the API are answered in plain text, as upstream does.
     if (value === undefined && (answer.headers['content-type'] ?? '').startsWith('text/plain'))
-      return request.resource ? `plain text: ${answer.body.toString().slice(0, 80)}` : undefined;
+      return request.resource && !request.resource.custom
+        ? `plain text: ${answer.body.toString().slice(0, 80)}`
+        : undefined;
     return statusFault(answer, value);
   }
   if (value === undefined) return undefined;

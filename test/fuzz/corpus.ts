@@ -10,6 +10,8 @@ export interface Recorded {
   subresource: string;
   contentType: string;
   body: Json;
+  /** Whether the real server took it. */
+  accepted: boolean;
 }
 
 interface Step {
@@ -17,6 +19,7 @@ interface Step {
   path: string;
   contentType?: string;
   body?: Json;
+  expect?: { status?: number };
 }
 
 const folder = join(import.meta.dirname, '../behaviour/api');
@@ -49,7 +52,8 @@ export const recordedBodies = (): Recorded[] => {
         const of = resourceOfPath(step.path.replaceAll('$NS', 'fuzz-0'));
         if (!of || step.body === undefined || typeof step.body === 'string') continue;
         const contentType = step.contentType ?? 'application/json';
-        all.push({ method: step.method, ...of, contentType, body: filled(step.body) });
+        const accepted = (step.expect?.status ?? 0) < 300;
+        all.push({ method: step.method, ...of, contentType, body: filled(step.body), accepted });
       }
     }
   }

@@ -55,30 +55,32 @@ const leaf = (random: Random, schema: ScalarSchema, name: string): Json => {
   return random.pick(['a', 'b', 'x', 'Always', 'None', '1', 'a.example/b', 'default', 'TCP']);
 };
 
-/** A value of a schema: what is required is there, the rest less often the deeper it stands. */
-export const generated = (random: Random, schema: Schema, name = '', depth = 0): Json => {
+/** How many values one object may still take: some types hold themselves in a dozen fields. */
+interface Budget {
+  left: number;
+}
+
+const valueAt = (random: Random, schema: Schema, name: string, depth: number, budget: Budget): Json => {
+  const inner = (of: Schema, key: string): Json => valueAt(random, of, key, depth + 1, budget);
+  budget.left--;
   if (schema.type === 'any') return anything(random, 2);
   if (schema.type === 'list')
-    return Array.from({ length: random.pick([0, 1, 1, 1, 2, 3]) }, () =>
-      generated(random, schema.items, name, depth + 1),
-    );
+    return Array.from({ length: random.pick([0, 1, 1, 1, 2, 3]) }, () => inner(schema.items, name));
   if (schema.type === 'map') {
     const map: JsonObject = {};
     for (let i = random.int(3); i > 0; i--)
-      put(
-        map,
-        random.pick(['a', 'b', 'cpu', 'memory', 'x.example/k']),
-        generated(random, schema.values, name, depth + 1),
-      );
+      put(map, random.pick(['a', 'b', 'cpu', 'memory', 'x.example/k']), inner(schema.values, name));
     return map;
   }
   if (schema.type !== 'object') return leaf(random, schema, name);
   const object: JsonObject = {};
-  const likely = depth > 12 ? 0 : 0.9 / (depth + 2);
+  const likely = depth > 12 || budget.left < 0 ? 0 : 0.9 / (depth + 2);
   for (const [key, field] of Object.entries(schema.fields)) {
     const must = field.required && depth < 16;
-    if (must ? random.chance(0.99) : random.chance(likely))
-      put(object, key, generated(random, field.schema, key, depth + 1));
+    if (must ? random.chance(0.99) : random.chance(likely)) put(object, key, inner(field.schema, key));
   }
   return object;
 };
+
+/** A value of a schema: what is required is there, the rest less often the deeper it stands. */
+export const generated = (random: Random, schema: Schema): Json => valueAt(random, schema, '', 0, { left: 400 });

@@ -66,7 +66,7 @@ export const createLane = ({ place, world, findings, seed, lane, statuses, verbo
     const crowds =
       metadata.generateName !== undefined ||
       ['LimitRange', 'ResourceQuota', 'Namespace'].includes(request.resource?.kind ?? '');
-    if (!crowds && random.chance(0.6)) return;
+    if (!crowds && random.chance(0.75)) return;
     if (metadata.finalizers !== undefined)
       await reader.send('PATCH', path, { body: '[{"op":"remove","path":"/metadata/finalizers"}]' });
     await reader.send('DELETE', `${path}?gracePeriodSeconds=0`);

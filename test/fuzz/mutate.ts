@@ -39,19 +39,11 @@ const placesOf = (root: Json): Place[] => {
   return places;
 };
 
-const textOf = (value: Json | undefined): string => (typeof value === 'string' ? value : String(value));
+const textOf = (value: Json | undefined): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
 
 const swapType = (random: Random, value: Json | undefined): Json => {
-  const options: Json[] = [
-    textOf(value),
-    Number(value) || 0,
-    true,
-    null,
-    [],
-    {},
-    [value ?? null],
-    { a: value ?? null },
-  ];
+  const number = isHolder(value) ? 0 : Number(value) || 0;
+  const options: Json[] = [textOf(value), number, true, null, [], {}, [value ?? null], { a: value ?? null }];
   return random.pick(options);
 };
 

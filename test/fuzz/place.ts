@@ -11,7 +11,7 @@ import { createTunnel } from '../../functions/apiserver/tunnel.ts';
 import { createUpgrades } from '../../functions/apiserver/upgrade.ts';
 import { createSystemClock } from '../../functions/clock/system.ts';
 import { loadPki } from '../../functions/entry/pki.ts';
-import { createListener } from '../../functions/entry/server.ts';
+import { createListener, type ListenerOptions } from '../../functions/entry/server.ts';
 import { createReplicas } from '../../functions/store/replica.ts';
 import { createSqliteStore } from '../../functions/store/sqlite.ts';
 
@@ -35,7 +35,7 @@ export interface Place {
 const WINDOW_CHANGES = 500;
 const WINDOW_MS = 60_000;
 
-export const startPlace = async (): Promise<Place> => {
+export const startPlace = async (limits: Pick<ListenerOptions, 'headMs' | 'bodyMs'> = {}): Promise<Place> => {
   const directory = mkdtempSync(join(tmpdir(), 'skiff-fuzz-'));
   const pki = await loadPki(directory);
   const clock = createSystemClock();
@@ -66,6 +66,7 @@ export const startPlace = async (): Promise<Place> => {
     tls: { cert: pki.serverCert, key: pki.serverKey, clientCa: pki.caCert },
     host: '127.0.0.1',
     port: 0,
+    ...limits,
     onUpgrade: createUpgrades(api.server, tunnel).handle,
   });
   return {

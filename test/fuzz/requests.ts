@@ -73,8 +73,9 @@ const baseOf = (random: Random, world: World, resource: ResourceInfo, known: Jso
   const recorded = (world.recorded.get(resourceId(resource)) ?? []).filter(
     (r) => r.method !== 'PATCH' && r.subresource === '',
   );
-  if (recorded.length > 0 && random.chance(0.65)) {
-    const { body } = random.pick(recorded);
+  if (recorded.length > 0 && random.chance(0.75)) {
+    const accepted = recorded.filter((r) => r.accepted);
+    const { body } = random.pick(accepted.length > 0 && random.chance(0.8) ? accepted : recorded);
     if (isObject(body)) return structuredClone(body);
   }
   if (resource.custom) return { spec: { size: random.int(5) }, x: anything(random) };
@@ -274,7 +275,25 @@ const resourceAt = (random: Random, { resources }: World, index: number): Resour
     : (resources[(around + random.int(5)) % resources.length] ?? random.pick(resources));
 };
 
-const targetOf = (random: Random, world: World, lane: number, index: number): Target => {
+/** What a request is made from. */
+export interface Making {
+  random: Random;
+  world: World;
+  memory: Memory;
+  lane: number;
+  index: number;
+  token: string;
+}
+
+/** Where an object of the kind is known to stand. */
+const placeOfKnown = (random: Random, memory: Memory, resource: ResourceInfo): Partial<Target> => {
+  const known = [...memory.objects.values()].filter((object) => object.kind === resource.kind);
+  const metadata = known.length > 0 && random.chance(0.75) ? random.pick(known).metadata : undefined;
+  if (!isObject(metadata) || typeof metadata.name !== 'string') return {};
+  return { name: metadata.name, ...(typeof metadata.namespace === 'string' && { namespace: metadata.namespace }) };
+};
+
+const targetOf = ({ random, world, memory, lane, index }: Making): Target => {
   const resource = resourceAt(random, world, index);
   const namespace = random.chance(0.96) ? random.pick(crowded) : random.pick(['', 'nope', '__proto__', 'a%2Fb', '%00']);
   let verb = random.pick(verbs);
@@ -285,7 +304,8 @@ const targetOf = (random: Random, world: World, lane: number, index: number): Ta
     verb = random.pick(['get', 'update', 'patch', 'patch', 'create', 'delete']);
     if (subresource === 'proxy' && random.chance(0.5)) subresource = 'proxy/a/../b';
   }
-  return { resource, verb, subresource, name: nameOf(random, lane), namespace };
+  const known = verb === 'create' && !subresource ? {} : placeOfKnown(random, memory, resource);
+  return { resource, verb, subresource, name: nameOf(random, lane), namespace, ...known };
 };
 
 const bodyOf = (random: Random, world: World, memory: Memory, target: Target, path: string): Body | undefined => {
@@ -298,20 +318,11 @@ const bodyOf = (random: Random, world: World, memory: Memory, target: Target, pa
   return objectBody(random, subresource ? subresourceBody(random, world, resource, subresource, base) : base);
 };
 
-/** What a request is made from. */
-export interface Making {
-  random: Random;
-  world: World;
-  memory: Memory;
-  lane: number;
-  index: number;
-  token: string;
-}
-
 /** The request that these numbers make: from nothing else but what the lane remembers. */
-export const makeRequest = ({ random, world, memory, lane, index, token }: Making): FuzzRequest => {
+export const makeRequest = (making: Making): FuzzRequest => {
+  const { random, world, memory, token } = making;
   if (random.chance(0.04)) return documentRequest(random, token);
-  const target = targetOf(random, world, lane, index);
+  const target = targetOf(making);
   const { resource, verb, subresource, name, namespace } = target;
   const collection = collectionPath(resource, random.chance(0.95) || verb !== 'list' ? namespace : '');
   const inCollection =

@@ -91,7 +91,7 @@ export const overHttp2 = ({ port, ca }: Place): Transport => {
   let session: ClientHttp2Session | undefined;
   const opened = (): ClientHttp2Session => {
     if (session && !session.closed && !session.destroyed) return session;
-    session = connect(`https://127.0.0.1:${port}`, { ca });
+    session = connect(`https://127.0.0.1:${port}`, { ca, maxSendHeaderBlockLength: 4 << 20 });
     session.on('error', () => undefined);
     return session;
   };

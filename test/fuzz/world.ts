@@ -44,6 +44,6 @@ export const createWorld = (resources: readonly ResourceInfo[]): World => {
   };
   for (const one of recordedBodies()) add(one);
   for (const [resource, body] of Object.entries(customExamples) as [string, Json][])
-    add({ method: 'POST', resource, subresource: '', contentType: 'application/json', body });
+    add({ method: 'POST', resource, subresource: '', contentType: 'application/json', body, accepted: true });
   return { resources, recorded };
 };

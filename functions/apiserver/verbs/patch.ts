@@ -108,7 +108,7 @@ const checkApply = (call: Call, body: ParsedBody): void => {
     throw badRequest("Object 'Kind' is missing or 'apiVersion' is missing in the applied configuration");
   if (apiVersion !== wanted || kind !== resource.kind)
     throw badRequest(
-      `the applied configuration is a ${String(apiVersion)} ${String(kind)}, not a ${wanted} ${resource.kind}`,
+      `the applied configuration is a ${JSON.stringify(apiVersion)} ${JSON.stringify(kind)}, not a ${wanted} ${resource.kind}`,
     );
   const meta = isObject(body.value.metadata) ? body.value.metadata : undefined;
   if (meta?.name !== info.name)

@@ -236,4 +236,15 @@ describe('odd bodies', () => {
     expect(hasProtobuf('meta.k8s.io/v1', 'Table')).toBe(false);
     expect(hasProtobuf('apps/v1', 'DeleteOptions')).toBe(true);
   });
+  it('end whatever the numbers are', () => {
+    const generation = (value: number) => {
+      const body = encodeProtobuf({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { generation: value } });
+      return (decodeProtobuf(body ?? Buffer.alloc(0)).metadata as JsonObject).generation;
+    };
+    expect(generation(Number.POSITIVE_INFINITY)).toBeGreaterThan(2 ** 62);
+    expect(generation(Number.NEGATIVE_INFINITY)).toBe(-(2 ** 63));
+    expect(generation(Number.NaN) ?? 0).toBe(0);
+    expect(generation(-1.5)).toBe(-1);
+    expect(generation(2 ** 53)).toBe(2 ** 53);
+  });
 });

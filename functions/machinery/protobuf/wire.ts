@@ -28,13 +28,17 @@ const putVarint = (value: number): void => {
   out[at++] = rest;
 };
 
+/** The largest double that an int64 holds; the least is exactly -2 ** 63. */
+const INT64_MAX = 2 ** 63 - 1024;
+
+/** Writes an integer of 64 bits. What no such integer can be ends at their bounds, NaN at 0. */
 export const writeVarint = (value: number): void => {
   reserve(10);
   if (value >= 0) {
-    putVarint(value);
+    putVarint(Math.min(value, INT64_MAX));
     return;
   }
-  let rest = BigInt.asUintN(64, BigInt(value));
+  let rest = BigInt.asUintN(64, BigInt(Math.max(Math.trunc(value) || 0, -(2 ** 63))));
   for (let i = 0; i < 9; i++) {
     out[at++] = Number(rest & 127n) | 128;
     rest >>= 7n;
