@@ -15,7 +15,7 @@ const { values, positionals } = parseArgs({
 });
 
 const { server: url, token, cert, key } = values;
-const embedded = url === undefined ? await startApiServer() : undefined;
+const embedded = url === undefined ? await startApiServer({ controllers: false }) : undefined;
 const send = createSender({
   url: url ?? embedded?.url ?? '',
   ...((token ?? embedded) && { token: token ?? embedded?.token ?? '' }),

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startApiServer } from './api-server.ts';
 
-const server = await startApiServer();
+const server = await startApiServer({ controllers: true });
 
 // With --floors the run passes when no area falls below its committed floor; without, when every case passes.
 const floorsFile = join(import.meta.dirname, 'api-floors.json');
