@@ -18,10 +18,19 @@ import type { NodeProcessOptions } from './node-process.ts';
 import { openRuntime } from './node-runtime.ts';
 import type { RuntimeName } from './runtime-choice.ts';
 
+/** What nodes need of the control plane, wherever that runs. */
+export type NodePlane = Pick<ControlPlane, 'client' | 'nodeToken' | 'serveNode' | 'socketPath'> & {
+  access: Pick<ControlPlane['access'], 'caCert'>;
+};
+
 export interface NodesOptions {
   directory: string;
-  plane: ControlPlane;
+  plane: NodePlane;
   count: number;
+  /** Names of the nodes; node-1, node-2... where absent. */
+  names?: readonly string[];
+  /** Where in the cluster's address plan the first of them stands; at its start where absent. */
+  place?: number;
   runtime: RuntimeName;
   log(line: string): void;
 }
@@ -33,13 +42,14 @@ export interface LocalNodes {
   detach(): Promise<void>;
 }
 
-const nodeName = (index: number): string => `node-${index + 1}`;
+const nameOf = (options: NodesOptions, index: number): string => options.names?.[index] ?? `node-${index + 1}`;
+const placeOf = (options: NodesOptions, index: number): number => (options.place ?? 0) + index;
 export const nodeDirectory = (directory: string, name: string): string => join(directory, 'nodes', name);
 const RESTART_MS = 1_000;
 
 const waitReady = async (options: NodesOptions, each: (name: string) => void, signal: AbortSignal): Promise<void> => {
   const client = options.plane.client('default');
-  const waiting = new Set(Array.from({ length: options.count }, (_, i) => nodeName(i)));
+  const waiting = new Set(Array.from({ length: options.count }, (_, i) => nameOf(options, i)));
   while (waiting.size > 0 && !signal.aborted) {
     for (const node of (await client.list<Node>(NODES)).items) {
       const name = node.metadata.name ?? '';
@@ -57,23 +67,23 @@ const startHollow = async (options: NodesOptions): Promise<LocalNodes> => {
   const running = Array.from({ length: options.count }, (_, i) => {
     const agent = createAgent({
       node: {
-        name: nodeName(i),
+        name: nameOf(options, i),
         addresses: [
-          { type: 'InternalIP', address: nodeIpOf(i) },
-          { type: 'Hostname', address: nodeName(i) },
+          { type: 'InternalIP', address: nodeIpOf(placeOf(options, i)) },
+          { type: 'Hostname', address: nameOf(options, i) },
         ],
-        podCIDR: podCidrOf(i),
+        podCIDR: podCidrOf(placeOf(options, i)),
         capacity: { cpu: '32', memory: '64Gi', pods: '250', 'ephemeral-storage': '100Gi' },
       },
-      client: options.plane.client('default', options.plane.nodeToken('default', nodeName(i))),
+      client: options.plane.client('default', options.plane.nodeToken('default', nameOf(options, i))),
       clock,
-      runtime: createHollowRuntime({ clock, podCidr: podCidrOf(i) }),
+      runtime: createHollowRuntime({ clock, podCidr: podCidrOf(placeOf(options, i)) }),
       names: { clusterDns: [DNS_IP], clusterDomain: CLUSTER_DOMAIN, host: { servers: [], searches: [], options: [] } },
       onError: (message, error) =>
-        options.log(`${nodeName(i)}: ${message}: ${error instanceof Error ? error.message : error}`),
+        options.log(`${nameOf(options, i)}: ${message}: ${error instanceof Error ? error.message : error}`),
     });
-    options.plane.serveNode('default', nodeName(i), (socket) => agent.server.emit('connection', socket));
-    return agent.run(stopping.signal).catch((error) => options.log(`${nodeName(i)}: ${error}`));
+    options.plane.serveNode('default', nameOf(options, i), (socket) => agent.server.emit('connection', socket));
+    return agent.run(stopping.signal).catch((error) => options.log(`${nameOf(options, i)}: ${error}`));
   });
   return {
     ready: (each, signal) => waitReady(options, each, signal),
@@ -148,7 +158,7 @@ const startReal = async (options: NodesOptions): Promise<LocalNodes> => {
   const fabric = createFabric(directoryId(options.directory));
   const stops: (() => Promise<void>)[] = [];
   const nodes: FabricNode[] = [];
-  for (let i = 0; i < options.count; i++) nodes.push(await fabric.addNode(nodeName(i), i));
+  for (let i = 0; i < options.count; i++) nodes.push(await fabric.addNode(nameOf(options, i), placeOf(options, i)));
   for (const node of nodes) {
     await prepareNode(options, node);
     stops.push(keepProcess(options, node));

@@ -41,7 +41,8 @@ export interface CloudPlane {
 const REPLICA_BYTES_MAX = 128 << 20;
 const WINDOW_CHANGES = 2_000;
 const WINDOW_MS = 5 * 60_000;
-const ISSUER = 'https://kubernetes.default.svc.cluster.local';
+/** `iss` of tokens, as in embedded clusters. */
+export const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 /** The cluster that is served without a prefix. */
 export const DEFAULT_CLUSTER = 'default';
 
