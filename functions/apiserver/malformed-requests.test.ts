@@ -96,3 +96,17 @@ it('an apply says what it is in text only', async () => {
   });
   expect(status).toBe(400);
 });
+
+it('managedFields that are no sets of fields do not count', async () => {
+  const fields = (fieldsV1: string) =>
+    `[{"manager":"x","operation":"Update","apiVersion":"v1","fieldsType":"FieldsV1","fieldsV1":${fieldsV1}}]`;
+  const given = ['{"f:data":null}', '{"f:data":1}', '{"f:data":{"k:x":{}}}', '{"i:x":{}}', '{"x":{"y":1}}', '[]'];
+  for (const [i, one] of given.entries()) {
+    const path = `${configMaps}/managed-${i}`;
+    const body = `{"metadata":{"name":"managed-${i}","managedFields":${fields(one)}},"data":{"a":"b"}}`;
+    expect((await request('POST', configMaps, { body })).status).toBe(201);
+    const applied = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"managed-${i}"},"data":{"c":"d"}}`;
+    const type = 'application/apply-patch+yaml';
+    expect((await request('PATCH', `${path}?fieldManager=m`, { body: applied, type })).status).toBe(200);
+  }
+});

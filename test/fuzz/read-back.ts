@@ -52,7 +52,8 @@ const withoutEmpty = (value: Json | undefined): Json | undefined => {
   if (!isObject(value)) return value === '' || value === 0 || value === false || value === null ? undefined : value;
   const out: JsonObject = {};
   for (const [key, inner] of Object.entries(value)) {
-    const kept = withoutEmpty(inner);
+    // Claim templates have a kind in JSON only: protobuf has no place for it.
+    const kept = key === 'volumeClaimTemplates' ? undefined : withoutEmpty(inner);
     if (kept !== undefined) Object.defineProperty(out, key, { value: kept, enumerable: true });
   }
   return Object.keys(out).length > 0 ? out : undefined;

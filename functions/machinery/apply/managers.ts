@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../object.ts';
-import { type FieldNode, union } from './fields.ts';
+import { type FieldNode, leaf, union } from './fields.ts';
 
 /** One entry of metadata.managedFields, with its set; `time` is RFC 3339 in whole seconds. */
 export interface ManagedFields {
@@ -37,6 +37,42 @@ export const readManagers = (raw: Json | undefined): ManagedFields[] | undefined
   const isLast = (entry: ManagedFields, i: number): boolean =>
     !entries.some((other, at) => at > i && sameManager(other, entry));
   return entries.every(isLast) ? entries : entries.filter(isLast);
+};
+
+const isElement = (key: string): boolean => {
+  const rest = key.slice(2);
+  if (key.startsWith('i:')) return /^-?\d+$/.test(rest);
+  if (key.startsWith('f:')) return true;
+  try {
+    const value: unknown = JSON.parse(rest);
+    return key.startsWith('v:') || (typeof value === 'object' && value !== null && !Array.isArray(value));
+  } catch {
+    return false;
+  }
+};
+
+/** A set as a client wrote it: null is a leaf, elements of no known kind are left out. Undefined where it is none. */
+const fieldsGiven = (raw: Json): FieldNode | undefined => {
+  if (raw === null) return leaf;
+  if (typeof raw !== 'object' || Array.isArray(raw)) return undefined;
+  const out: FieldNode = {};
+  for (const [key, below] of Object.entries(raw)) {
+    if (key === '.') out[key] = leaf;
+    if (!/^[fikv]:/.test(key)) continue;
+    const node = isElement(key) ? fieldsGiven(below ?? null) : undefined;
+    if (!node) return undefined;
+    out[key] = node;
+  }
+  return out;
+};
+
+/** `readManagers` of what a client wrote, whose sets may be anything. */
+export const readManagersGiven = (raw: Json | undefined): ManagedFields[] | undefined => {
+  const entries = readManagers(raw)?.map((entry) => ({
+    ...entry,
+    fieldsV1: fieldsGiven(entry.fieldsV1 as unknown as Json),
+  }));
+  return entries?.every((entry): entry is ManagedFields => entry.fieldsV1 !== undefined) ? entries : undefined;
 };
 
 /** A client empties managedFields by `[]` or `[{}]`. */

@@ -10,6 +10,7 @@ import {
   type ManagedFields,
   managedFieldsOf,
   readManagers,
+  readManagersGiven,
   sameManager,
   sortManagers,
 } from './managers.ts';
@@ -89,7 +90,7 @@ const startingPoint = (before: JsonObject | undefined, after: JsonObject, subres
   if (subresource) return readManagers(live) ?? [];
   const given = managedFieldsOf(after);
   if (isReset(given)) return [];
-  const own = given === live ? undefined : readManagers(given);
+  const own = given === live ? undefined : readManagersGiven(given);
   return own?.length ? own : (readManagers(live) ?? []);
 };
 
