@@ -20,6 +20,8 @@ interface Dependent extends Item {
   owners: { reference: OwnerReference; state: OwnerState }[];
   /** It has dependents of its own. */
   hasDependents: boolean;
+  /** One of those waits for its own dependents: they may go round in a circle. */
+  inCircle: boolean;
 }
 export interface GarbageObserved {
   dependents: Dependent[];
@@ -67,7 +69,8 @@ const createGraph = (read: Reader, all: readonly ResourceType[]) => {
     }
     const waiting = owners.some(({ state }) => state === 'waiting');
     const below = waiting ? await dependentsOf(object.metadata.uid ?? '') : [];
-    return { type, object, owners, hasDependents: below.length > 0 };
+    const inCircle = below.some((one) => isDeletingDependents(one.object));
+    return { type, object, owners, hasDependents: below.length > 0, inCircle };
   };
   return { dependentsOf, dependent };
 };
@@ -87,7 +90,7 @@ const observeObject = async (
   return { dependents: resolved, owner: { ...item, dependents } };
 };
 
-const decideDependent = ({ type, object, owners, hasDependents }: Dependent): PlannedWrite[] => {
+const decideDependent = ({ type, object, owners, hasDependents, inCircle }: Dependent): PlannedWrite[] => {
   if (object.metadata.deletionTimestamp || owners.length === 0) return [];
   const stays = owners.filter(({ state }) => state === 'solid' || state === 'unknown');
   if (stays.length === owners.length) return [];
@@ -101,6 +104,11 @@ const decideDependent = ({ type, object, owners, hasDependents }: Dependent): Pl
     ];
   }
   const waits = owners.some(({ state }) => state === 'waiting') && hasDependents;
+  if (waits && inCircle && owners.some(({ reference }) => reference.blockOwnerDeletion)) {
+    // Somebody in the circle must not wait for the others.
+    const released = owners.map(({ reference }) => ({ ...reference, blockOwnerDeletion: false }));
+    return [ownersPatch(object, type, released)];
+  }
   const propagation = waits || hasFinalizer(object, foreground) ? 'Foreground' : 'Background';
   return [
     {
@@ -147,21 +155,31 @@ const decide = ({ dependents, owner }: GarbageObserved): Plan => {
   return { writes, again: { afterMs: lookAgainMs } };
 };
 
-const keysOf = async (change: WatchedChange, types: () => Promise<readonly ResourceType[]>): Promise<string[]> => {
-  const { metadata } = change.object;
-  if (!change.deleted) {
-    const deleting = metadata.deletionTimestamp && (metadata.finalizers?.length ?? 0) > 0;
-    const owned = metadata.ownerReferences?.length ?? 0;
-    const known = change.previous && sameJson(change.previous.metadata.ownerReferences, metadata.ownerReferences);
-    return deleting || (owned > 0 && !known) ? [objectKey(change.resource, metadata.namespace, metadata.name)] : [];
-  }
-  const keys = [`o:${metadata.uid}`];
+/** The owners that an object keeps from going. */
+const blockedBy = async (
+  { metadata }: KubeObject,
+  types: () => Promise<readonly ResourceType[]>,
+): Promise<string[]> => {
+  const keys: string[] = [];
   for (const reference of metadata.ownerReferences ?? []) {
     if (!reference.blockOwnerDeletion) continue;
     const type = typeOf(await types(), reference);
     if (type) keys.push(objectKey(type, type.namespaced ? metadata.namespace : '', reference.name));
   }
   return keys;
+};
+
+const keysOf = async (change: WatchedChange, types: () => Promise<readonly ResourceType[]>): Promise<string[]> => {
+  const { metadata } = change.object;
+  if (!change.deleted) {
+    const deleting = metadata.deletionTimestamp && (metadata.finalizers?.length ?? 0) > 0;
+    const owned = metadata.ownerReferences?.length ?? 0;
+    const known = change.previous && sameJson(change.previous.metadata.ownerReferences, metadata.ownerReferences);
+    const own = objectKey(change.resource, metadata.namespace, metadata.name);
+    const keys = deleting || (owned > 0 && !known) ? [own] : [];
+    return change.previous && !known ? [...keys, ...(await blockedBy(change.previous, types))] : keys;
+  }
+  return [`o:${metadata.uid}`, ...(await blockedBy(change.object, types))];
 };
 
 /**

@@ -1,0 +1,23 @@
+import { expect, it } from 'vitest';
+import type { KubeObject } from '../machinery/object.ts';
+import { createGarbageCollector, type GarbageObserved } from './garbagecollector.ts';
+
+const pods = { group: '', version: 'v1', resource: 'pods', kind: 'Pod', namespaced: true } as const;
+
+it('a circle of owners that wait for each other is opened where it closes, then goes on in the foreground', () => {
+  const collector = createGarbageCollector(async () => []);
+  const seen = (blockOwnerDeletion: boolean): GarbageObserved => {
+    const reference = { apiVersion: 'v1', kind: 'Pod', name: 'two', uid: 'u2', blockOwnerDeletion };
+    const object: KubeObject = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'three', namespace: 'n', uid: 'u3', resourceVersion: '7', ownerReferences: [reference] },
+    };
+    const owners = [{ reference, state: 'waiting' as const }];
+    return { dependents: [{ type: pods, object, owners, hasDependents: true, inCircle: true }] };
+  };
+  expect(collector.decide(seen(true), 0).writes).toMatchObject([
+    { op: 'patch', merge: { metadata: { ownerReferences: [{ name: 'two', blockOwnerDeletion: false }] } } },
+  ]);
+  expect(collector.decide(seen(false), 0).writes).toMatchObject([{ op: 'delete', propagation: 'Foreground' }]);
+});
