@@ -146,6 +146,8 @@ export const createFakeCluster = (options: FakeClusterOptions): FakeCluster => {
     const next = clone(subresource === 'status' ? previous : wanted);
     if (subresource === 'status') {
       if (wanted.status) next.status = clone(wanted.status);
+      // As the endpoints do: annotations may come along with a status.
+      if (wanted.metadata.annotations) next.metadata.annotations = clone(wanted.metadata.annotations);
     } else if (previous.status && subresource === '') next.status = clone(previous.status);
     const { uid, creationTimestamp, generation, deletionTimestamp, deletionGracePeriodSeconds, resourceVersion } =
       previous.metadata;

@@ -6,7 +6,7 @@ import type { Controller, Instant, Plan, PlannedWrite, WatchedChange } from '../
 import { claim, controllerOf, expectsOf, ownerKeys, ownerReference, ownKey, targetOf } from '../owners.ts';
 import { deployments, pods, replicaSets } from '../resources.ts';
 import { selects } from '../selector.ts';
-import { statusWrite } from '../status-patch.ts';
+import { mergeDifference, statusWrite } from '../status-patch.ts';
 import {
   family,
   hashLabel,
@@ -205,19 +205,16 @@ const pausedConditions = (deployment: Deployment, now: Instant) => {
   return withCondition(before, condition(now, 'Progressing', 'Unknown', 'DeploymentResumed', 'Deployment is resumed'));
 };
 
-/** The revision annotation and the status; after the first the second cannot expect the old revision. */
+/** The revision annotation goes with the status, through its endpoint: elsewhere annotations make a new generation. */
 const ownWrites = (work: Work, status: object): PlannedWrite[] => {
   const { deployment } = work;
   const changed = Object.entries(work.annotations).filter(([k, v]) => deployment.metadata.annotations?.[k] !== v);
   if (changed.length === 0) return statusWrite(deployment, deployments, status);
-  const annotate: PlannedWrite = {
-    op: 'patch',
-    resource: deployments,
-    target: targetOf(deployment),
-    merge: { metadata: { annotations: Object.fromEntries(changed) } },
-    expects: expectsOf(deployment),
-  };
-  return [annotate, ...statusWrite(deployment, deployments, status, { uid: deployment.metadata.uid ?? '' })];
+  const difference = mergeDifference(deployment.status, status);
+  const merge = { metadata: { annotations: Object.fromEntries(changed) }, ...(difference && { status: difference }) };
+  const target = targetOf(deployment);
+  const expects = expectsOf(deployment);
+  return [{ op: 'patch', resource: deployments, target, merge, expects, subresource: 'status' }];
 };
 
 /** A replica set without a controller wakes the deployments that might adopt it. */
