@@ -1,7 +1,9 @@
 import type { ResourceQuota } from '../../machinery/kinds.d.ts';
 import { type GroupResource, type KubeObject, keyOf } from '../../machinery/object.ts';
-import { type Amounts, addAmounts } from '../../machinery/quota/amounts.ts';
+import { addQuantity, formatQuantity, parseQuantity, type Quantity } from '../../machinery/quantity.ts';
+import type { Amounts } from '../../machinery/quota/amounts.ts';
 import { chargeMsMax, type QuotaCharge, quotaCharges } from '../../machinery/quota/charges.ts';
+import type { QuotaEvaluator } from '../../machinery/quota/evaluator.ts';
 import { evaluatorOf, inScopes, measuredBy, quotaType, scopesOf } from '../../machinery/quota/evaluators.ts';
 import type { Controller, Instant, Plan, WatchedChange } from '../controller.ts';
 import { resourceQuotas } from '../resources.ts';
@@ -21,23 +23,35 @@ const typeOf = (type: string): GroupResource => {
 };
 const limitsOf = (quota: ResourceQuota): string[] => Object.keys(quota.spec?.hard ?? {});
 
+/** What stored states count for; of pods that are on their way out it changes with the time. */
+const known = new WeakMap<KubeObject, Amounts>();
+const usageOf = (evaluator: QuotaEvaluator, object: KubeObject, now: Instant): Amounts => {
+  if (object.metadata.deletionTimestamp) return evaluator.usage(object, now);
+  let usage = known.get(object);
+  if (!usage) {
+    usage = evaluator.usage(object, now);
+    known.set(object, usage);
+  }
+  return usage;
+};
+
 const usedBy = (quota: ResourceQuota, objects: QuotaObserved['objects'], now: Instant): Amounts => {
-  const limits = limitsOf(quota);
   const scopes = scopesOf(quota);
-  let used: Amounts = {};
-  for (const limit of limits) if (measuredBy(limit) !== undefined) used[limit] = '0';
+  const totals = new Map<string, Quantity>();
+  for (const limit of limitsOf(quota)) if (measuredBy(limit) !== undefined) totals.set(limit, parseQuantity('0'));
   for (const [type, list] of objects) {
     const evaluator = evaluatorOf(typeOf(type));
     if (!evaluator) continue;
     for (const object of list) {
       if (!inScopes(evaluator, scopes, object)) continue;
-      const usage = evaluator.usage(object, now);
-      const counted: Amounts = {};
-      for (const name in usage) if (used[name] !== undefined) counted[name] = usage[name] as string;
-      used = addAmounts(used, counted);
+      const usage = usageOf(evaluator, object, now);
+      for (const name in usage) {
+        const total = totals.get(name);
+        if (total) totals.set(name, addQuantity(total, usage[name] as string));
+      }
     }
   }
-  return used;
+  return Object.fromEntries([...totals].map(([name, total]) => [name, formatQuantity(total)]));
 };
 
 const onItsWay = ({ quota, charges }: QuotaObserved, now: Instant): boolean =>
@@ -57,11 +71,12 @@ const decide = (observed: QuotaObserved, now: Instant): Plan => {
 };
 
 /** Quotas are charged when objects are made; what may lower a usage makes them be counted anew. */
-const lowers = ({ resource, object, previous, deleted }: WatchedChange): boolean => {
+const mayLower = ({ resource, previous, deleted }: WatchedChange): boolean => {
   const evaluator = evaluatorOf(resource);
-  if (!evaluator || deleted || !previous) return evaluator !== undefined && deleted;
-  return evaluator.replenishes?.(object, previous) ?? false;
+  return evaluator !== undefined && (deleted || (previous !== undefined && evaluator.replenishes !== undefined));
 };
+const lowers = ({ resource, object, previous, deleted }: WatchedChange): boolean =>
+  deleted || (previous !== undefined && (evaluatorOf(resource)?.replenishes?.(object, previous) ?? false));
 
 /** Keeps status.used of quotas: what the objects of their namespace hold. */
 export const resourceQuotaController: Controller<QuotaObserved> = {
@@ -80,9 +95,10 @@ export const resourceQuotaController: Controller<QuotaObserved> = {
       resource: { group: '*', resource: '*' },
       async keys(change, read) {
         const { namespace } = change.object.metadata;
-        if (!namespace || !lowers(change)) return [];
-        const type = quotaType(change.resource);
+        if (!namespace || !mayLower(change)) return [];
         const quotas = await read.list<ResourceQuota>(resourceQuotas, { namespace });
+        if (quotas.length === 0 || !lowers(change)) return [];
+        const type = quotaType(change.resource);
         return quotas
           .filter((quota) => limitsOf(quota).some((limit) => measuredBy(limit) === type))
           .map((quota) => keyOf(namespace, quota.metadata.name ?? ''));
