@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ResourceInfo } from '../registry.ts';
+import { sharedParameters } from './parameters.ts';
 import { pathsOf } from './paths.ts';
 import {
   type Descriptions,
@@ -106,6 +107,7 @@ export const createOpenApi = (options: {
       info,
       paths: pathsOf(resources, 2),
       definitions: componentsOf(resources, 2, descriptions, custom),
+      parameters: sharedParameters(),
       securityDefinitions: {
         BearerToken: {
           description: 'Bearer Token authentication',

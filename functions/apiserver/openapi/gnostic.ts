@@ -117,17 +117,20 @@ const namedSchemas = (schemas: Record<string, OpenApiSchema>): Uint8Array => {
 };
 
 /** QueryParameterSubSchema and PathParameterSubSchema differ in where the name's neighbours stand. */
+const parameterItem = (p: OpenApiSchema): Uint8Array =>
+  p.$ref ? message().bytes(2, message().string(1, p.$ref).done()).done() : message().bytes(1, parameter(p)).done();
+
 const parameter = (p: OpenApiSchema): Uint8Array => {
   if (p.in === 'body') {
     const body = message().string(1, p.description).string(2, p.name).string(3, 'body').bool(4, p.required);
     body.bytes(5, schema((p.schema ?? {}) as OpenApiSchema));
-    return message().bytes(1, message().bytes(1, body.done()).done()).done();
+    return message().bytes(1, body.done()).done();
   }
   const path = p.in === 'path';
   const sub = message().bool(1, p.required).string(2, p.in).string(3, p.description).string(4, p.name);
   sub.string(path ? 5 : 6, p.type);
   const nonBody = message().bytes(path ? 4 : 3, sub.done());
-  return message().bytes(1, message().bytes(2, nonBody.done()).done()).done();
+  return message().bytes(2, nonBody.done()).done();
 };
 
 const response = (r: OpenApiSchema): Uint8Array => {
@@ -144,7 +147,7 @@ const response = (r: OpenApiSchema): Uint8Array => {
 
 const operation = (o: OpenApiSchema): Uint8Array => {
   const m = message().strings(1, o.tags).string(5, o.operationId).strings(6, o.produces).strings(7, o.consumes);
-  for (const p of Array.isArray(o.parameters) ? o.parameters : []) m.bytes(8, parameter(p as OpenApiSchema));
+  for (const p of Array.isArray(o.parameters) ? o.parameters : []) m.bytes(8, parameterItem(p as OpenApiSchema));
   const responses = message();
   for (const [code, r] of Object.entries((o.responses ?? {}) as Record<string, OpenApiSchema>)) {
     responses.bytes(1, message().string(1, code).bytes(2, response(r)).done());
@@ -157,7 +160,7 @@ const pathItem = (item: Record<string, unknown>): Uint8Array => {
   const m = message();
   for (const [verb, field] of Object.entries(VERBS))
     if (item[verb]) m.bytes(field, operation(item[verb] as OpenApiSchema));
-  for (const p of Array.isArray(item.parameters) ? item.parameters : []) m.bytes(9, parameter(p as OpenApiSchema));
+  for (const p of Array.isArray(item.parameters) ? item.parameters : []) m.bytes(9, parameterItem(p as OpenApiSchema));
   return m.done();
 };
 
@@ -167,16 +170,20 @@ export const encodeSwagger = (document: {
   info: { title: string; version: string };
   paths: Record<string, Record<string, unknown>>;
   definitions: Record<string, OpenApiSchema>;
+  parameters?: Record<string, OpenApiSchema>;
 }): Uint8Array => {
   const info = message().string(1, document.info.title).string(2, document.info.version).done();
   const paths = message();
   for (const [path, item] of Object.entries(document.paths)) {
     paths.bytes(2, message().string(1, path).bytes(2, pathItem(item)).done());
   }
-  return message()
+  const out = message()
     .string(1, document.swagger)
     .bytes(2, info)
     .bytes(8, paths.done())
-    .bytes(9, namedSchemas(document.definitions))
-    .done();
+    .bytes(9, namedSchemas(document.definitions));
+  const shared = message();
+  for (const [name, p] of Object.entries(document.parameters ?? {}))
+    shared.bytes(1, message().string(1, name).bytes(2, parameter(p)).done());
+  return (document.parameters ? out.bytes(10, shared.done()) : out).done();
 };

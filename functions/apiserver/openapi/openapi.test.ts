@@ -121,9 +121,35 @@ describe('OpenAPI', () => {
     expect(api.v3('apis/nope/v1')).toBeUndefined();
   });
 
+  it('names operations as upstream does, with the answers they may give', () => {
+    const { paths } = api.v2();
+    const all = '/apis/rbac.authorization.k8s.io/v1';
+    const ids = (path: string) =>
+      Object.fromEntries(
+        Object.entries(paths[path] ?? {}).flatMap(([method, one]) =>
+          'operationId' in one ? [[method, one.operationId]] : [],
+        ),
+      );
+    expect(ids(`${all}/namespaces/{namespace}/roles`)).toEqual({
+      get: 'listRbacAuthorizationV1NamespacedRole',
+      post: 'createRbacAuthorizationV1NamespacedRole',
+      delete: 'deleteRbacAuthorizationV1CollectionNamespacedRole',
+    });
+    expect(ids(`${all}/roles`)).toEqual({ get: 'listRbacAuthorizationV1RoleForAllNamespaces' });
+    expect(ids('/api/v1/namespaces/{namespace}/pods/{name}/status')).toEqual({
+      get: 'readCoreV1NamespacedPodStatus',
+      put: 'replaceCoreV1NamespacedPodStatus',
+      patch: 'patchCoreV1NamespacedPodStatus',
+    });
+    const created = paths['/api/v1/namespaces/{namespace}/pods']?.post as { responses: object; tags: string[] };
+    expect(Object.keys(created.responses)).toEqual(['200', '201', '202', '401']);
+    expect(created.tags).toEqual(['core_v1']);
+  });
+
   it('encodes the swagger document for gnostic', () => {
     const document = api.v2();
-    expect(dangling(document, new Set(Object.keys(document.definitions)))).toEqual([]);
+    const known = new Set([...Object.keys(document.definitions), ...Object.keys(document.parameters)]);
+    expect(dangling(document, known)).toEqual([]);
     const bytes = encodeSwagger(document);
     expect(bytes.length).toBeGreaterThan(500_000);
     expect([...bytes.subarray(0, 5)]).toEqual([0x0a, 3, 0x32, 0x2e, 0x30]);

@@ -1,4 +1,5 @@
 import type { ResourceInfo, SubresourceInfo } from '../registry.ts';
+import { bodyParameter, DELETE, LIST, pathParameters, queryParameter, WRITE } from './parameters.ts';
 import { fullName, type OpenApiSchema, type OpenApiVersion, typeOfKind } from './schemas.ts';
 
 /** PATCH bodies by media type, in the order upstream lists them. Custom resources take no strategic merge patch. */
@@ -11,42 +12,8 @@ const PATCH_TYPES = [
 const BODY_TYPES = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
 const CUSTOM_BODY_TYPES = BODY_TYPES.slice(0, 2);
 const bodyTypes = (s: Shape): string[] => (s.info.custom ? CUSTOM_BODY_TYPES : BODY_TYPES);
-const PARAMETERS: Record<string, { type: string; description: string }> = {
-  allowWatchBookmarks: { type: 'boolean', description: 'Asks for BOOKMARK events in a watch.' },
-  continue: { type: 'string', description: 'Where a list that was cut by limit goes on.' },
-  dryRun: { type: 'string', description: 'With the value All, nothing is persisted.' },
-  fieldManager: { type: 'string', description: 'Name of the actor that makes the change.' },
-  fieldSelector: { type: 'string', description: 'Restricts the objects by their fields.' },
-  fieldValidation: {
-    type: 'string',
-    description: 'What becomes of unknown or duplicate fields: Ignore, Warn or Strict.',
-  },
-  force: { type: 'boolean', description: 'Takes fields over from other managers in an apply.' },
-  gracePeriodSeconds: { type: 'integer', description: 'Seconds before the object is deleted.' },
-  labelSelector: { type: 'string', description: 'Restricts the objects by their labels.' },
-  limit: { type: 'integer', description: 'How many objects a list returns at most.' },
-  orphanDependents: { type: 'boolean', description: 'Deprecated: use propagationPolicy.' },
-  propagationPolicy: { type: 'string', description: 'Orphan, Background or Foreground.' },
-  resourceVersion: { type: 'string', description: 'Which revision a read may be served from.' },
-  resourceVersionMatch: { type: 'string', description: 'How resourceVersion is applied to a list.' },
-  sendInitialEvents: { type: 'boolean', description: 'Starts a watch with the objects that exist.' },
-  timeoutSeconds: { type: 'integer', description: 'Ends the call after this long, whatever happens.' },
-  watch: { type: 'boolean', description: 'Streams changes instead of a list.' },
-};
-const LIST = [
-  'allowWatchBookmarks',
-  'continue',
-  'fieldSelector',
-  'labelSelector',
-  'limit',
-  'resourceVersion',
-  'resourceVersionMatch',
-  'sendInitialEvents',
-  'timeoutSeconds',
-  'watch',
-];
-const WRITE = ['dryRun', 'fieldManager', 'fieldValidation'];
-const DELETE = ['dryRun', 'gracePeriodSeconds', 'orphanDependents', 'propagationPolicy'];
+/** A collection is deleted with the parameters of a list, besides those of a watch. */
+const COLLECTION = LIST.filter((name) => name !== 'allowWatchBookmarks' && name !== 'watch');
 
 type Operation = OpenApiSchema;
 export type PathItem = Record<string, Operation | OpenApiSchema[]>;
@@ -58,24 +25,54 @@ interface Shape {
   /** Component or definition name of the body. */
   body: string;
   version: OpenApiVersion;
+  subresource?: string;
+  /** The list over all namespaces. */
+  everywhere?: boolean;
 }
-
-const query = (version: OpenApiVersion, name: string): OpenApiSchema => {
-  const p = PARAMETERS[name] ?? { type: 'string', description: '' };
-  const base = { name, in: 'query', description: p.description };
-  return version === 3
-    ? { ...base, schema: { type: p.type, uniqueItems: true } }
-    : { ...base, type: p.type, uniqueItems: true };
-};
 
 const ref = (s: Shape, name: string): OpenApiSchema => ({
   $ref: `${s.version === 3 ? '#/components/schemas/' : '#/definitions/'}${name}`,
 });
 
-const answer = (s: Shape, name: string): OpenApiSchema =>
+const answer = (s: Shape, name: string, description: string): OpenApiSchema =>
   s.version === 3
-    ? { description: 'OK', content: Object.fromEntries(bodyTypes(s).map((t) => [t, { schema: ref(s, name) }])) }
-    : { description: 'OK', schema: ref(s, name) };
+    ? { description, content: Object.fromEntries(bodyTypes(s).map((t) => [t, { schema: ref(s, name) }])) }
+    : { description, schema: ref(s, name) };
+
+/** What upstream calls each action in operation ids, and the codes besides 200 that it may answer with. */
+const ACTIONS: Record<string, { verb: string; codes: [string, string][] }> = {
+  get: { verb: 'read', codes: [] },
+  list: { verb: 'list', codes: [] },
+  put: { verb: 'replace', codes: [['201', 'Created']] },
+  post: {
+    verb: 'create',
+    codes: [
+      ['201', 'Created'],
+      ['202', 'Accepted'],
+    ],
+  },
+  patch: { verb: 'patch', codes: [['201', 'Created']] },
+  delete: { verb: 'delete', codes: [['202', 'Accepted']] },
+  deletecollection: { verb: 'delete', codes: [] },
+};
+
+const camel = (text: string): string => text.replace(/^./, (c) => c.toUpperCase());
+/** `Core`, `Apps`, `RbacAuthorization`, `StableExampleCom`. */
+const groupName = (group: string): string =>
+  (group || 'core')
+    .replace(/\.k8s\.io$/, '')
+    .split('.')
+    .map(camel)
+    .join('');
+
+const operationId = (s: Shape, action: string): string => {
+  const { info } = s;
+  const scope = info.namespaced && !s.everywhere ? 'Namespaced' : '';
+  const end = s.everywhere ? 'ForAllNamespaces' : camel(s.subresource ?? '');
+  const verb = ACTIONS[action]?.verb ?? action;
+  const collection = action === 'deletecollection' ? 'Collection' : '';
+  return `${verb}${groupName(info.group)}${camel(info.version)}${collection}${scope}${info.kind}${end}`;
+};
 
 const operation = (
   s: Shape,
@@ -84,36 +81,31 @@ const operation = (
   input: { name: string; types: string[] } | undefined,
   output: string,
 ): Operation => {
-  const camel = (text: string) => text.replace(/^./, (c) => c.toUpperCase());
-  const group = s.info.group === '' ? 'core' : (s.info.group.split('.')[0] ?? '');
-  const parameters = queries.map((q) => query(s.version, q));
-  if (s.version === 2 && input)
-    parameters.unshift({ name: 'body', in: 'body', required: true, schema: ref(s, input.name) });
+  const parameters = queries.map((q) => queryParameter(s.version, q, action === 'patch'));
+  if (s.version === 2 && input) parameters.unshift(bodyParameter(input.name));
+  const codes = ACTIONS[action]?.codes ?? [];
+  const group = groupName(s.info.group);
   return {
-    tags: [`${group}_${s.info.version}`],
-    operationId: `${action}${camel(group)}${camel(s.info.version)}${s.info.namespaced ? 'Namespaced' : ''}${s.gvk.kind}`,
+    tags: [`${group.replace(/^./, (c) => c.toLowerCase())}_${s.info.version}`],
+    operationId: operationId(s, action),
     ...(parameters.length > 0 && { parameters }),
     ...(s.version === 3 &&
       input && {
         requestBody: {
           content: Object.fromEntries(input.types.map((t) => [t, { schema: ref(s, input.name) }])),
-          required: true,
+          ...(action !== 'delete' && { required: true }),
         },
       }),
-    ...(s.version === 2 && { consumes: input?.types ?? ['*/*'], produces: bodyTypes(s) }),
-    responses: { '200': answer(s, output), '401': { description: 'Unauthorized' } },
+    ...(s.version === 2 && { consumes: input?.types ?? ['*/*'], produces: bodyTypes(s), schemes: ['https'] }),
+    responses: {
+      '200': answer(s, output, 'OK'),
+      ...Object.fromEntries(codes.map(([code, text]) => [code, answer(s, output, text)])),
+      '401': { description: 'Unauthorized' },
+    },
     'x-kubernetes-action': action,
     'x-kubernetes-group-version-kind': s.gvk,
   };
 };
-
-const pathParameters = (version: OpenApiVersion, names: string[]): OpenApiSchema[] =>
-  names.map((name) => {
-    const base = { name, in: 'path', required: true, description: `${name} of the object` };
-    return version === 3
-      ? { ...base, schema: { type: 'string', uniqueItems: true } }
-      : { ...base, type: 'string', uniqueItems: true };
-  });
 
 const itemOperations = (s: Shape, verbs: ReadonlySet<string>): Record<string, Operation> => {
   const patch = { name: fullName('~meta.v1.Patch'), types: s.info.custom ? PATCH_TYPES.slice(0, 3) : PATCH_TYPES };
@@ -134,7 +126,7 @@ const collectionOperations = (s: Shape, verbs: ReadonlySet<string>, list: string
   ...(verbs.has('list') && { get: operation(s, 'list', LIST, undefined, list) }),
   ...(verbs.has('create') && { post: operation(s, 'post', WRITE, { name: s.body, types: bodyTypes(s) }, s.body) }),
   ...(verbs.has('deletecollection') && {
-    delete: operation(s, 'deletecollection', [...DELETE, ...LIST.slice(1, 8)], undefined, fullName('~meta.v1.Status')),
+    delete: operation(s, 'deletecollection', [...DELETE, ...COLLECTION], undefined, fullName('~meta.v1.Status')),
   }),
 });
 
@@ -148,7 +140,7 @@ const subresourcePath = (info: ResourceInfo, sub: SubresourceInfo, base: string,
   const gvk = { group: sub.group, version: sub.version, kind: sub.kind };
   const known = typeOfKind(gvk) !== undefined || info.custom;
   if (!known) return [];
-  const s: Shape = { info, gvk, body: componentName(gvk), version };
+  const s: Shape = { info, gvk, body: componentName(gvk), version, subresource: sub.name };
   const names = info.namespaced ? ['name', 'namespace'] : ['name'];
   const item: PathItem = { ...itemOperations(s, sub.verbs), parameters: pathParameters(version, names) };
   return [[`${base}/{name}/${sub.name}`, item] as const];
@@ -165,9 +157,10 @@ export const pathsOf = (resources: readonly ResourceInfo[], version: OpenApiVers
     const list = componentName({ ...gvk, kind: info.listKind });
     const scope = info.namespaced ? ['namespace'] : [];
     const collection = collectionOperations(s, info.verbs, info.verbs.has('list') ? list : s.body);
-    paths[base] = { ...collection, ...(scope.length > 0 && { parameters: pathParameters(version, scope) }) };
+    paths[base] = { ...collection, parameters: pathParameters(version, scope) };
     if (info.namespaced && info.verbs.has('list')) {
-      paths[`${root}/${info.resource}`] = { get: operation(s, 'list', LIST, undefined, list) };
+      const get = operation({ ...s, everywhere: true }, 'list', LIST, undefined, list);
+      paths[`${root}/${info.resource}`] = { get, parameters: pathParameters(version, []) };
     }
     const item = itemOperations(s, new Set([...info.verbs].filter((v) => v !== 'create')));
     if (Object.keys(item).length > 0) {
