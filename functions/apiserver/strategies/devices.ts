@@ -1,6 +1,4 @@
 // resource.k8s.io: claims for devices and their templates (KEP-4381).
-import { createEnvironment, type Environment } from '../../machinery/cel/environment.ts';
-import { bool, dyn, type FieldType, mapOf, string, type Type } from '../../machinery/cel/types.ts';
 import type {
   ResourceDeviceClass as DeviceClass,
   ResourceResourceClaim as ResourceClaim,
@@ -11,29 +9,13 @@ import { cause } from '../../machinery/status.ts';
 import type { Strategy } from '../registry.ts';
 import { at, type Causes, checkDnsLabel, checkSubdomain, immutable, oneOf, positive, required } from './checks.ts';
 import { checkDriver, checkQualifiedName, validateSlice, validateSliceUpdate } from './device-slices.ts';
+import { expressionFault, loadExpressions } from './expressions.ts';
 
 type Spec = ResourceClaim['spec'];
 type Request = NonNullable<NonNullable<Spec['devices']>['requests']>[number];
 type Exact = NonNullable<Request['exactly']>;
 
 const EXPRESSION_BYTES_MAX = 10 * 1024;
-
-let selectors: Environment | undefined;
-/** What a device's selector may look at: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/resource-claim-v1/. */
-const selectorEnvironment = (): Environment => {
-  const properties = mapOf(string, mapOf(string, dyn));
-  const field = (json: string, type: Type): [string, FieldType] => [json, { type, json, adapt: (value) => value }];
-  const fields = new Map([
-    field('driver', string),
-    field('attributes', properties),
-    field('capacity', properties),
-    field('allowMultipleAllocations', bool),
-  ]);
-  selectors ??= createEnvironment({
-    variables: { device: { kind: 'object', name: 'device', fields } },
-  });
-  return selectors;
-};
 
 type Selector = NonNullable<Exact['selectors']>[number];
 
@@ -50,8 +32,8 @@ const checkSelectors = (out: Causes, path: string, list: readonly Selector[] | u
       out.push(cause.tooLong(where, EXPRESSION_BYTES_MAX));
       return;
     }
-    const compiled = selectorEnvironment().compile(cel.expression, { result: [bool, dyn] });
-    if ('issues' in compiled) out.push(cause.invalid(where, cel.expression, compiled.describe()));
+    const fault = expressionFault('device', cel.expression, 'bool');
+    if (fault) out.push(cause.invalid(where, cel.expression, fault));
   });
 };
 
@@ -204,9 +186,10 @@ const validateClass = (object: KubeObject): Causes => {
 
 /** Strategies by `group/Kind`. */
 export const deviceStrategies: Readonly<Record<string, Strategy>> = {
-  'resource.k8s.io/DeviceClass': { validate: validateClass },
+  'resource.k8s.io/DeviceClass': { ready: loadExpressions, validate: validateClass },
   'resource.k8s.io/ResourceSlice': { validate: validateSlice, validateUpdate: validateSliceUpdate },
   'resource.k8s.io/ResourceClaim': {
+    ready: loadExpressions,
     validate: (object) => {
       const out: Causes = [];
       checkSpec(out, 'spec', (object as unknown as ResourceClaim).spec);
@@ -216,6 +199,7 @@ export const deviceStrategies: Readonly<Record<string, Strategy>> = {
     validateStatusUpdate: validateClaimStatus,
   },
   'resource.k8s.io/ResourceClaimTemplate': {
+    ready: loadExpressions,
     validate: (object) => {
       const out: Causes = [];
       checkSpec(out, 'spec.spec', (object as unknown as ResourceClaimTemplate).spec?.spec as Spec | undefined);

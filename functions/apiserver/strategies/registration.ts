@@ -4,15 +4,16 @@ import { timestamp } from '../../clock/clock.ts';
 import type {
   CertificateSigningRequest,
   MutatingWebhook,
-  RuleWithOperations,
   ValidatingWebhook,
   ValidatingWebhookConfiguration,
 } from '../../machinery/kinds.d.ts';
 import { cause } from '../../machinery/status.ts';
 import type { Strategy } from '../registry.ts';
+import { checkMatchConditions, checkRule, policyStrategies } from './admission-policies.ts';
 import { apiServiceStrategy } from './api-service.ts';
 import { at, type Causes, checkPort, checkSelector, invalidEach, oneOf, required } from './checks.ts';
-import { dns1035Label, dnsSubdomain, pathSegment, qualifiedDomain, qualifiedName } from './names.ts';
+import { loadExpressions } from './expressions.ts';
+import { dns1035Label, dnsSubdomain, pathSegment, qualifiedDomain } from './names.ts';
 import { checkCertificate, checkConditions, keepApproval, stampConditions } from './request-conditions.ts';
 import { checkSignerName } from './signer-name.ts';
 
@@ -51,31 +52,6 @@ export const checkWebhookClient = (out: Causes, path: string, client: Webhook['c
     if (service.port !== undefined) checkPort(out, `${path}.service.port`, service.port);
     checkServicePath(out, `${path}.service.path`, service.path ?? '');
   }
-};
-
-const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
-const checkStar = (out: Causes, path: string, values: readonly string[]): void => {
-  if (values.length > 1 && values.includes('*')) {
-    out.push(cause.invalid(path, values, "if '*' is present, must not specify other values"));
-  }
-};
-
-/** One rule of a webhook or admission policy: operations and what they are done to. */
-const checkRule = (out: Causes, path: string, rule: RuleWithOperations): void => {
-  for (const field of ['operations', 'apiGroups', 'apiVersions', 'resources'] as const) {
-    const values = rule[field] ?? [];
-    if (values.length === 0) out.push(cause.required(`${path}.${field}`));
-    if (field === 'resources') continue;
-    checkStar(out, `${path}.${field}`, values);
-    values.forEach((value, i) => {
-      if (field === 'operations') oneOf(out, at(`${path}.${field}`, i), value, OPERATIONS);
-      else if (field === 'apiVersions' && value === '') out.push(cause.required(at(`${path}.${field}`, i)));
-    });
-  }
-  rule.resources?.forEach((resource, i) => {
-    if (resource === '') out.push(cause.required(at(`${path}.resources`, i)));
-  });
-  if (rule.scope !== undefined) oneOf(out, `${path}.scope`, rule.scope, ['*', 'Cluster', 'Namespaced']);
 };
 
 /** A path of a webhook's service: segments that are subdomains. */
@@ -122,18 +98,11 @@ const checkWebhook = (out: Causes, path: string, hook: Webhook): void => {
     if (versions.indexOf(version) < i) out.push(cause.invalid(at(where, i), version, 'duplicate version'));
   });
   oneOf(out, `${path}.reinvocationPolicy`, hook.reinvocationPolicy, ['IfNeeded', 'Never']);
-  const names = new Set<string>();
-  hook.matchConditions?.forEach((condition, i) => {
-    const entry = at(`${path}.matchConditions`, i);
-    if (required(out, `${entry}.name`, condition.name))
-      invalidEach(out, `${entry}.name`, condition.name, qualifiedName(condition.name));
-    if (condition.name && names.has(condition.name)) out.push(cause.duplicate(`${entry}.name`, condition.name));
-    names.add(condition.name);
-    required(out, `${entry}.expression`, condition.expression?.trim());
-  });
+  checkMatchConditions(out, `${path}.matchConditions`, hook.matchConditions);
 };
 
 const webhooks: Strategy = {
+  ready: loadExpressions,
   validate: (object) => {
     const out: Causes = [];
     const names = new Set<string>();
@@ -235,44 +204,12 @@ const requests: Strategy = {
   },
 };
 
-const VAP = ['paramKind', 'matchConstraints', 'validations', 'failurePolicy'] as const;
-/** An admission policy must say what it matches and what it demands. */
-const admissionPolicy: Strategy = {
-  validate: (object) => {
-    const out: Causes = [];
-    const spec = (object as { spec?: Record<(typeof VAP)[number], unknown> & { auditAnnotations?: unknown[] } }).spec;
-    const constraints = spec?.matchConstraints as { resourceRules?: RuleWithOperations[] } | undefined;
-    oneOf(out, 'spec.failurePolicy', spec?.failurePolicy as string | undefined, ['Fail', 'Ignore']);
-    if (!constraints) out.push(cause.required('spec.matchConstraints'));
-    else {
-      if (!constraints.resourceRules?.length) out.push(cause.required('spec.matchConstraints.resourceRules'));
-      constraints.resourceRules?.forEach((rule, i) => {
-        checkRule(out, at('spec.matchConstraints.resourceRules', i), rule);
-      });
-    }
-    const validations = (spec?.validations ?? []) as { expression?: string }[];
-    if (validations.length === 0 && !spec?.auditAnnotations?.length) {
-      const detail = 'validations or auditAnnotations must contain at least one item';
-      out.push(cause.required('spec.validations', detail), cause.required('spec.auditAnnotations', detail));
-    }
-    validations.forEach((validation, i) => {
-      required(
-        out,
-        `${at('spec.validations', i)}.expression`,
-        validation.expression?.trim(),
-        'expression is not specified',
-      );
-    });
-    return out;
-  },
-};
-
 const ADMISSION = 'admissionregistration.k8s.io';
 /** Strategies by `group/Kind`. */
 export const registrationStrategies: Readonly<Record<string, Strategy>> = {
   [`${ADMISSION}/ValidatingWebhookConfiguration`]: webhooks,
   [`${ADMISSION}/MutatingWebhookConfiguration`]: webhooks,
-  [`${ADMISSION}/ValidatingAdmissionPolicy`]: admissionPolicy,
+  ...policyStrategies,
   'certificates.k8s.io/CertificateSigningRequest': requests,
   'apiregistration.k8s.io/APIService': apiServiceStrategy,
 };
