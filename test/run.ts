@@ -79,6 +79,7 @@ const steps: Record<string, Step> = {
   api: replay('recorded API server', 'test/replay/api.ts'),
   tables: program('behaviour tables', 'test/behaviour-tables/run.ts'),
   scheduler: replay('recorded scheduler', 'test/replay/scheduler.ts'),
+  fuzz: command('fuzz of the API server', process.execPath, [join(root, 'test/fuzz/run.ts'), '--requests', '30000']),
   controllers: replay('recorded controllers', 'test/replay/controllers.ts'),
   clients: vitest('clients'),
   e2e: vitest('e2e'),
