@@ -30,6 +30,7 @@ export interface Server {
 
 const MAIN = join(import.meta.dirname, '../../cli/main.ts');
 const READY = 'export KUBECONFIG=';
+const START_MS = 60_000;
 
 const freePort = async (): Promise<number> => {
   const probe = createServer().listen(0, '127.0.0.1');
@@ -47,13 +48,22 @@ const start = (directory: string, port: number, nodes: number): Promise<ChildPro
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
+    const late = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(new Error(`skiff up was not ready within ${START_MS} ms: ${output}`));
+    }, START_MS);
     const note = (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-20_000);
-      if (output.includes(READY)) resolve(child);
+      if (!output.includes(READY)) return;
+      clearTimeout(late);
+      resolve(child);
     };
     child.stdout.on('data', note);
     child.stderr.on('data', note);
-    child.on('exit', (code) => reject(new Error(`skiff up ended with ${code}: ${output}`)));
+    child.on('exit', (code) => {
+      clearTimeout(late);
+      reject(new Error(`skiff up ended with ${code}: ${output}`));
+    });
   });
 
 const end = async (child: ChildProcess, signal: NodeJS.Signals): Promise<void> => {
@@ -100,13 +110,14 @@ export const run = (
   options: { env?: Record<string, string>; input?: string; cwd?: string; ms?: number } = {},
 ): Promise<Ended> =>
   new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      cwd: options.cwd,
-      env: { ...process.env, ...options.env },
-      timeout: options.ms ?? 60_000,
-      killSignal: 'SIGKILL',
-    });
+    const { cwd, env, ms = 60_000 } = options;
+    // A group of its own, so that what a shell started ends with it.
+    const child = spawn(program, args, { cwd, env: { ...process.env, ...env }, detached: true });
     const ended: Ended = { code: -1, out: '', err: '', all: '' };
+    const timer = setTimeout(() => {
+      ended.all += `\n${program} was killed after ${ms} ms`;
+      if (child.pid) process.kill(-child.pid, 'SIGKILL');
+    }, ms);
     child.stdout.on('data', (chunk: Buffer) => {
       ended.out += chunk.toString();
       ended.all += chunk.toString();
@@ -115,8 +126,14 @@ export const run = (
       ended.err += chunk.toString();
       ended.all += chunk.toString();
     });
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ ...ended, code: code ?? -1 }));
+    child.on('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({ ...ended, code: code ?? -1 });
+    });
     child.stdin.on('error', () => {});
     child.stdin.end(options.input ?? '');
   });

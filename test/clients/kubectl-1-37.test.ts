@@ -1,0 +1,4 @@
+import { inject } from 'vitest';
+import { describeKubectl } from './kubectl/versions.ts';
+
+describeKubectl('1.37', inject('clientTools')['kubectl-1.37']);
