@@ -21,3 +21,16 @@ it('a circle of owners that wait for each other is opened where it closes, then 
   ]);
   expect(collector.decide(seen(false), 0).writes).toMatchObject([{ op: 'delete', propagation: 'Foreground' }]);
 });
+
+it('an owner of a kind that is not served is neither there nor gone: its dependents stay and are looked at again', () => {
+  const collector = createGarbageCollector(async () => []);
+  const reference = { apiVersion: 'x.dev/v1', kind: 'X', name: 'x', uid: 'u1' };
+  const metadata = { name: 'p', namespace: 'n', uid: 'u3', resourceVersion: '7', ownerReferences: [reference] };
+  const object: KubeObject = { apiVersion: 'v1', kind: 'Pod', metadata };
+  const seen = (state: 'unknown' | 'misplaced' | 'gone'): GarbageObserved => ({
+    dependents: [{ type: pods, object, owners: [{ reference, state }], hasDependents: false, inCircle: false }],
+  });
+  expect(collector.decide(seen('unknown'), 0)).toEqual({ writes: [], again: { afterMs: 60_000 } });
+  expect(collector.decide(seen('misplaced'), 0)).toEqual({ writes: [] });
+  expect(collector.decide(seen('gone'), 0).writes).toMatchObject([{ op: 'delete' }]);
+});

@@ -9,8 +9,11 @@ import { sameJson } from './status-patch.ts';
 const foreground = 'foregroundDeletion';
 const orphan = 'orphan';
 
-/** Of an owner reference: there, being deleted and waiting for its dependents, gone, or of a kind nobody knows. */
-type OwnerState = 'solid' | 'waiting' | 'gone' | 'unknown';
+/**
+ * Of an owner reference: there, being deleted and waiting for its dependents, gone, of a kind that is not served (now), or
+ * of a namespaced kind where the dependent has no namespace, which is never looked for.
+ */
+type OwnerState = 'solid' | 'waiting' | 'gone' | 'unknown' | 'misplaced';
 
 interface Item {
   type: ResourceType;
@@ -51,7 +54,8 @@ const createGraph = (read: Reader, all: readonly ResourceType[]) => {
   };
   const stateOf = async (reference: OwnerReference, namespace: string): Promise<OwnerState> => {
     const type = typeOf(all, reference);
-    if (!type || (type.namespaced && !namespace)) return 'unknown';
+    if (!type) return 'unknown';
+    if (type.namespaced && !namespace) return 'misplaced';
     const look = () => read.get(type, type.namespaced ? namespace : '', reference.name);
     let owner = await look();
     if (owner?.metadata.uid !== reference.uid && !freshened.has(type)) {
@@ -92,7 +96,7 @@ const observeObject = async (
 
 const decideDependent = ({ type, object, owners, hasDependents, inCircle }: Dependent): PlannedWrite[] => {
   if (object.metadata.deletionTimestamp || owners.length === 0) return [];
-  const stays = owners.filter(({ state }) => state === 'solid' || state === 'unknown');
+  const stays = owners.filter(({ state }) => state !== 'gone' && state !== 'waiting');
   if (stays.length === owners.length) return [];
   if (stays.length > 0) {
     return [
@@ -132,9 +136,16 @@ const withoutFinalizer = ({ type, object }: Item, name: string): PlannedWrite =>
 /** A dependent may block its owner for ever when it waits for others; polling finds references that changed. */
 const lookAgainMs = 5_000;
 
+/** A kind may come to be served, and its object may not be there then. */
+const unknownAgainMs = 60_000;
+const hasUnknownOwner = (dependents: readonly Dependent[]): boolean =>
+  dependents.some(
+    ({ object, owners }) => !object.metadata.deletionTimestamp && owners.some((o) => o.state === 'unknown'),
+  );
+
 const decide = ({ dependents, owner }: GarbageObserved): Plan => {
   const writes = dependents.flatMap(decideDependent);
-  if (!owner) return { writes };
+  if (!owner) return hasUnknownOwner(dependents) ? { writes, again: { afterMs: unknownAgainMs } } : { writes };
   const uid = owner.object.metadata.uid;
   if (hasFinalizer(owner.object, orphan)) {
     const releases = owner.dependents.map(({ type, object }) =>
