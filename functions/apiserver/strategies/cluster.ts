@@ -29,7 +29,7 @@ import {
   requiredOneOf,
   same,
 } from './checks.ts';
-import { event } from './events.ts';
+import { event, modernEvent } from './events.ts';
 import { familyOf, nonSpecialIP, parseCidr } from './ip.ts';
 import { dnsLabel, labelValue } from './names.ts';
 import { checkOverhead, checkResourceQuantity } from './pod/resources.ts';
@@ -254,7 +254,7 @@ export const clusterStrategies: Readonly<Record<string, Strategy>> = {
     },
   },
   '/Event': event,
-  'events.k8s.io/Event': event,
+  'events.k8s.io/Event': modernEvent,
   'coordination.k8s.io/Lease': { validate: checkLease, createOnUpdate: true },
   'scheduling.k8s.io/PriorityClass': {
     // Nothing of it may change, so an update is not checked again.

@@ -3,7 +3,7 @@ import type { Event, EventsEvent } from '../../machinery/kinds.d.ts';
 import { cause } from '../../machinery/status.ts';
 import type { Strategy } from '../registry.ts';
 import { type Causes, immutable, invalidEach, required, same } from './checks.ts';
-import { pathSegment, qualifiedName } from './names.ts';
+import { dnsSubdomain, pathSegment, qualifiedName } from './names.ts';
 
 type AnyEvent = Partial<Omit<Event, 'series'>> &
   Partial<Omit<EventsEvent, 'series'>> & {
@@ -100,3 +100,6 @@ export const event: Strategy = {
     return out;
   },
 };
+
+/** Events created by way of events.k8s.io: their names are subdomains, where those of core/v1 are any path segment. */
+export const modernEvent: Strategy = { ...event, validateName: dnsSubdomain };
