@@ -19,10 +19,11 @@ export interface PassedOn {
   remoteAddress: string | undefined;
 }
 
+const PROXIED = /^[^?]*\/(?:pods|services|nodes)\/[^/?]+\/proxy(?:[/?]|$)/;
 const passedOn = new WeakMap<Request, PassedOn>();
 
 /** True for the paths whose requests are passed on: their bodies may be larger than any object, and are not collected. */
-export const isPassedOn = (path: string): boolean => path.includes('/proxy');
+export const isPassedOn = (path: string): boolean => path.includes('/proxy') && PROXIED.test(path);
 
 /** Called by a listener, once, for a request that `isPassedOn`. */
 export const passOn = (request: Request, what: PassedOn): void => {

@@ -132,12 +132,14 @@ class PlainRequest {
     return this.#abort.signal;
   }
   get body(): ReadableStream<Uint8Array> | null {
-    return this.#bytes ? this.whole.body : null;
+    return this.hasBody ? this.whole.body : null;
   }
   get hasBody(): boolean {
-    return this.#bytes !== undefined;
+    return this.#incoming.body !== undefined;
   }
   bytes(): Promise<Uint8Array> {
+    const { body } = this.#incoming;
+    this.#bytes ??= body && collect(body);
     return this.#bytes ?? Promise.resolve(empty);
   }
   async arrayBuffer(): Promise<ArrayBuffer> {
@@ -152,7 +154,7 @@ class PlainRequest {
   }
   get whole(): Request {
     if (!this.#whole) {
-      const bytes = this.#bytes;
+      const bytes = this.hasBody ? this.bytes() : undefined;
       const body =
         bytes &&
         new ReadableStream<Uint8Array>({

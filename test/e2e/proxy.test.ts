@@ -197,6 +197,13 @@ it('rewrites addresses in pages and redirects, and leaves other answers alone', 
   expect((await ask('GET', `${prefix}/nothing`)).status).toBe(204);
 });
 
+it('takes objects of a namespace that is called proxy', async () => {
+  await json('POST', '/api/v1/namespaces', { metadata: { name: 'proxy' } });
+  await json('POST', '/api/v1/namespaces/proxy/configmaps', { metadata: { name: 'proxy' }, data: { a: 'b' } });
+  const answer = await ask('GET', '/api/v1/namespaces/proxy/configmaps/proxy');
+  expect(JSON.parse(answer.body.toString()).data).toEqual({ a: 'b' });
+});
+
 it.each([
   ['pods/p:9/proxy/', 503, 'ServiceUnavailable'],
   ['pods/none/proxy/', 404, 'NotFound'],
