@@ -29,9 +29,9 @@ import {
   requiredOneOf,
   same,
 } from './checks.ts';
-import { event, modernEvent } from './events.ts';
+import { event } from './events.ts';
 import { familyOf, nonSpecialIP, parseCidr } from './ip.ts';
-import { dnsLabel, labelValue } from './names.ts';
+import { dnsLabel, dnsSubdomain, labelValue } from './names.ts';
 import { checkOverhead, checkResourceQuantity } from './pod/resources.ts';
 import { checkTolerations, TAINT_EFFECTS } from './pod/scheduling.ts';
 
@@ -127,6 +127,28 @@ const checkAddress = (out: Causes, slice: EndpointSlice, path: string, address: 
   if (family) invalidEach(out, path, address, nonSpecialIP(address));
 };
 
+const HINTS_MAX = 8;
+
+/** Where an endpoint should serve: zones or nodes (KEP-2433, KEP-4444). */
+const checkHints = (
+  out: Causes,
+  path: string,
+  hints: readonly { name?: string }[] | undefined,
+  faultsOf: (name: string) => readonly string[],
+): void => {
+  if ((hints?.length ?? 0) > HINTS_MAX) {
+    out.push(cause.tooMany(path, hints?.length ?? 0, HINTS_MAX));
+    return;
+  }
+  const names = new Set<string>();
+  hints?.forEach(({ name = '' }, i) => {
+    const where = `${at(path, i)}.name`;
+    if (names.has(name)) out.push(cause.duplicate(where, name));
+    names.add(name);
+    invalidEach(out, where, name, faultsOf(name));
+  });
+};
+
 const checkSlice: NonNullable<Strategy['validate']> = (object) => {
   const out: Causes = [];
   const slice = object as EndpointSlice;
@@ -143,6 +165,8 @@ const checkSlice: NonNullable<Strategy['validate']> = (object) => {
     if (endpoint.nodeName !== undefined) checkSubdomain(out, `${path}.nodeName`, endpoint.nodeName);
     checkLabels(out, `${path}.deprecatedTopology`, endpoint.deprecatedTopology);
     if (endpoint.hostname !== undefined) checkDnsLabel(out, `${path}.hostname`, endpoint.hostname);
+    checkHints(out, `${path}.hints.forZones`, endpoint.hints?.forZones, labelValue);
+    checkHints(out, `${path}.hints.forNodes`, endpoint.hints?.forNodes, dnsSubdomain);
   });
   const names = new Set<string>();
   if ((slice.ports ?? []).length > 20000) out.push(cause.tooMany('ports', slice.ports?.length ?? 0, 20000));
@@ -187,6 +211,12 @@ const checkRuntime: NonNullable<Strategy['validate']> = (object) => {
   checkOverhead(out, 'overhead', podFixed);
   checkLabels(out, 'scheduling.nodeSelector', runtime.scheduling?.nodeSelector);
   checkTolerations(out, 'scheduling.tolerations', runtime.scheduling?.tolerations);
+  const seen = new Set<string>();
+  runtime.scheduling?.tolerations?.forEach((toleration, i) => {
+    const key = JSON.stringify([toleration.key, toleration.operator, toleration.value, toleration.effect]);
+    if (seen.has(key)) out.push(cause.duplicate(at('scheduling.tolerations', i), toleration));
+    seen.add(key);
+  });
   return out;
 };
 
@@ -254,7 +284,7 @@ export const clusterStrategies: Readonly<Record<string, Strategy>> = {
     },
   },
   '/Event': event,
-  'events.k8s.io/Event': modernEvent,
+  'events.k8s.io/Event': event,
   'coordination.k8s.io/Lease': { validate: checkLease, createOnUpdate: true },
   'scheduling.k8s.io/PriorityClass': {
     // Nothing of it may change, so an update is not checked again.

@@ -2,8 +2,8 @@
 import type { Event, EventsEvent } from '../../machinery/kinds.d.ts';
 import { cause } from '../../machinery/status.ts';
 import type { Strategy } from '../registry.ts';
-import { type Causes, immutable, invalidEach, required, same } from './checks.ts';
-import { dnsSubdomain, pathSegment, qualifiedName } from './names.ts';
+import { type Causes, checkSubdomain, immutable, invalidEach, required, same } from './checks.ts';
+import { pathSegment, qualifiedName } from './names.ts';
 
 type AnyEvent = Partial<Omit<Event, 'series'>> &
   Partial<Omit<EventsEvent, 'series'>> & {
@@ -50,6 +50,8 @@ const checkSeries = (out: Causes, { series }: AnyEvent): void => {
 const checkNew = (event: AnyEvent): Causes => {
   const out = checkAny(event);
   if (!isModern(event)) return out;
+  const name = event.metadata.name ?? '';
+  if (pathSegment(name).length === 0) checkSubdomain(out, 'metadata.name', name);
   checkSeries(out, event);
   if (!event.eventTime) out.push(cause.required('eventTime'));
   if (event.type !== 'Normal' && event.type !== 'Warning')
@@ -100,6 +102,3 @@ export const event: Strategy = {
     return out;
   },
 };
-
-/** Events created by way of events.k8s.io: their names are subdomains, where those of core/v1 are any path segment. */
-export const modernEvent: Strategy = { ...event, validateName: dnsSubdomain };
