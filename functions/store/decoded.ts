@@ -7,6 +7,8 @@ import type { Stored } from './store.ts';
 
 const jsonBytesMax = 16 << 20;
 const writtenMax = 512;
+/** Larger ones are parsed again by those who want them: so many would fill the memory. */
+const writtenBytesMax = 32 << 10;
 
 const read = new WeakMap<Stored, KubeObject>();
 let queue: Stored[] = [];
@@ -19,6 +21,7 @@ let next = 0;
 
 /** Notes what a writer serialised. From then on the object belongs to its readers: nobody may mutate it. */
 export const keepWritten = (stored: Stored, object: KubeObject): void => {
+  if (stored.bytes.byteLength > writtenBytesMax) return;
   const oldest = lastWritten[next];
   if (oldest) written.delete(oldest);
   lastWritten[next] = stored;

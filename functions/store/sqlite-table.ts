@@ -30,6 +30,8 @@ export interface Table {
   compacted: Revision;
   /** Of objects and of replaced states in the log. */
   bytes: number;
+  /** Of the states that only the log holds. */
+  logBytes: number;
   usedAt: number;
 }
 
@@ -47,8 +49,12 @@ export const createTable = (domain: Domain, name: string): Table => ({
   next: firstHead(domain),
   compacted: 0n,
   bytes: 0,
+  logBytes: 0,
   usedAt: 0,
 });
+
+const heldByLog = ({ type, stored, previous }: Change): number =>
+  (previous ? stateBytes(previous) : 0) + (type === 'delete' ? stateBytes(stored) : 0);
 
 /** A change that is durable now. */
 export const applyChange = (table: Table, change: Change): void => {
@@ -57,6 +63,7 @@ export const applyChange = (table: Table, change: Change): void => {
   else table.objects.delete(stored.key);
   table.bytes += stateBytes(stored);
   table.log.push(change);
+  table.logBytes += heldByLog(change);
   table.head = stored.revision;
   if (table.next < table.head) table.next = table.head;
   if (table.pending.get(stored.key) === change) table.pending.delete(stored.key);
@@ -77,7 +84,10 @@ export const loadPart = (table: Table, part: LoadedPart): void => {
       ...(previous ? { previous, previousIndex: previous.index } : {}),
     });
     // States from before the cut are there because they are current, or because a later entry replaced them.
-    if (revision <= compacted) table.log.pop();
+    if (revision <= compacted) {
+      const popped = table.log.pop();
+      if (popped) table.logBytes -= heldByLog(popped);
+    }
   });
   if (table.head < compacted) table.head = compacted;
   table.next = table.head;
@@ -133,7 +143,9 @@ export const rollback = (table: Table): void => {
 export const trimLog = (table: Table, keep: number): number[] => {
   const removed = table.log.splice(0, Math.max(0, table.log.length - keep));
   const unneeded: number[] = [];
-  for (const { type, stored, previous } of removed) {
+  for (const change of removed) {
+    const { type, stored, previous } = change;
+    table.logBytes -= heldByLog(change);
     for (const state of type === 'delete' ? [previous, stored] : [previous]) {
       if (!state) continue;
       unneeded.push(Number(state.revision));

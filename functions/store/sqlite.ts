@@ -20,6 +20,8 @@ export interface SqliteOptions {
 }
 
 const pageBytes = 8192;
+/** Of replaced states in a domain's log: large objects that change often must not fill the memory. */
+const logBytesMax = 64 << 20;
 /** Commits between two looks at what may leave memory. */
 const sweepCommits = 2000;
 
@@ -78,6 +80,7 @@ export const createSqliteStore = async (options: SqliteOptions): Promise<Store &
     for (const { changed } of listeners) changed(domain, changes);
     wakeAll(table);
     if (table.log.length > logKeep + (logKeep >>> 2) + 64) trim(table, logKeep);
+    while (table.logBytes > logBytesMax && table.log.length > 1) trim(table, table.log.length >>> 1);
   };
   const group = createGroupCommit((message, transfer) => link.post(message, transfer), publish);
   const link = await openLink(

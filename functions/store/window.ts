@@ -1,7 +1,7 @@
 import type { Undo } from './ordered.ts';
 import type { Change, Revision, Stored } from './store.ts';
 
-/** The recent changes of one domain, bounded in number and age, oldest first. */
+/** The recent changes of one domain, bounded in number, age and bytes, oldest first. */
 export interface Window {
   /** Changes after this revision are all here. */
   readonly base: Revision;
@@ -17,7 +17,10 @@ export interface Window {
   undo(revision: Revision): Undo | undefined;
 }
 
-export const createWindow = (changesMax: number, ageMsMax: number): Window => {
+/** Of states that only the window holds: large objects that change often must not fill the memory. */
+const windowBytesMax = 32 << 20;
+
+export const createWindow = (changesMax: number, ageMsMax: number, bytesMax = windowBytesMax): Window => {
   let base = 0n;
   let bytes = 0;
   let start = 0;
@@ -35,9 +38,12 @@ export const createWindow = (changesMax: number, ageMsMax: number): Window => {
     }
     return low;
   };
-  const held = (change: Change): number => change.previous?.bytes.byteLength ?? 0;
+  const held = ({ type, stored, previous }: Change): number =>
+    (previous?.bytes.byteLength ?? 0) + (type === 'delete' ? stored.bytes.byteLength : 0);
+  const isOver = (now: number): boolean =>
+    changes.length - start > changesMax || now - (times[start] ?? now) > ageMsMax || bytes > bytesMax;
   const trim = (now: number): void => {
-    while (start < changes.length && (changes.length - start > changesMax || now - (times[start] ?? now) > ageMsMax)) {
+    while (start < changes.length && isOver(now)) {
       const oldest = changes[start];
       if (oldest) {
         base = oldest.stored.revision;

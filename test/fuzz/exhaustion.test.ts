@@ -131,21 +131,17 @@ it('1,000 streams at once on one connection are all answered, another connection
   expect(got.filter((status) => status === 201)).toHaveLength(500);
 }, 60_000);
 
-it('a client that never reads its watch is let go, and others see every change', async () => {
+it('a client that never reads its watch costs no more than its share, and others see every change', async () => {
   const from = await version();
   const deaf = open({ initialWindowSize: 1 });
   const stream = deaf.request({ ':path': `${path}?watch=1&resourceVersion=${from}`, ...admin() });
-  let closed = false;
   stream.on('error', () => undefined);
-  stream.on('close', () => {
-    closed = true;
-  });
   stream.pause();
   const reader = watch(open({ initialWindowSize: 8 << 20 }), from);
   await until(() => reader.status === 200);
   const before = usedMb();
   const SIZE = 500_000;
-  const COUNT = 60;
+  const COUNT = 160;
   for (let i = 0; i < COUNT; i++) {
     expect(await create(`deaf-${i}`, SIZE)).toBe(201);
     const client = overHttp2(place);
@@ -153,13 +149,11 @@ it('a client that never reads its watch is let go, and others see every change',
     client.close();
   }
   await until(() => reader.text.split('\n').filter((line) => line.startsWith('{"type":"ADDED"')).length >= COUNT);
-  // 60 MB of events went by; what waits for the deaf one ends at 8 MiB, and some states are kept for other watches.
   reader.text = '';
-  expect(closed).toBe(false);
-  const grown = usedMb() - before;
+  // 160 MB of states and as much of events went by. What stays has bounds: the log's and the window's replaced states, the
+  // frames that watches share, and what waits for the one that does not read.
+  expect(usedMb() - before).toBeLessThan(170);
   deaf.destroy();
-  await delay(200);
-  expect(grown).toBeLessThan(60);
 }, 120_000);
 
 it('clients that open watches and go away at once leave nothing behind', async () => {

@@ -53,7 +53,24 @@ const frameOf = (call: Call, type: EventType, stored: Stored, events: Events): U
   if (known) return known;
   const made = makeFrame(call, type, stored, false);
   byId.set(id, made);
+  keptFrames.push({ stored, bytes: made.byteLength });
+  keptBytes += made.byteLength;
+  while (keptBytes > frameBytesMax) dropOldestFrames();
   return made;
+};
+
+/** Frames are shared for as long as one change goes round; kept with every state they would double the memory. */
+const frameBytesMax = 8 * 1024 * 1024;
+let keptFrames: { stored: Stored; bytes: number }[] = [];
+let keptBytes = 0;
+
+const dropOldestFrames = (): void => {
+  const half = (keptFrames.length >> 1) + 1;
+  for (const { stored, bytes } of keptFrames.slice(0, half)) {
+    frames.delete(stored);
+    keptBytes -= bytes;
+  }
+  keptFrames = keptFrames.slice(half);
 };
 
 const bookmark = (call: Call, revision: bigint, initialEnd: boolean): Uint8Array => {
