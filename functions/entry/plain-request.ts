@@ -138,8 +138,8 @@ class PlainRequest {
     return this.#incoming.body !== undefined;
   }
   bytes(): Promise<Uint8Array> {
-    const { body } = this.#incoming;
-    this.#bytes ??= body && collect(body);
+    const { body, bodyMs = BODY_MS } = this.#incoming;
+    this.#bytes ??= body && collect(body, bodyMs);
     return this.#bytes ?? Promise.resolve(empty);
   }
   async arrayBuffer(): Promise<ArrayBuffer> {
