@@ -346,17 +346,15 @@ describe('HTTP/1.1', () => {
 
 describe('closing', () => {
   it('says go away, lets an answer under way finish, and takes no new request', async () => {
-    let answer = (_response: Response): void => {};
-    const port = await listen(
-      () =>
-        new Promise<Response>((resolve) => {
-          answer = resolve;
-        }),
-    );
+    let arrived = (_answer: (response: Response) => void): void => {};
+    const asked = new Promise<(response: Response) => void>((resolve) => {
+      arrived = resolve;
+    });
+    const port = await listen(() => new Promise<Response>((resolve) => arrived(resolve)));
     const session = open(port);
     const sent = send(session, { ':path': '/slow' });
     const goaway = new Promise<void>((resolve) => session.once('goaway', () => resolve()));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    const answer = await asked;
     const closed = listener?.close(5000);
     await goaway;
     answer(plainResponse({ status: 200, headers: {}, body: 'done' }));
