@@ -220,25 +220,53 @@ const validateJob = (object: KubeObject): Causes => {
   return out;
 };
 
-/** A suspended job that never started may still be told where to run. */
-const checkTemplateStays = (out: Causes, next: Job, old: Job): void => {
-  const before = structuredClone(old.spec?.template);
-  const after = next.spec?.template;
-  const movable = old.spec?.suspend === true && old.status?.startTime === undefined;
-  if (movable && before?.spec && after) {
-    const affinity = { ...before.spec.affinity };
-    delete affinity.nodeAffinity;
-    const node = after.spec?.affinity?.nodeAffinity;
-    before.spec.affinity = node ? { ...affinity, nodeAffinity: node } : affinity;
-    for (const field of ['nodeSelector', 'tolerations', 'schedulingGates'] as const) {
-      const value = after.spec?.[field];
-      if (value === undefined) delete before.spec[field];
-      else (before.spec as unknown as Record<string, unknown>)[field] = value;
-    }
-    const { labels, annotations } = after.metadata ?? {};
-    before.metadata = { ...before.metadata, ...(labels && { labels }), ...(annotations && { annotations }) };
+/** The template as it was, with what may be scheduled otherwise taken from the new one. */
+const withScheduling = (old: PodTemplateSpec, next: PodTemplateSpec): PodTemplateSpec => {
+  const before = structuredClone(old);
+  if (!before.spec) return before;
+  const affinity = { ...before.spec.affinity };
+  delete affinity.nodeAffinity;
+  const node = next.spec?.affinity?.nodeAffinity;
+  before.spec.affinity = node ? { ...affinity, nodeAffinity: node } : affinity;
+  for (const field of ['nodeSelector', 'tolerations', 'schedulingGates'] as const) {
+    const value = next.spec?.[field];
+    if (value === undefined) delete before.spec[field];
+    else (before.spec as unknown as Record<string, unknown>)[field] = value;
   }
-  immutable(out, 'spec.template', after, before);
+  const { labels, annotations } = next.metadata ?? {};
+  before.metadata = { ...before.metadata, ...(labels && { labels }), ...(annotations && { annotations }) };
+  return before;
+};
+
+type PodSpec = NonNullable<PodTemplateSpec['spec']>;
+/** A copy of a pod's spec with the resources of the containers that another one has, too. */
+const withResources = (old: PodSpec, next: PodSpec): PodSpec => {
+  const before = structuredClone(old);
+  for (const list of ['containers', 'initContainers'] as const) {
+    const wanted = next[list] ?? [];
+    if (wanted.length !== before[list]?.length) continue;
+    before[list]?.forEach((container, i) => {
+      const one = wanted[i];
+      if (one?.name !== container.name) return;
+      if (one.resources) container.resources = one.resources;
+      else delete container.resources;
+    });
+  }
+  return before;
+};
+
+/** A job that is known to be suspended and has no pods left may be told where they run and what they get (KEP-5440). */
+const checkTemplateStays = (out: Causes, next: Job, old: Job): void => {
+  const before = old.spec?.template;
+  const after = next.spec?.template;
+  const known = old.status?.conditions?.some(({ type, status }) => type === 'Suspended' && status === 'True') ?? false;
+  const movable = old.spec?.suspend === true && known && !old.status?.active;
+  if (!movable || !before?.spec || !after?.spec) {
+    immutable(out, 'spec.template', after, before);
+    return;
+  }
+  const allowed = withScheduling(before, after).spec;
+  if (allowed) immutable(out, 'spec.template.spec', after.spec, withResources(allowed, after.spec));
 };
 
 const validateJobUpdate: NonNullable<Strategy['validateUpdate']> = (nextObject, oldObject) => {

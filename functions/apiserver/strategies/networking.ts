@@ -293,7 +293,15 @@ export const networkingStrategies: Readonly<Record<string, Strategy>> = {
     },
     validateUpdate: (next, old) => {
       const out: Causes = [];
-      immutable(out, 'spec.cidrs', (next as ServiceCIDR).spec?.cidrs, (old as ServiceCIDR).spec?.cidrs);
+      const after = (next as ServiceCIDR).spec?.cidrs ?? [];
+      const before = (old as ServiceCIDR).spec?.cidrs ?? [];
+      // A range of the other family may be added.
+      const grows = before.length === 1 && after.length === 2;
+      if (after.length !== before.length && !grows) immutable(out, 'spec.cidrs', after, before);
+      else
+        before.forEach((cidr, i) => {
+          immutable(out, at('spec.cidrs', i), after[i], cidr);
+        });
       return out;
     },
   },
