@@ -83,9 +83,23 @@ const steps: Record<string, Step> = {
   controllers: replay('recorded controllers', 'test/replay/controllers.ts'),
   clients: vitest('clients'),
   e2e: vitest('e2e'),
+  cloud: program('cloud on stand-ins', 'test/cloud/run.ts'),
 };
 const suites: Record<string, string[]> = {
-  all: ['setup', 'types', 'lint', 'unit', 'integration', 'api', 'tables', 'scheduler', 'controllers', 'clients', 'e2e'],
+  all: [
+    'setup',
+    'types',
+    'lint',
+    'unit',
+    'integration',
+    'api',
+    'tables',
+    'scheduler',
+    'controllers',
+    'clients',
+    'e2e',
+    'cloud',
+  ],
   unit: ['unit'],
   check: ['types', 'lint', 'tidy'],
 };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import { CommandError, dataDirectory, parse } from '../command.ts';
+import { CommandError, dataDirectory, parse, wholeNumber } from '../command.ts';
 import { writeKubeconfig } from '../kubeconfig.ts';
 import { cdk } from './cdk.ts';
 import { awsEnvironment, reachable, writeDeployment } from './deployment.ts';
@@ -16,6 +16,7 @@ export const deployOptions = {
   endpoint: { type: 'string' },
   stack: { type: 'string' },
   'keep-data': { type: 'boolean' },
+  'retention-hours': { type: 'string' },
 } as const;
 
 const READY_MS = 120_000;
@@ -39,7 +40,7 @@ const progress = (line: string): void => {
   console.log(`  ${parts[1]?.padEnd(8)} ${parts[4]?.replace('AWS::', '')}  ${parts[5]?.split(' ')[0]}`);
 };
 
-/** `skiff deploy [--profile P] [--region R] [--endpoint URL] [--stack NAME] [--keep-data] [--data DIR]` */
+/** `skiff deploy [--profile P] [--region R] [--endpoint URL] [--stack NAME] [--keep-data] [--retention-hours N] [--data DIR]` */
 export const run = async (args: string[]): Promise<number> => {
   const { values } = parse(args, deployOptions);
   const began = performance.now();
@@ -64,6 +65,7 @@ export const run = async (args: string[]): Promise<number> => {
       // The stand-ins buffer what a function URL answers.
       streaming: `${!endpoint}`,
       keepData: `${values['keep-data'] === true}`,
+      retentionHours: `${wholeNumber('retention-hours', values['retention-hours'], 1, 1, 24 * 30)}`,
       ...(endpoint && { endpoint }),
     };
     const given = Object.entries(context).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
@@ -86,11 +88,13 @@ export const run = async (args: string[]): Promise<number> => {
     console.log(`stack ${stack} deployed (${seconds()})`);
     await waitReady(url);
     const { adminToken } = await readKeys(directory);
-    const path = writeKubeconfig(directory, { server: url, caCert: '', token: adminToken, name: 'skiff' });
     console.log(`the API answers at ${url} (${seconds()})`);
-    if (url.startsWith('http:'))
-      console.log(`kubectl sends credentials over TLS only: ./skiff front --data ${directory}`);
-    console.log(`export KUBECONFIG=${path}`);
+    // kubectl sends credentials over TLS only.
+    if (url.startsWith('http:')) console.log(`for kubectl: ./skiff front --data ${directory}`);
+    else {
+      const path = writeKubeconfig(directory, { server: url, caCert: '', token: adminToken, name: 'skiff' });
+      console.log(`export KUBECONFIG=${path}`);
+    }
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

@@ -16,6 +16,7 @@ import { createListener } from '../../functions/entry/server.ts';
 import type { Node } from '../../functions/machinery/kinds.d.ts';
 import { CommandError, dataDirectory, parse } from '../command.ts';
 import { NODES } from '../demo/context.ts';
+import { writeState } from '../directory.ts';
 import { startNodes } from '../nodes.ts';
 import { type RuntimeChoice, runtimeFor } from '../runtime-choice.ts';
 import { ensureContainerTools, mayInstall } from '../setup.ts';
@@ -81,6 +82,7 @@ const joinCluster = async (args: string[]): Promise<number> => {
   const client = (): Client => createClient({ fetch: send, baseUrl: server, token, userAgent: 'skiff-agent' });
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
+  writeState(directory, { port: listener.port, nodes: 1, runtime });
   const nodes = await startNodes({
     directory,
     count: 1,
