@@ -43,7 +43,7 @@ const createServing = (server: Server, cluster: string) => {
 
   const serve = (crd: CustomResourceDefinition): Served => {
     const { uid = '', generation } = crd.metadata;
-    const shape = JSON.stringify([generation, crd.spec, crd.status?.acceptedNames]);
+    const shape = JSON.stringify([generation, crd.status?.acceptedNames]);
     const state = JSON.stringify([isTrue(crd, 'Terminating')]);
     const known = served.get(uid);
     if (known?.shape === shape && known.state === state) return known;

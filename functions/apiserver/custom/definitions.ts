@@ -2,6 +2,7 @@ import { timestamp } from '../../clock/clock.ts';
 import { fieldsOf } from '../../machinery/apply/fields.ts';
 import { trackUpdate } from '../../machinery/apply/update.ts';
 import type { CustomResourceDefinition } from '../../machinery/kinds.d.ts';
+import type { KubeObject } from '../../machinery/object.ts';
 import type { Domain, Stored } from '../../store/store.ts';
 import type { AnyObject, Call, Server } from '../context.ts';
 import type { ResourceInfo } from '../registry.ts';
@@ -12,8 +13,19 @@ import { isCleaningUp, nextStatus, TERMINATING, withoutCleanup, withTerminating 
 
 export const DEFINITIONS = { group: 'apiextensions.k8s.io', version: 'v1', resource: 'customresourcedefinitions' };
 
-export const parseDefinition = (stored: Stored): CustomResourceDefinition =>
-  JSON.parse(Buffer.from(stored.bytes).toString());
+const parse = ({ bytes: { buffer, byteOffset, byteLength } }: Stored): KubeObject =>
+  JSON.parse(Buffer.from(buffer, byteOffset, byteLength).toString());
+
+const parsed = new WeakMap<Stored, CustomResourceDefinition>();
+
+/** A stored definition, parsed once: all of a cluster's are looked at whenever one changes. Not to be mutated. */
+export const parseDefinition = (stored: Stored): CustomResourceDefinition => {
+  const known = parsed.get(stored);
+  if (known) return known;
+  const made = parse(stored) as CustomResourceDefinition;
+  parsed.set(stored, made);
+  return made;
+};
 
 const NOT_OWNED = fieldsOf([['spec'], ['metadata']]);
 /** A look at what is left, if nothing is heard of it, and how long until that is said in a condition; in milliseconds. */
@@ -58,7 +70,7 @@ export const createDefinitionKeeper = (server: Server, cluster: string) => {
     const { group, version, resource } = DEFINITIONS;
     const info = server.registry.find(cluster, group, version, resource);
     if (!info) return undefined;
-    const object = next as unknown as AnyObject;
+    const object = { ...next, metadata: { ...next.metadata } } as unknown as AnyObject;
     const tracked = trackUpdate({
       before: asJson(parseStored(info, stored.bytes)),
       after: asJson(object),
@@ -70,7 +82,7 @@ export const createDefinitionKeeper = (server: Server, cluster: string) => {
       resetFields: NOT_OWNED,
     });
     if (tracked)
-      next.metadata.managedFields = tracked as unknown as NonNullable<AnyObject['metadata']['managedFields']>;
+      object.metadata.managedFields = tracked as unknown as NonNullable<AnyObject['metadata']['managedFields']>;
     const bytes = serializer(info, object);
     const gone = next.metadata.deletionTimestamp && !next.metadata.finalizers?.length;
     const { key, revision: expected } = stored;
@@ -92,7 +104,7 @@ export const createDefinitionKeeper = (server: Server, cluster: string) => {
       const left = replica.list({});
       if (left.length === 0) return true;
       for (const item of left)
-        if (!parseDefinition(item).metadata.deletionTimestamp)
+        if (!parse(item).metadata.deletionTimestamp)
           await deleteObject(call, item.key, item, {}).catch(() => undefined);
       if (replica.size > 0) await changed(replica.onApplied);
       const definition = await server.store.get(domain, key);
