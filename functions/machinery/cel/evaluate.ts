@@ -175,6 +175,16 @@ const optionalSelect =
     return inner === undefined ? NONE : new Optional(inner);
   };
 
+/** or() and orValue(): the other is looked at only where there is no value. */
+const otherwise =
+  (name: string, target: Run, other: Run): Run =>
+  (frame) => {
+    const value = target(frame);
+    if (!(value instanceof Optional)) throw noSuchOverload(name, [value]);
+    if (value.value === undefined) return other(frame);
+    return name === 'or' ? value : value.value;
+  };
+
 /** The overload for values whose types only the evaluation knows. */
 const pick = (name: string, candidates: readonly Overload[], args: readonly Value[]): Overload => {
   for (const one of candidates) if (one.args.every((type, i) => isOfType(args[i] as Value, type))) return one;
@@ -193,6 +203,7 @@ const compileCall = (expr: Call, context: Context): Run => {
     const field = expr.args[1];
     return optionalSelect(a, field?.kind === 'literal' ? String(field.value) : '');
   }
+  if (expr.target && (expr.name === 'or' || expr.name === 'orValue')) return otherwise(expr.name, a, b);
   const constant = expr.args.length === 1 && !expr.target && expr.args[0] ? constantOf(expr.args[0]) : undefined;
   const all = context.functions.get(expr.name) ?? [];
   const ids = expr.overloads ?? [];

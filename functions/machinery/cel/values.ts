@@ -238,7 +238,8 @@ const compareNumbers = (x: bigint | number, y: bigint | number): number | undefi
 
 const equalLists = (a: List, b: List): boolean => {
   if (a.length !== b.length) return false;
-  if (!a.shape && !b.shape) {
+  // The left one says how lists compare.
+  if (!a.shape) {
     for (let i = 0; i < a.length; i++) if (!equal(a.at(i), b.at(i))) return false;
     return true;
   }

@@ -60,7 +60,7 @@ const arithmetic = (name: string, big: Bigs, real?: (a: number, b: number) => nu
 
 /** What lists of type set and map become when they are added up (x-kubernetes-list-type). */
 const addLists = (a: List, b: List): List => {
-  const shape = a.shape ?? b.shape;
+  const { shape } = a;
   if (!shape) return new List([...a.items(), ...b.items()]);
   const same = (x: Value, y: Value): boolean => {
     if (shape.type === 'set') return equal(x, y);
