@@ -1,8 +1,8 @@
 import { timestamp } from '../../clock/clock.ts';
 import type { CustomResourceDefinition } from '../../machinery/kinds.d.ts';
-import { approvalCondition } from './approval.ts';
+import { approvalCondition, isProtectedGroup } from './approval.ts';
 import { type Condition, conditionOf, isTrue, type Status, withConditionSet } from './conditions.ts';
-import { acceptNames } from './names.ts';
+import { acceptNames, hasItsNames } from './names.ts';
 
 /**
  * What becomes of a CustomResourceDefinition's status, as pure functions. Source: apiextensions.k8s.io/v1, and the
@@ -33,6 +33,8 @@ export const nextStatus = (
   all: readonly CustomResourceDefinition[],
   now: number,
 ): Status | undefined => {
+  const isSettled = isTrue(crd, 'NamesAccepted') && isTrue(crd, 'Established') && hasItsNames(crd);
+  if (isSettled && !isProtectedGroup(crd.spec.group)) return undefined;
   const { names, condition } = acceptNames(crd, all);
   let conditions = crd.status?.conditions;
   for (const next of [condition, established(crd, condition), approvalCondition(crd)]) {

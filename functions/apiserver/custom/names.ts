@@ -25,6 +25,14 @@ const inUse = (name: string): string => `"${name}" is already in use`;
 const sameList = (a: readonly string[] = [], b: readonly string[] = []): boolean =>
   a.length === b.length && a.every((item, i) => item === b[i]);
 
+/** True where a definition has been granted all that it asks for. */
+export const hasItsNames = ({ spec, status }: CustomResourceDefinition): boolean => {
+  const [wanted, had] = [spec.names, status?.acceptedNames];
+  if (!had || wanted.plural !== had.plural || wanted.kind !== had.kind) return false;
+  if (wanted.singular !== had.singular || wanted.listKind !== had.listKind) return false;
+  return sameList(wanted.shortNames, had.shortNames) && sameList(wanted.categories, had.categories);
+};
+
 /** Drops what is not set, in the order in which upstream encodes names. */
 const ordered = (names: Names): Names => ({
   plural: names.plural,
