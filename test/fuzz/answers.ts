@@ -86,6 +86,7 @@ const objectFault = (request: FuzzRequest, answer: Answer): string | undefined =
 export const faultOf = (request: FuzzRequest, answer: Answer): string | undefined => {
   const path = request.path;
   if (answer.closed && answer.status === 0) return undefined;
+  if (request.upgrade && answer.status === 101) return undefined;
   if (answer.status < 200 || answer.status > 599) return `status ${answer.status}`;
   const excused = relayed.test(path) || /"Timeout: Too large resource version/.test(answer.body.toString());
   if (answer.status === 500 || (answer.status > 500 && !excused))

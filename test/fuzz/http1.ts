@@ -95,8 +95,8 @@ export const readAnswer = async (intake: Intake, method: string, watchMs?: numbe
   if (head === undefined || status === 0) return empty;
   if (status === 100) return readAnswer(intake, method, watchMs);
   const headers = headersOf(head);
-  if (watchMs !== undefined && status === 200) {
-    await intake.after(watchMs);
+  if (status === 101 || (watchMs !== undefined && status === 200)) {
+    await intake.after(watchMs ?? 5);
     return { status, headers, body: Buffer.alloc(0), closed: true };
   }
   if (method === 'HEAD' || status === 204 || status === 304) return { status, headers, body: Buffer.alloc(0) };

@@ -8,6 +8,8 @@ import { type FuzzRequest, makeRequest } from './requests.ts';
 import { type Answer, DEADLINE_MS, inProcess, overHttp1, overHttp2, type Transport, within } from './transports.ts';
 import { createMemory, keep, keepObject, type World } from './world.ts';
 
+const ways = ['in process', 'over HTTP/2', 'over HTTP/1.1'];
+
 export interface LaneOptions {
   place: Place;
   world: World;
@@ -75,8 +77,9 @@ export const createLane = ({ place, world, findings, seed, lane, statuses, verbo
   const run = async (index: number): Promise<void> => {
     const random = createRandom(seed, index);
     const request = makeRequest({ random, world, memory, lane, index, token: place.token });
-    const transport = transports[random.pick([0, 0, 0, 0, 0, 0, 1, 1, 2])] ?? direct;
-    if (verbose) console.log(`${index}: ${shown(request)}`);
+    const way = request.upgrade ? 2 : random.pick([0, 0, 0, 0, 0, 0, 1, 1, 2]);
+    const transport = transports[way] ?? direct;
+    if (verbose) console.log(`${index} ${ways[way]}: ${shown(request)}`);
     const answer = await within(transport.send(request));
     for (const { error } of place.faults()) {
       const stack = error instanceof Error ? (error.stack ?? '') : String(error);
@@ -88,7 +91,7 @@ export const createLane = ({ place, world, findings, seed, lane, statuses, verbo
       );
     }
     if (!answer) {
-      findings.add(`no answer in ${DEADLINE_MS} ms`, index, shown(request));
+      findings.add(`no answer in ${DEADLINE_MS} ms ${ways[way]}`, index, shown(request));
       return;
     }
     statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);

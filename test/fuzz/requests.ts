@@ -20,6 +20,8 @@ export interface FuzzRequest {
   subresource?: string;
   /** Read for so long, then abandoned. */
   watchMs?: number;
+  /** Asks to leave HTTP/1.1. */
+  upgrade?: boolean;
 }
 
 export const namespaces = ['fuzz-0', 'fuzz-1', 'fuzz-2'];
@@ -256,6 +258,51 @@ const documentRequest = (random: Random, token: string): FuzzRequest => {
   };
 };
 
+const streams: readonly string[] = [
+  ...[
+    '/api/v1/namespaces/fuzz-0/pods/n0-l0/exec?command=x',
+    '/api/v1/namespaces/fuzz-0/pods/n0-l0/attach',
+    '/api/v1/pods/x/exec',
+  ],
+  ...[
+    '/api/v1/namespaces/fuzz-0/pods/n1-l0/portforward?ports=0',
+    '/api/v1/namespaces/fuzz-0/pods/%zz/exec',
+    '/api/v1/nodes/x/proxy/exec/a',
+  ],
+  ...[
+    '/skiff/v1/nodes/x/tunnel',
+    '/skiff/v1/nodes/__proto__/tunnel',
+    '/skiff/v1/tunnels/x',
+    '/clusters/x/skiff/v1/nodes/a/tunnel',
+    '/',
+    '*',
+  ],
+  ...[
+    '/api/v1/namespaces/fuzz-0/services/a/proxy/ws',
+    '/api/v1/namespaces/fuzz-0/pods?watch=1',
+    '/version',
+    '/api/v1/namespaces/fuzz-0/pods/a/log',
+  ],
+];
+
+/** A request that leaves HTTP, to where that is offered and where it is not. */
+const upgradeRequest = (random: Random, token: string): FuzzRequest => {
+  const upgrade = random.pick(['websocket', 'SPDY/3.1', 'h2c', 'skiff-tunnel', 'x', '']);
+  const headers: Headers = { ...headersOf(random, token), connection: 'Upgrade', upgrade };
+  if (random.chance(0.5)) {
+    headers['sec-websocket-key'] = random.pick(['dGhlIHNhbXBsZSBub25jZQ==', 'x', '']);
+    headers['sec-websocket-version'] = random.pick(['13', '8', 'x']);
+    headers['sec-websocket-protocol'] = random.pick([
+      'v5.channel.k8s.io',
+      'x',
+      'base64url.bearer.authorization.k8s.io.eA',
+      ',,',
+    ]);
+  }
+  const method = random.pick(['GET', 'GET', 'POST', 'DELETE', 'X']);
+  return { method, path: random.pick(streams), headers, body: undefined, upgrade: true, watchMs: 5 };
+};
+
 const methodOf = (random: Random, verb: string): string =>
   random.chance(0.01) ? random.pick(['HEAD', 'OPTIONS', 'POST', 'PUT', 'TRACE', 'LOCK']) : (methods[verb] ?? 'GET');
 
@@ -321,7 +368,7 @@ const bodyOf = (random: Random, world: World, memory: Memory, target: Target, pa
 /** The request that these numbers make: from nothing else but what the lane remembers. */
 export const makeRequest = (making: Making): FuzzRequest => {
   const { random, world, memory, token } = making;
-  if (random.chance(0.04)) return documentRequest(random, token);
+  if (random.chance(0.04)) return random.chance(0.2) ? upgradeRequest(random, token) : documentRequest(random, token);
   const target = targetOf(making);
   const { resource, verb, subresource, name, namespace } = target;
   const collection = collectionPath(resource, random.chance(0.95) || verb !== 'list' ? namespace : '');
