@@ -75,8 +75,8 @@ export const tableShapeOf = (group: string, kind: string): TableShape => {
 export interface TableRow {
   cells: Cell[];
   conditions?: RowCondition[];
-  /** The object as includeObject asks: the whole, its metadata (default), or absent. */
-  object?: unknown;
+  /** The object as includeObject asks: the whole, its metadata (default), or null. */
+  object: unknown;
 }
 export interface Table {
   kind: 'Table';
@@ -115,8 +115,7 @@ export const tableOf = (
           return {
             cells: shape.cells(object, options.now),
             ...(conditions && { conditions }),
-            ...(options.include === 'Object' && { object }),
-            ...(options.include === 'Metadata' && { object: partialMetadata(object) }),
+            object: options.include === 'None' ? null : options.include === 'Object' ? object : partialMetadata(object),
           };
         }),
 });
