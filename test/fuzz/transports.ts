@@ -86,10 +86,15 @@ const exchange2 = (
     if (body) stream.end(body);
   });
 
-/** Over HTTP/2 on one connection. */
+/** Connections are opened anew after so many: some hundreds of requests long, as a client's are. */
+const REQUESTS_PER_SESSION = 300;
+
+/** Over HTTP/2 on one connection at a time. */
 export const overHttp2 = ({ port, ca }: Place): Transport => {
   let session: ClientHttp2Session | undefined;
+  let sent = 0;
   const opened = (): ClientHttp2Session => {
+    if (sent++ % REQUESTS_PER_SESSION === 0) session?.close();
     if (session && !session.closed && !session.destroyed) return session;
     session = connect(`https://127.0.0.1:${port}`, { ca, maxSendHeaderBlockLength: 4 << 20 });
     session.on('error', () => undefined);
