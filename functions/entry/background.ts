@@ -1,17 +1,11 @@
 import type { Client } from '../client/client.ts';
-import { discover } from '../client/discovery.ts';
 import type { Reader } from '../client/reader.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { CertificateAuthority } from '../controllers/certificates/requests.ts';
 import { createEventRecorder } from '../controllers/events.ts';
-import type { PodMetrics } from '../controllers/hpa/usage.ts';
-import { createControllers } from '../controllers/index.ts';
-import type { ResourceType } from '../controllers/resource-types.ts';
 import { createRunner, LostRaceError, ReaderBehindError } from '../controllers/run.ts';
 import type { TokenSecretOptions } from '../controllers/token-secrets.ts';
 import { createDispatcher } from '../dispatcher/dispatch.ts';
-import type { CertificateSigningRequest } from '../machinery/kinds.d.ts';
-import type { KubeObject } from '../machinery/object.ts';
 import { measuredQueue } from '../queue/measured.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
 import { SCHEDULER, schedulerConsumer } from '../scheduler/consumer.ts';
@@ -20,6 +14,7 @@ import { decodeOnce } from '../store/decoded.ts';
 import type { Replicas } from '../store/replica-port.ts';
 import { createReplicaReader } from '../store/replica-reader.ts';
 import type { CommitFeed } from '../store/store.ts';
+import { composeControllers, rememberTypes } from './components.ts';
 
 export interface BackgroundOptions {
   feed: CommitFeed;
@@ -46,12 +41,8 @@ export interface Background {
 }
 
 const WORKERS = 32;
-const POD_METRICS = { group: 'metrics.k8s.io', version: 'v1beta1', resource: 'pods' };
-const ACCESS_REVIEWS = { group: 'authorization.k8s.io', version: 'v1', resource: 'subjectaccessreviews' };
 const OWN_GROUP = 'skiff.dev';
 const RESYNC_MS = 10 * 60_000;
-/** Discovery of a cluster's resource types is kept so long. */
-const TYPES_MS = 10_000;
 /** A run of the scheduler takes all pods that wait, so that runs this far apart cost little under many writes. */
 const SCHEDULER_PAUSE_MS = 20;
 
@@ -65,29 +56,6 @@ const remembered = <T>(make: (cluster: string) => T): ((cluster: string) => T) =
 };
 
 const expected = (error: unknown): boolean => error instanceof LostRaceError || error instanceof ReaderBehindError;
-
-/** Whether whoever made a certificate request may create that subresource. */
-const mayCreate = async (
-  client: Client,
-  { spec }: CertificateSigningRequest,
-  subresource: string,
-): Promise<boolean> => {
-  const attributes = {
-    group: 'certificates.k8s.io',
-    resource: 'certificatesigningrequests',
-    verb: 'create',
-    subresource,
-  };
-  const { username = '', groups = [], uid = '', extra = {} } = spec ?? {};
-  const review = {
-    apiVersion: 'authorization.k8s.io/v1',
-    kind: 'SubjectAccessReview',
-    metadata: {},
-    spec: { user: username, groups, uid, extra, resourceAttributes: { ...attributes, version: '*' } },
-  };
-  const answer = await client.create<KubeObject & { status?: { allowed?: boolean } }>(ACCESS_REVIEWS, review);
-  return answer.status?.allowed === true;
-};
 
 /**
  * Controllers and scheduler of an embedded deployment: committed changes -> dispatcher -> memory queue -> runner. A
@@ -107,26 +75,13 @@ export const startBackground = (options: BackgroundOptions): Background => {
   });
   const queue = measuredQueue(ready, clock);
 
-  const types = new Map<string, { at: number; found: Promise<readonly ResourceType[]> }>();
-  const resourceTypes = (cluster: string): Promise<readonly ResourceType[]> => {
-    const known = types.get(cluster);
-    if (known && clock.now() - known.at < TYPES_MS) return known.found;
-    const found = discover(client(cluster));
-    types.set(cluster, { at: clock.now(), found });
-    found.catch(() => types.delete(cluster));
-    return found;
-  };
-
-  const controllers = createControllers({
+  const { resourceTypes, forgetTypes } = rememberTypes(client, clock);
+  const controllers = composeControllers({
+    client,
     resourceTypes,
     rootCa: () => options.caCert,
-    podMetrics: async (cluster, namespace, labelSelector) => {
-      const found = await client(cluster).list<PodMetrics & KubeObject>(POD_METRICS, { namespace, labelSelector });
-      return found.items;
-    },
     ...(options.signSecretToken && { signSecretToken: options.signSecretToken }),
     ...(options.certificates && { certificates: options.certificates }),
-    mayCreate: (cluster, request, subresource) => mayCreate(client(cluster), request, subresource),
   });
   const runner = createRunner({ controllers, reader, client, clock, queue, recorder });
   const scheduler = remembered((cluster): Scheduler => {
@@ -152,7 +107,7 @@ export const startBackground = (options: BackgroundOptions): Background => {
     // Reservations and other records of our own are no API objects.
     if (domain.group === OWN_GROUP) return;
     // A new kind may be an owner or a dependent at once: nobody goes by the kinds of before.
-    if (domain.resource === 'customresourcedefinitions') types.delete(domain.cluster);
+    if (domain.resource === 'customresourcedefinitions') forgetTypes(domain.cluster);
     dispatcher
       .changed(domain, changes)
       .catch((error) => fail(`dispatch of ${domain.cluster} ${domain.resource}`, error));

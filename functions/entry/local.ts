@@ -17,11 +17,11 @@ import { createUpgrades } from '../apiserver/upgrade.ts';
 import type { Client } from '../client/client.ts';
 import { createClient } from '../client/fetch-client.ts';
 import { createSystemClock } from '../clock/system.ts';
-import type { SecretTokenSubject } from '../controllers/token-secrets.ts';
 import { createReplicas } from '../store/replica.ts';
 import { createSqliteStore } from '../store/sqlite.ts';
 import { startBackground } from './background.ts';
 import { createCertificateAuthority } from './certificates.ts';
+import { secretToken } from './components.ts';
 import { loadPki, type Pki } from './pki.ts';
 import { createListener } from './server.ts';
 
@@ -114,28 +114,6 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     },
   });
   return listen(options, { api, pki, store, replicas, tunnel, local, clock, authority, closing });
-};
-
-const SECRET_TOKEN_YEARS = 100;
-
-/** A token that lives as long as its Secret: its end is far away, and it counts no more once the Secret is gone. */
-const secretToken = (
-  authority: TokenAuthority,
-  cluster: string,
-  { namespace, serviceAccount, secret }: SecretTokenSubject,
-  now: number,
-): Promise<string> => {
-  const issuedAt = Math.floor(now / 1000);
-  const expiresAt = issuedAt + SECRET_TOKEN_YEARS * 365 * 86_400;
-  const bound = { kind: 'Secret', ...secret };
-  return authority.sign(cluster, {
-    namespace,
-    serviceAccount,
-    audiences: [...authority.audiences],
-    issuedAt,
-    expiresAt,
-    bound,
-  });
 };
 
 interface Parts {

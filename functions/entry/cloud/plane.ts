@@ -6,6 +6,7 @@ import { nodeAuthorizer } from '../../apiserver/authz/node.ts';
 import { createNodeReferences } from '../../apiserver/authz/node-references.ts';
 import { rbacAuthorizer } from '../../apiserver/authz/rbac.ts';
 import { seedCluster } from '../../apiserver/seed.ts';
+import type { NodeDialer } from '../../apiserver/streams.ts';
 import type { Client } from '../../client/client.ts';
 import { createClient } from '../../client/fetch-client.ts';
 import type { Clock } from '../../clock/clock.ts';
@@ -21,6 +22,9 @@ export interface CloudPlaneOptions {
   replicaBytesMax?: number;
   /** The longest watch: the platform ends requests some time after. */
   watchMsMax?: number;
+  /** How log, exec and their kin reach a node, where this process can. */
+  dialer?: NodeDialer;
+  closing?(): boolean;
   log(line: string): void;
 }
 
@@ -69,6 +73,8 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
     ),
     signer: authority,
     openId: authority,
+    ...(options.dialer && { dialer: options.dialer }),
+    ...(options.closing && { closing: options.closing }),
     ...(options.watchMsMax !== undefined && { watchMsMax: options.watchMsMax }),
     onFault: (fault, id, info) =>
       log(`request ${id} ${info?.method} ${info?.path}: ${fault instanceof Error ? fault.stack : fault}`),

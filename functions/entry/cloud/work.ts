@@ -1,8 +1,5 @@
-import { discover } from '../../client/discovery.ts';
 import type { Reader } from '../../client/reader.ts';
 import { createEventRecorder } from '../../controllers/events.ts';
-import { createControllers } from '../../controllers/index.ts';
-import type { ResourceType } from '../../controllers/resource-types.ts';
 import { createRunner, LostRaceError, ReaderBehindError } from '../../controllers/run.ts';
 import { createDispatcher, type Dispatcher } from '../../dispatcher/dispatch.ts';
 import type { Message, Queue } from '../../queue/queue.ts';
@@ -10,14 +7,13 @@ import { SCHEDULER, schedulerConsumer } from '../../scheduler/consumer.ts';
 import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
 import { decodeOnce } from '../../store/decoded.ts';
 import type { Domain } from '../../store/store.ts';
+import { composeControllers, rememberTypes, secretToken } from '../components.ts';
 import { createFreshReader } from './fresh-reader.ts';
 import { awsAuthorities } from './keys.ts';
 import type { CloudPlane } from './plane.ts';
 
 export { SCHEDULER };
 
-/** Discovery of a cluster's resource types is kept so long. */
-const TYPES_MS = 10_000;
 /** A lost race is tried again in the invocation: the message would else hold its key up for the queue's own time. */
 const TRIES = 5;
 const FIRST_PAUSE_MS = 20;
@@ -34,20 +30,14 @@ const expected = (error: unknown): boolean => error instanceof LostRaceError || 
 export const createWork = (plane: CloudPlane, queue: Pick<Queue, 'send'>): Work => {
   const { clock, replicas, client } = plane;
   const recorder = createEventRecorder(clock);
-  const types = new Map<string, { at: number; found: Promise<readonly ResourceType[]> }>();
-  const resourceTypes = (cluster: string): Promise<readonly ResourceType[]> => {
-    const known = types.get(cluster);
-    if (known && clock.now() - known.at < TYPES_MS) return known.found;
-    const found = discover(client(cluster));
-    types.set(cluster, { at: clock.now(), found });
-    found.catch(() => types.delete(cluster));
-    return found;
-  };
+  const { resourceTypes } = rememberTypes(client, clock);
   /** Of the message that is handled: readers are fresh once per message. */
   const reader = (cluster: string): Reader => createFreshReader(replicas, cluster);
   let rootCa: string | undefined;
-  const controllers = createControllers({
+  const controllers = composeControllers({
+    client,
     resourceTypes,
+    signSecretToken: (cluster, subject) => secretToken(plane.authority, cluster, subject, clock.now()),
     rootCa: () => {
       rootCa ??= awsAuthorities();
       return rootCa;
