@@ -2,7 +2,7 @@
 import type { LabelSelector } from '../../machinery/kinds.d.ts';
 import { signOf } from '../../machinery/quantity.ts';
 import { type Cause, cause } from '../../machinery/status.ts';
-import { familyOf, parseCidr } from './ip.ts';
+import { ambiguityOf, familyOf, parseCidr, rangeAmbiguityOf } from './ip.ts';
 import { dnsLabel, dnsSubdomain, labelValue, portName, qualifiedName } from './names.ts';
 
 /** Causes collected so far. */
@@ -79,14 +79,16 @@ export const checkPortOrName = (out: Causes, path: string, value: number | strin
   else checkPort(out, path, value ?? 0);
 };
 export const checkIP = (out: Causes, path: string, value: string): boolean => {
-  if (familyOf(value)) return true;
-  out.push(cause.invalid(path, value, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'));
-  return false;
+  const fault = familyOf(value) ? ambiguityOf(value) : 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
+  if (fault) out.push(cause.invalid(path, value, fault));
+  return !fault;
 };
 export const checkCidr = (out: Causes, path: string, value: string): boolean => {
-  if (parseCidr(value)) return true;
-  out.push(cause.invalid(path, value, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'));
-  return false;
+  const fault = parseCidr(value)
+    ? rangeAmbiguityOf(value)
+    : 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
+  if (fault) out.push(cause.invalid(path, value, fault));
+  return !fault;
 };
 export const nonNegativeQuantity = (out: Causes, path: string, value: string): void => {
   if (signOf(value) < 0) out.push(cause.invalid(path, value, 'must be greater than or equal to 0'));

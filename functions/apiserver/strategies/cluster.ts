@@ -30,8 +30,8 @@ import {
   same,
 } from './checks.ts';
 import { event } from './events.ts';
-import { familyOf, nonSpecialIP, parseCidr } from './ip.ts';
-import { dnsLabel, dnsSubdomain, labelValue } from './names.ts';
+import { ambiguityOf, familyOf, nonSpecialIP, parseCidr } from './ip.ts';
+import { dnsLabel, dnsSubdomain, labelValue, qualifiedName } from './names.ts';
 import { checkOverhead, checkResourceQuantity } from './pod/resources.ts';
 import { checkTolerations, TAINT_EFFECTS } from './pod/scheduling.ts';
 
@@ -124,7 +124,9 @@ const checkAddress = (out: Causes, slice: EndpointSlice, path: string, address: 
       out.push(cause.invalid(path.replace(/\[\d+\]$/, ''), address, `must be an ${slice.addressType} address`));
     else out.push(cause.invalid(path, address, 'must be a valid IP address'));
   }
-  if (family) invalidEach(out, path, address, nonSpecialIP(address));
+  const ambiguity = family && ambiguityOf(address);
+  if (ambiguity) out.push(cause.invalid(path, address, ambiguity));
+  else if (family) invalidEach(out, path, address, nonSpecialIP(address));
 };
 
 const HINTS_MAX = 8;
@@ -250,6 +252,16 @@ export const clusterStrategies: Readonly<Record<string, Strategy>> = {
       const { spec } = namespace;
       const finalizers = spec.finalizers ?? [];
       spec.finalizers = finalizers.includes('kubernetes') ? finalizers : [...finalizers, 'kubernetes'];
+    },
+    validateCreate: (object) => {
+      const out: Causes = [];
+      for (const finalizer of (object as Namespace).spec?.finalizers ?? []) {
+        const messages = qualifiedName(finalizer);
+        if (messages.length === 0 && finalizer !== 'kubernetes' && !finalizer.includes('/'))
+          messages.push('name is neither a standard finalizer name nor is it fully qualified');
+        invalidEach(out, 'spec.finalizers', finalizer, messages);
+      }
+      return out;
     },
     prepareForUpdate: (next, old, ctx) => {
       if (ctx.subresource === 'finalize') return;

@@ -8,6 +8,24 @@ export const familyOf = (text: string): 'IPv4' | 'IPv6' | undefined => {
   return isIPv6(text) && !text.includes('%') ? 'IPv6' : undefined;
 };
 
+/** What makes an address that could be read another way: upstream reads such, and refuses them in new values (KEP-4858). */
+export const ambiguityOf = (text: string): string | undefined => {
+  if (!text.includes(':')) return /(^|\.)0\d/.test(text) ? 'must not have leading 0s' : undefined;
+  return /^::ffff:\d+\./.test(canonicalAddress(text)) ? 'must not be an IPv4-mapped IPv6 address' : undefined;
+};
+
+/** The same of a range, whose prefix may say less than the address in front of it. */
+export const rangeAmbiguityOf = (text: string): string | undefined => {
+  const [address = '', prefix = ''] = text.split('/');
+  const fault = ambiguityOf(address);
+  if (fault) return fault;
+  if (/^0\d/.test(prefix)) return 'must not have leading 0s in prefix length';
+  const number = addressNumber(address);
+  if (!number) return undefined;
+  const rest = BigInt(number.bits - Number(prefix));
+  return number.value & ((1n << rest) - 1n) ? 'must not have bits set beyond the prefix length' : undefined;
+};
+
 /** Sixteen-bit groups of an IPv6 address, or the four octets of an IPv4 one; undefined where it is neither. */
 export const addressParts = (text: string): number[] | undefined => {
   const family = familyOf(text);

@@ -49,7 +49,12 @@ const checkClass: NonNullable<Strategy['validate']> = (object) => {
   oneOf(out, 'reclaimPolicy', storage.reclaimPolicy || undefined, ['Delete', 'Retain']);
   if (storage.volumeBindingMode === undefined) out.push(cause.required('volumeBindingMode'));
   else oneOf(out, 'volumeBindingMode', storage.volumeBindingMode, ['Immediate', 'WaitForFirstConsumer']);
+  const terms = new Set<string>();
   storage.allowedTopologies?.forEach((term, i) => {
+    const pairs = (term.matchLabelExpressions ?? []).map((r) => [r.key, ...[...(r.values ?? [])].sort()].join(' '));
+    const text = pairs.sort().join(',');
+    if (terms.has(text)) out.push(cause.duplicate(`${at('allowedTopologies', i)}.matchLabelExpressions`, ''));
+    terms.add(text);
     const keys = new Set<string>();
     term.matchLabelExpressions?.forEach((r, n) => {
       const where = at(`${at('allowedTopologies', i)}.matchLabelExpressions`, n);
