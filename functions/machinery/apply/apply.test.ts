@@ -194,7 +194,7 @@ describe('custom resources', () => {
 
 it('tells one conflict in a line, and several grouped by their managers', () => {
   const by = (name: string, field: string) => ({
-    reason: 'FieldManagerConflict',
+    reason: 'FieldManagerConflict' as const,
     message: `conflict with "${name}"`,
     field,
   });
