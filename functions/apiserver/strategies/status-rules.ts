@@ -210,10 +210,21 @@ const claimStatus: Rule = (object) => {
 };
 
 const METADATA_BYTES_MAX = 262_144;
+const VOLUME_ERROR_BYTES_MAX = 1024;
 const attachmentStatus: Rule = (object) => {
-  const metadata = (object as VolumeAttachment).status?.attachmentMetadata ?? {};
+  const { status } = object as VolumeAttachment;
+  const out: Causes = [];
+  for (const field of ['attachError', 'detachError'] as const) {
+    const { message = '', errorCode = 0 } = status?.[field] ?? {};
+    if (Buffer.byteLength(message) > VOLUME_ERROR_BYTES_MAX)
+      out.push(cause.tooLong(`status.${field}.message`, VOLUME_ERROR_BYTES_MAX));
+    if (errorCode < 0)
+      out.push(cause.invalid(`status.${field}.errorCode`, errorCode, 'must be between 0 and 2147483647, inclusive'));
+  }
+  const metadata = status?.attachmentMetadata ?? {};
   const size = Object.entries(metadata).reduce((sum, [k, v]) => sum + Buffer.byteLength(k) + Buffer.byteLength(v), 0);
-  return size > METADATA_BYTES_MAX ? [cause.tooLong('status.attachmentMetadata', METADATA_BYTES_MAX)] : [];
+  if (size > METADATA_BYTES_MAX) out.push(cause.tooLong('status.attachmentMetadata', METADATA_BYTES_MAX));
+  return out;
 };
 
 const withConditions: Rule = (object) => {
