@@ -260,9 +260,12 @@ const checkTemplateStays = (out: Causes, next: Job, old: Job): void => {
   const before = old.spec?.template;
   const after = next.spec?.template;
   const known = old.status?.conditions?.some(({ type, status }) => type === 'Suspended' && status === 'True') ?? false;
-  const movable = old.spec?.suspend === true && known && !old.status?.active;
+  const suspended = old.spec?.suspend === true;
+  const movable = suspended && known && !old.status?.active;
   if (!movable || !before?.spec || !after?.spec) {
-    immutable(out, 'spec.template', after, before);
+    // One that never started may be told where to run before its suspension is known (recorded: semantics/job-suspend).
+    const unstarted = suspended && old.status?.startTime === undefined && before && after;
+    immutable(out, 'spec.template', after, unstarted ? withScheduling(before, after) : before);
     return;
   }
   const allowed = withScheduling(before, after).spec;
