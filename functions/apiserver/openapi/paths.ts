@@ -4,11 +4,12 @@ import { fullName, type OpenApiSchema, type OpenApiVersion, typeOfKind } from '.
 
 /** PATCH bodies by media type, in the order upstream lists them. Custom resources take no strategic merge patch. */
 const PATCH_TYPES = [
-  'application/apply-patch+yaml',
   'application/json-patch+json',
   'application/merge-patch+json',
   'application/strategic-merge-patch+json',
+  'application/apply-patch+yaml',
 ];
+const CUSTOM_PATCH_TYPES = PATCH_TYPES.filter((type) => !type.includes('strategic'));
 const BODY_TYPES = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
 const CUSTOM_BODY_TYPES = BODY_TYPES.slice(0, 2);
 const bodyTypes = (s: Shape): string[] => (s.info.custom ? CUSTOM_BODY_TYPES : BODY_TYPES);
@@ -74,6 +75,16 @@ const operationId = (s: Shape, action: string): string => {
   return `${verb}${groupName(info.group)}${camel(info.version)}${collection}${scope}${info.kind}${end}`;
 };
 
+const STREAMS = ['application/json;stream=watch', 'application/vnd.kubernetes.protobuf;stream=watch'];
+
+/** What version 2 says that an operation reads and writes: built-in kinds take any body but a patch. */
+const mediaTypes = (s: Shape, action: string, given: string[] | undefined) => {
+  const any = action !== 'patch' && !s.info.custom;
+  const streams = action === 'list' && !s.info.custom ? STREAMS : [];
+  const bodies = s.info.custom ? CUSTOM_BODY_TYPES : ['*/*'];
+  return { consumes: any || !given ? bodies : given, produces: [...bodyTypes(s), ...streams] };
+};
+
 const operation = (
   s: Shape,
   action: string,
@@ -93,10 +104,10 @@ const operation = (
       input && {
         requestBody: {
           content: Object.fromEntries(input.types.map((t) => [t, { schema: ref(s, input.name) }])),
-          ...(action !== 'delete' && { required: true }),
+          ...(!action.startsWith('delete') && { required: true }),
         },
       }),
-    ...(s.version === 2 && { consumes: input?.types ?? ['*/*'], produces: bodyTypes(s), schemes: ['https'] }),
+    ...(s.version === 2 && { ...mediaTypes(s, action, input?.types), schemes: ['https'] }),
     responses: {
       '200': answer(s, output, 'OK'),
       ...Object.fromEntries(codes.map(([code, text]) => [code, answer(s, output, text)])),
@@ -107,8 +118,10 @@ const operation = (
   };
 };
 
+const deleteOptions = (s: Shape) => ({ name: fullName('~meta.v1.DeleteOptions'), types: bodyTypes(s) });
+
 const itemOperations = (s: Shape, verbs: ReadonlySet<string>): Record<string, Operation> => {
-  const patch = { name: fullName('~meta.v1.Patch'), types: s.info.custom ? PATCH_TYPES.slice(0, 3) : PATCH_TYPES };
+  const patch = { name: fullName('~meta.v1.Patch'), types: s.info.custom ? CUSTOM_PATCH_TYPES : PATCH_TYPES };
   const body = { name: s.body, types: bodyTypes(s) };
   const status = fullName('~meta.v1.Status');
   return {
@@ -117,7 +130,7 @@ const itemOperations = (s: Shape, verbs: ReadonlySet<string>): Record<string, Op
     ...(verbs.has('create') && { post: operation(s, 'post', WRITE, body, s.body) }),
     ...(verbs.has('patch') && { patch: operation(s, 'patch', [...WRITE, 'force'], patch, s.body) }),
     ...(verbs.has('delete') && {
-      delete: operation(s, 'delete', DELETE, { name: fullName('~meta.v1.DeleteOptions'), types: bodyTypes(s) }, status),
+      delete: operation(s, 'delete', DELETE, deleteOptions(s), status),
     }),
   };
 };
@@ -126,7 +139,9 @@ const collectionOperations = (s: Shape, verbs: ReadonlySet<string>, list: string
   ...(verbs.has('list') && { get: operation(s, 'list', LIST, undefined, list) }),
   ...(verbs.has('create') && { post: operation(s, 'post', WRITE, { name: s.body, types: bodyTypes(s) }, s.body) }),
   ...(verbs.has('deletecollection') && {
-    delete: operation(s, 'deletecollection', [...DELETE, ...COLLECTION], undefined, fullName('~meta.v1.Status')),
+    delete: s.info.custom
+      ? operation(s, 'deletecollection', LIST, undefined, fullName('~meta.v1.Status'))
+      : operation(s, 'deletecollection', [...DELETE, ...COLLECTION], deleteOptions(s), fullName('~meta.v1.Status')),
   }),
 });
 
