@@ -227,7 +227,8 @@ describeWith(kubectlMissing(), 'kubectl and custom resources', () => {
   it('deletes a definition with its objects, and what they own, while they are watched', async () => {
     await apply(map('kept-by', owner('Boat', 'sea.example.com/v1', 'argo', await uidOf('boat', 'argo'))));
     const watched = kubectl('get', 'boats', '--watch-only', '--output-watch-events', '--request-timeout=20s');
-    await delay(300);
+    // Long enough for kubectl to have its watch on a machine that does other things too.
+    await delay(2_000);
     expect(await shown('delete', 'crd', 'boats.sea.example.com', '--timeout=30s')).toContain('deleted');
     // kubectl may still know the kind from its cache: then the server says that it is not there.
     expect((await kubectl('get', 'boats')).err).toMatch(/could not find the requested resource|have a resource type/);
