@@ -8,6 +8,7 @@ import {
   QueryCommand,
   type QueryCommandInput,
   type ServiceOutputTypes,
+  TransactGetItemsCommand,
   type TransactWriteItem,
   TransactWriteItemsCommand,
   UpdateItemCommand,
@@ -27,6 +28,7 @@ export type DynamoCommand =
   | QueryCommand
   | PutItemCommand
   | UpdateItemCommand
+  | TransactGetItemsCommand
   | TransactWriteItemsCommand
   | BatchWriteItemCommand
   | DeleteItemCommand;
@@ -102,6 +104,8 @@ export type Transacted = { done: true } | { done: false; refusals: Refusal[] };
 export interface Dynamo {
   get(key: Key): Promise<Item | undefined>;
   getAll(keys: readonly Key[]): Promise<Map<string, Item>>;
+  /** Up to 100 items as they are at one moment, in the order of their keys. */
+  getTogether(keys: readonly Key[]): Promise<(Item | undefined)[]>;
   query(input: Omit<QueryCommandInput, 'TableName'>): Promise<{ items: Item[]; more: Item | undefined }>;
   /** False when the condition did not hold, with what stands there. */
   put(input: Omit<PutItemCommandInput, 'TableName'>): Promise<{ ok: true } | { ok: false; item?: Item }>;
@@ -160,6 +164,13 @@ export const createDynamo = ({ client, table, clock, requestMsMax }: DynamoOptio
     get: async (key) => {
       const command = () => new GetItemCommand(input({ Key: { ...key }, ConsistentRead: true }));
       return (await again(() => send<{ Item?: Item }>(command()))).Item;
+    },
+    getTogether: async (keys) => {
+      const TransactItems = keys.map((key) => ({ Get: { TableName: table, Key: { ...key } } }));
+      const { Responses = [] } = await again(() =>
+        send<{ Responses?: { Item?: Item }[] }>(new TransactGetItemsCommand({ TransactItems })),
+      );
+      return keys.map((_, i) => Responses[i]?.Item);
     },
     getAll: async (keys) => {
       const found = new Map<string, Item>();

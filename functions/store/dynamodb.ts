@@ -38,6 +38,8 @@ export interface DynamoStoreOptions {
 /** Writes of one batch, and batches of one domain at once. */
 const batchWrites = 24;
 const batchesMax = 4;
+/** A transaction reads so many items at one moment. */
+const headsAtOnce = 100;
 const tailBytesMax = 64 * 1024 * 1024;
 
 interface Waiting extends Call {
@@ -214,6 +216,12 @@ export const createDynamoStore = (options: DynamoStoreOptions): Store => {
       });
     },
     head: log.head,
+    heads: async (domains) => {
+      const found: Revision[] = [];
+      for (let at = 0; at < domains.length; at += headsAtOnce)
+        found.push(...(await heads.readTogether(domains.slice(at, at + headsAtOnce))));
+      return found;
+    },
     changes: log.changes,
     wake,
     compact: log.compact,

@@ -111,6 +111,7 @@ export const createMemoryStore = ({ logKeep = 10_000 } = {}): Store & CommitFeed
       return outcomes;
     },
     head: async (domain) => peek(domain)?.head ?? headOfNew(domain),
+    heads: async (domains) => domains.map((domain) => peek(domain)?.head ?? headOfNew(domain)),
     changes: async (domain, after, limit) => {
       const table = tableOf(domain);
       if (after < table.compacted) return 'compacted';

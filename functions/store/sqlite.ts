@@ -153,6 +153,7 @@ export const createSqliteStore = async (options: SqliteOptions): Promise<Store &
       return table instanceof Promise ? table.then((t) => group.commit(t, writes)) : group.commit(table, writes);
     },
     head: async (domain) => (await tableOf(domain)).head,
+    heads: async (domains) => (await Promise.all(domains.map(tableOf))).map((table) => table.head),
     changes: async (domain, after, limit) => {
       const table = await tableOf(domain);
       if (after < table.compacted) return 'compacted';

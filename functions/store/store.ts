@@ -86,6 +86,8 @@ export interface Store {
   commit(domain: Domain, writes: Write[]): Promise<Outcome[]>;
   /** The newest revision given out; linearizable. */
   head(domain: Domain): Promise<Revision>;
+  /** The heads of several domains of a cluster at one moment, in their order; a hundred at once where an adapter says so. */
+  heads(domains: readonly Domain[]): Promise<Revision[]>;
   /** Changes after a revision, in order, none missing; 'compacted' when the log no longer reaches back that far. */
   changes(domain: Domain, after: Revision, limit: number): Promise<Change[] | 'compacted'>;
   /** Resolves when there may be changes after `after`, or when aborted. */
