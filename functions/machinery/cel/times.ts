@@ -44,7 +44,7 @@ export const parseTimestamp = (text: string): Timestamp | undefined => {
   if (offset === undefined) return undefined;
   const total = BigInt(Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds) - offset);
   const ns = day.ns + total * SECOND + BigInt(fraction.slice(0, 9).padEnd(9, '0') || '0');
-  return ns < TIMESTAMP_MIN || ns > TIMESTAMP_MAX ? undefined : new Timestamp(ns);
+  return ns < TIMESTAMP_MIN || ns > TIMESTAMP_MAX ? undefined : new Timestamp(ns, offset);
 };
 
 /** A full-date of RFC 3339 as midnight in UTC. */
@@ -56,11 +56,19 @@ export const parseDate = (text: string): Timestamp | undefined => {
 
 const floorDivide = (a: bigint, b: bigint): bigint => (a >= 0n ? a / b : -((-a + b - 1n) / b));
 
-export const timestampText = ({ ns }: Timestamp): string => {
+const zoneText = (offset: number): string => {
+  if (offset === 0) return 'Z';
+  const minutes = Math.floor(Math.abs(offset) / 60);
+  const two = (n: number): string => String(n).padStart(2, '0');
+  return `${offset < 0 ? '-' : '+'}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`;
+};
+
+export const timestampText = ({ ns, offset }: Timestamp): string => {
   const seconds = floorDivide(ns, SECOND);
   const rest = ns - seconds * SECOND;
   const fraction = rest === 0n ? '' : `.${rest.toString().padStart(9, '0').replace(/0+$/, '')}`;
-  return `${new Date(Number(seconds) * 1000).toISOString().slice(0, 19)}${fraction}Z`;
+  const clock = new Date((Number(seconds) + offset) * 1000).toISOString().slice(0, 19);
+  return `${clock}${fraction}${zoneText(offset)}`;
 };
 
 /** A duration in seconds, as CEL writes it: `90s`, `1.5s`. */
@@ -131,7 +139,7 @@ export const checkedDuration = (ns: bigint): Duration => {
   if (ns > DURATION_MAX || ns < -DURATION_MAX - 1n) throw new EvalFault('duration overflow');
   return new Duration(ns);
 };
-export const checkedTimestamp = (ns: bigint): Timestamp => {
+export const checkedTimestamp = (ns: bigint, offset = 0): Timestamp => {
   if (ns < TIMESTAMP_MIN || ns > TIMESTAMP_MAX) throw new EvalFault('timestamp overflow');
-  return new Timestamp(ns);
+  return new Timestamp(ns, offset);
 };

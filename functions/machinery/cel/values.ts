@@ -33,11 +33,13 @@ export class Uint {
     this.value = value;
   }
 }
-/** Nanoseconds since 1970 in UTC. */
+/** Nanoseconds since 1970 in UTC, and the offset in seconds that it is written with. */
 export class Timestamp {
   readonly ns: bigint;
-  constructor(ns: bigint) {
+  readonly offset: number;
+  constructor(ns: bigint, offset = 0) {
     this.ns = ns;
+    this.offset = offset;
   }
 }
 export class Duration {

@@ -153,10 +153,10 @@ const arithmeticFunctions: Record<string, Overload[]> = {
       checkedDuration(a.ns + b.ns),
     ),
     func('add_timestamp_duration', [timestamp, duration], timestamp, (a: Timestamp, b: Duration) =>
-      checkedTimestamp(a.ns + b.ns),
+      checkedTimestamp(a.ns + b.ns, a.offset),
     ),
     func('add_duration_timestamp', [duration, timestamp], timestamp, (a: Duration, b: Timestamp) =>
-      checkedTimestamp(a.ns + b.ns),
+      checkedTimestamp(a.ns + b.ns, b.offset),
     ),
   ],
   '_-_': [
@@ -172,7 +172,7 @@ const arithmeticFunctions: Record<string, Overload[]> = {
       checkedDuration(a.ns - b.ns),
     ),
     func('subtract_timestamp_duration', [timestamp, duration], timestamp, (a: Timestamp, b: Duration) =>
-      checkedTimestamp(a.ns - b.ns),
+      checkedTimestamp(a.ns - b.ns, a.offset),
     ),
   ],
   '_*_': arithmetic(
