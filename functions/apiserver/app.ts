@@ -14,6 +14,7 @@ import type { ApiServerOptions, Call, ConnectionInfo, Server } from './context.t
 import { createCustomResources } from './custom-resources.ts';
 import { documentOf, inApi, negotiateDocument, pageNotFound } from './documents.ts';
 import { parseStatusError } from './faults.ts';
+import { FLEET, fleetResources } from './fleet/cluster-kind.ts';
 import { createMetrics } from './metrics.ts';
 import { negotiate } from './negotiate.ts';
 import type { ResourceInfo, UserInfo } from './registry.ts';
@@ -189,7 +190,7 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
   const plugins = createPlugins(options).filter((plugin) => !off.has(plugin.name));
   const server: Server = {
     ...options,
-    registry: createRegistry(builtinResources()),
+    registry: createRegistry(builtinResources(), new Map([[FLEET, fleetResources()]])),
     plugins,
     metrics: createMetrics(options.clock.now()),
     services: createServiceAllocator({ store: options.store }),
@@ -204,6 +205,7 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
   ): Promise<Response> => {
     if (server.clusterExists && !(await server.clusterExists(info.cluster))) throw unknownPath();
     const caller = await authenticated(server, info, request, connection);
+    server.admitRequest?.(info, connection);
     const { cluster, group, resource, name } = info;
     const user = await impersonate(server.authorizer, caller, {
       cluster,

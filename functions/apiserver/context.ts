@@ -40,8 +40,10 @@ export interface ApiServerOptions {
   admission?: readonly AdmissionPlugin[];
   /** `host:port` told to clients in discovery. */
   address?: string;
-  /** Whether a cluster id exists; all do where absent. */
+  /** Whether a cluster id exists; all do where absent. What it starts with is there once the answer is yes. */
   clusterExists?(cluster: string): boolean | Promise<boolean>;
+  /** Throws the Status (429, 403) that a cluster's quotas or its end refuse a request with; asked once its caller is known. */
+  admitRequest?(info: RequestInfo, connection: ConnectionInfo): void;
   /** A fault of ours, with the id that the client was told. */
   onFault?(fault: unknown, requestId: string, info: RequestInfo | undefined): void;
   /** The OpenID discovery documents by path (`/openid/v1/jwks`); without it they are not served. */
@@ -68,7 +70,15 @@ export interface Server extends ApiServerOptions {
 /** How a connection identified itself below HTTP. */
 export interface ConnectionInfo {
   /** Of a client certificate that the listener has verified. */
-  clientCertificate?: { commonName: string; organizations: readonly string[]; fingerprint: string };
+  clientCertificate?: {
+    commonName: string;
+    organizations: readonly string[];
+    fingerprint: string;
+    /** The one cluster that it counts in; `default` where absent. */
+    cluster?: string;
+  };
+  /** It is this process that asks, as a part of the control plane: quotas of requests are not for it. */
+  internal?: true;
   remoteAddress?: string;
   /** Of a token that is only asked about (TokenReview): whom it must be meant for, instead of this server. */
   audiences?: readonly string[];

@@ -8,16 +8,30 @@ export interface Registry {
   hasVersion(cluster: string, group: string, version: string): boolean;
   /** Replaces the custom resources of a cluster. */
   setCustom(cluster: string, resources: readonly ResourceInfo[]): void;
+  /** The cluster is gone, and its custom resources with it. */
+  forget(cluster: string): void;
 }
 
 const nameOf = (group: string, version: string, resource: string): string => `${group}/${version}/${resource}`;
 
-export const createRegistry = (builtin: readonly ResourceInfo[]): Registry => {
+/** `own` are the resources that one cluster serves besides those that all do, whatever is stored in it. */
+export const createRegistry = (
+  builtin: readonly ResourceInfo[],
+  own: ReadonlyMap<string, readonly ResourceInfo[]> = new Map(),
+): Registry => {
   const common = new Map(builtin.map((r) => [nameOf(r.group, r.version, r.resource), r]));
   const custom = new Map<
     string,
     { list: readonly ResourceInfo[]; byName: Map<string, ResourceInfo>; all: ResourceInfo[] }
   >();
+  const setCustom = (cluster: string, list: readonly ResourceInfo[]): void => {
+    const more = [...(own.get(cluster) ?? []), ...list];
+    const byName = new Map(
+      [...list, ...(own.get(cluster) ?? [])].map((r) => [nameOf(r.group, r.version, r.resource), r]),
+    );
+    custom.set(cluster, { list: more, byName, all: [...builtin, ...more] });
+  };
+  for (const cluster of own.keys()) setCustom(cluster, []);
   const all = (cluster: string): readonly ResourceInfo[] => custom.get(cluster)?.all ?? builtin;
   return {
     find: (cluster, group, version, resource) => {
@@ -26,9 +40,9 @@ export const createRegistry = (builtin: readonly ResourceInfo[]): Registry => {
     },
     all,
     hasVersion: (cluster, group, version) => all(cluster).some((r) => r.group === group && r.version === version),
-    setCustom: (cluster, list) => {
-      const byName = new Map(list.map((r) => [nameOf(r.group, r.version, r.resource), r]));
-      custom.set(cluster, { list, byName, all: [...builtin, ...list] });
+    setCustom,
+    forget: (cluster) => {
+      if (!own.has(cluster)) custom.delete(cluster);
     },
   };
 };

@@ -197,8 +197,11 @@ export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgr
   };
 
   const answer = async (upgrade: Upgrade, requestId: string): Promise<void> => {
-    const { info, socket, head, request } = upgrade;
+    const { info, socket, head, request, connection } = upgrade;
+    if (server.clusterExists && !(await server.clusterExists(info.cluster)))
+      throw genericFailure(404, 'NotFound', 'the server could not find the requested resource', {});
     const caller = await identified(upgrade);
+    server.admitRequest?.(info, connection);
     if (tunnel?.handleUpgrade({ cluster: info.cluster, path: info.path, mayServe: mayServe(caller) }, socket, head))
       return;
     const { cluster, group, resource, name } = info;

@@ -29,10 +29,13 @@ export const staticTokens = (tokens: ReadonlyMap<string, UserInfo>): Authenticat
   return { authenticate: async (_cluster, token) => (token === undefined ? undefined : users.get(digest(token))) };
 };
 
-/** User from the certificate's common name, groups from its organizations, as upstream's x509 authenticator. */
+/**
+ * User from the certificate's common name, groups from its organizations, as upstream's x509 authenticator. One authority
+ * signs for all clusters of a deployment: a certificate counts in the cluster that it names, else in `default` only.
+ */
 export const clientCertificates = (): Authenticator => ({
-  authenticate: async (_cluster, _token, { clientCertificate: c }) =>
-    c?.commonName
+  authenticate: async (cluster, _token, { clientCertificate: c }) =>
+    c?.commonName && (c.cluster ?? 'default') === cluster
       ? user(c.commonName, c.organizations, '', {
           'authentication.kubernetes.io/credential-id': [`X509SHA256=${c.fingerprint}`],
         })

@@ -30,6 +30,7 @@ export const authenticatorChain = (options: ChainOptions): Authenticator => {
     staticTokens(fixed),
     clientCertificates(),
     options.authority.nodeTokens,
+    options.authority.adminTokens,
     serviceAccountTokens(options.authority, createBoundObjects(options)),
     ...(options.anonymous ? [anonymousUsers] : []),
   );

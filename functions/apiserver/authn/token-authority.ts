@@ -6,7 +6,6 @@ import {
   sign as signBytes,
   verify as verifyBytes,
 } from 'node:crypto';
-import type { UserInfo } from '../registry.ts';
 import { type Authenticator, user } from './authenticator.ts';
 import type { TokenClaims, TokenSigner } from './service-account-tokens.ts';
 
@@ -20,6 +19,11 @@ export interface TokenAuthorityOptions {
   audiences?: readonly string[];
   /** Tokens whose signature is remembered as good; 10,000 when absent. */
   cacheMax?: number;
+  /**
+   * The uid of a cluster's object. Tokens of nodes and administrators name it, so that those of a cluster that is gone open
+   * none that has its name later. Clusters without one are not told apart from earlier ones.
+   */
+  uidOf?(cluster: string): string | undefined;
 }
 
 /** Signs and verifies service account and node tokens, and publishes the key. */
@@ -28,6 +32,10 @@ export interface TokenAuthority extends TokenSigner {
   mintNodeToken(cluster: string, node: string, seconds?: number): string;
   /** Knows node tokens of the cluster. */
   readonly nodeTokens: Authenticator;
+  /** A token for the administrator of one cluster: user admin in system:masters, there only. Lives a year likewise. */
+  mintAdminToken(cluster: string, seconds?: number): string;
+  /** Knows administrators' tokens of the cluster. */
+  readonly adminTokens: Authenticator;
   /** The OpenID discovery documents, by path below the cluster's prefix; undefined for any other path. */
   document(cluster: string, path: string, serverUrl: string): { contentType: string; body: string } | undefined;
 }
@@ -41,6 +49,8 @@ interface Payload {
   iat: number;
   nbf: number;
   jti: string;
+  /** uid of the Cluster, in tokens of nodes and administrators. */
+  'skiff.dev/cluster'?: string;
   'kubernetes.io'?: {
     namespace: string;
     serviceaccount: { name: string; uid: string };
@@ -55,6 +65,8 @@ const YEAR_SECONDS = 365 * 86_400;
 /** A token of another process may be read by a clock that is this much behind. */
 const SKEW_SECONDS = 60;
 const NODE_PREFIX = 'system:node:';
+/** `sub` of administrators' tokens: no service account and no node is called so. */
+const ADMIN = 'skiff:admin';
 const TOKEN_BYTES_MAX = 16_384;
 
 const base64url = (text: string): string => Buffer.from(text).toString('base64url');
@@ -180,12 +192,28 @@ export const createTokenAuthority = (options: TokenAuthorityOptions): TokenAutho
     return payload.exp > now && payload.nbf <= now + SKEW_SECONDS ? payload : undefined;
   };
 
-  const nodeOf = (payload: Payload): UserInfo | undefined => {
-    if (payload['kubernetes.io'] || !payload.sub.startsWith(NODE_PREFIX)) return undefined;
-    if (!audiences.some((a) => payload.aud.includes(a))) return undefined;
-    const extra = { 'authentication.kubernetes.io/credential-id': [`JTI=${payload.jti}`] };
-    return user(payload.sub, ['system:nodes'], '', extra);
+  const minted = (cluster: string, sub: string, lifetime: number): string => {
+    const now = seconds();
+    const uid = options.uidOf?.(cluster);
+    return key.sign({
+      exp: now + lifetime,
+      iat: now,
+      nbf: now,
+      aud: [...audiences],
+      iss: issuerOf(cluster),
+      jti: clock.uuid(),
+      sub,
+      ...(uid !== undefined && { 'skiff.dev/cluster': uid }),
+    });
   };
+  /** Whose minted token it is, where it is one of this very cluster. */
+  const holder = (cluster: string, token: string | undefined): Payload | undefined => {
+    const payload = token?.split('.').length === 3 ? verified(cluster, token) : undefined;
+    if (!payload || payload['kubernetes.io'] || !audiences.some((a) => payload.aud.includes(a))) return undefined;
+    const uid = options.uidOf?.(cluster);
+    return uid === undefined || payload['skiff.dev/cluster'] === uid ? payload : undefined;
+  };
+  const idOf = ({ jti }: Payload) => ({ 'authentication.kubernetes.io/credential-id': [`JTI=${jti}`] });
 
   return {
     audiences,
@@ -194,21 +222,19 @@ export const createTokenAuthority = (options: TokenAuthorityOptions): TokenAutho
       const payload = verified(cluster, token);
       return payload && claimsOf(payload);
     },
-    mintNodeToken: (cluster, node, lifetime = YEAR_SECONDS) => {
-      const now = seconds();
-      const times = { exp: now + lifetime, iat: now, nbf: now };
-      return key.sign({
-        ...times,
-        aud: [...audiences],
-        iss: issuerOf(cluster),
-        jti: clock.uuid(),
-        sub: `${NODE_PREFIX}${node}`,
-      });
-    },
+    mintNodeToken: (cluster, node, lifetime = YEAR_SECONDS) => minted(cluster, `${NODE_PREFIX}${node}`, lifetime),
     nodeTokens: {
       authenticate: async (cluster, token) => {
-        const payload = token?.split('.').length === 3 ? verified(cluster, token) : undefined;
-        return payload && nodeOf(payload);
+        const payload = holder(cluster, token);
+        if (!payload?.sub.startsWith(NODE_PREFIX)) return undefined;
+        return user(payload.sub, ['system:nodes'], '', idOf(payload));
+      },
+    },
+    mintAdminToken: (cluster, lifetime = YEAR_SECONDS) => minted(cluster, ADMIN, lifetime),
+    adminTokens: {
+      authenticate: async (cluster, token) => {
+        const payload = holder(cluster, token);
+        return payload?.sub === ADMIN ? user('admin', ['system:masters'], '', idOf(payload)) : undefined;
       },
     },
     document: (cluster, path, serverUrl) => {
