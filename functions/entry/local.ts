@@ -14,12 +14,13 @@ import { rbacAuthorizer } from '../apiserver/authz/rbac.ts';
 import { seedCluster } from '../apiserver/seed.ts';
 import { createTunnel, type Tunnel } from '../apiserver/tunnel.ts';
 import { createUpgrades } from '../apiserver/upgrade.ts';
+import { snapshotEndpoint } from '../backup/endpoint.ts';
 import type { Client } from '../client/client.ts';
 import { createClient } from '../client/fetch-client.ts';
 import { createSystemClock } from '../clock/system.ts';
 import { createReplicas } from '../store/replica.ts';
 import { createSqliteStore } from '../store/sqlite.ts';
-import { startBackground } from './background.ts';
+import { type Background, startBackground } from './background.ts';
 import { createCertificateAuthority } from './certificates.ts';
 import { secretToken } from './components.ts';
 import { loadPki, type Pki } from './pki.ts';
@@ -133,8 +134,15 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
   const { api, pki, store, replicas, tunnel, local, clock, authority, closing } = parts;
   const { directory, log } = options;
   const upgrades = createUpgrades(api.server, tunnel);
+  const begun: { background?: Background } = {};
+  const snapshots = snapshotEndpoint({
+    store,
+    clock,
+    adminToken: pki.adminToken,
+    restored: async (cluster) => begun.background?.resync(cluster),
+  });
   const listener = await createListener({
-    app: api,
+    app: { ...api, fetch: async (request, connection) => (await snapshots(request)) ?? api.fetch(request, connection) },
     tls: { cert: pki.serverCert, key: pki.serverKey, clientCa: pki.caCert },
     host: options.host,
     port: options.port,
@@ -166,6 +174,7 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
     signSecretToken: (cluster, subject) => secretToken(authority, cluster, subject, clock.now()),
     onFailure: (what, error) => log(`${what}: ${error instanceof Error ? error.message : error}`),
   });
+  begun.background = background;
   api.server.address = `${options.host}:${listener.port}`;
   api.server.moreMetrics = () => background.metrics();
   await background.resync(CLUSTER);

@@ -363,6 +363,9 @@ const clusters = ({ store, commit }: Context): void => {
     await commit(create('a', 'deployment'), deployments);
     expect(textOf(await store().get(elsewhere, 'a'))).toBe('2:other');
     expect(await store().head(elsewhere)).toBe(firstHead(elsewhere) + 1n);
+    const never: Domain = { cluster: 'never', group: '', resource: 'secrets' };
+    const heads = await store().heads([elsewhere, pods, never]);
+    expect(heads).toEqual([firstHead(elsewhere) + 1n, await store().head(pods), firstHead(never)]);
     expect(await store().head(pods)).toBe(at(3));
     const found = await store().domains('one');
     expect(found.map((d) => `${d.cluster} ${d.group} ${d.resource}`).sort()).toEqual([

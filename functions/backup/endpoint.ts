@@ -1,0 +1,68 @@
+import { timingSafeEqual } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
+import { createGzip } from 'node:zlib';
+import { plainResponse } from '../apiserver/plain-response.ts';
+import type { Clock } from '../clock/clock.ts';
+import type { Store } from '../store/store.ts';
+import { readSnapshot } from './file.ts';
+import { SnapshotRefused } from './format.ts';
+import { restoreLines } from './restore.ts';
+import { saveLines } from './save.ts';
+
+export interface SnapshotEndpointOptions {
+  store: Store;
+  clock: Clock;
+  /** The operator's token: snapshots hold every secret of a cluster. */
+  adminToken: string;
+  /** Called when a cluster has been restored, before the answer. */
+  restored(cluster: string): Promise<void>;
+}
+
+const path = /^\/skiff\.dev\/snapshots\/([a-z0-9][-a-z0-9]{0,62})$/;
+
+const answer = (status: number, body: Record<string, unknown>): Response =>
+  plainResponse({ status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+
+/**
+ * Saves (GET) and restores (PUT) clusters of a running server at `/skiff.dev/snapshots/{cluster}`, for the operator alone;
+ * undefined for any other path. Bodies are snapshot files.
+ */
+export const snapshotEndpoint = ({ store, clock, adminToken, restored }: SnapshotEndpointOptions) => {
+  const expected = Buffer.from(`Bearer ${adminToken}`);
+  const allowed = (request: Request): boolean => {
+    const given = Buffer.from(request.headers.get('authorization') ?? '');
+    return given.length === expected.length && timingSafeEqual(given, expected);
+  };
+  const restore = async (request: Request, cluster: string): Promise<Response> => {
+    const scratch = await mkdtemp(join(tmpdir(), 'skiff-restore-'));
+    try {
+      const file = join(scratch, 'snapshot');
+      if (!request.body) return answer(400, { message: 'the request has no body' });
+      await pipeline(Readable.fromWeb(request.body as NodeReadableStream), createWriteStream(file, { mode: 0o600 }));
+      const told = await restoreLines(() => readSnapshot(file), { store, cluster });
+      await restored(cluster);
+      return answer(200, { ...told });
+    } catch (error) {
+      if (!(error instanceof SnapshotRefused)) throw error;
+      return answer(422, { message: error.message });
+    } finally {
+      await rm(scratch, { recursive: true, force: true });
+    }
+  };
+  return async (request: Request): Promise<Response | undefined> => {
+    const cluster = path.exec(new URL(request.url).pathname)?.[1];
+    if (cluster === undefined) return undefined;
+    if (!allowed(request)) return answer(401, { message: 'snapshots are for the operator' });
+    if (request.method === 'PUT') return restore(request, cluster);
+    if (request.method !== 'GET') return answer(405, { message: 'GET saves, PUT restores' });
+    if ((await store.domains(cluster)).length === 0) return answer(404, { message: `there is no cluster ${cluster}` });
+    const body = Readable.from(saveLines({ store, clock, cluster })).pipe(createGzip());
+    return plainResponse({ status: 200, headers: { 'content-type': 'application/gzip' }, body });
+  };
+};
