@@ -13,6 +13,8 @@ import {
 } from './store.ts';
 
 interface Table {
+  /** The head before its first write. */
+  readonly begin: Revision;
   objects: Map<string, Stored>;
   log: Change[];
   head: Revision;
@@ -75,7 +77,7 @@ export const createMemoryStore = ({ logKeep = 10_000 } = {}): Store & CommitFeed
     if (!table) {
       const head = headOfNew(domain);
       const compacted = floors.has(domain.cluster) ? head : 0n;
-      table = { objects: new Map(), log: [], head, compacted, waiters: new Set() };
+      table = { begin: head, objects: new Map(), log: [], head, compacted, waiters: new Set() };
       tables.set(name, table);
     }
     return table;
@@ -141,9 +143,10 @@ export const createMemoryStore = ({ logKeep = 10_000 } = {}): Store & CommitFeed
     drop: async (cluster) => {
       const gone = [...tables].filter(([name]) => name.startsWith(`${cluster}/`));
       if (gone.length === 0) return;
+      const written = gone.map(([, table]) => table).filter((table) => table.head > table.begin);
       let floor = floors.get(cluster) ?? 0n;
-      for (const [, table] of gone) if (table.head > floor) floor = table.head;
-      floors.set(cluster, floor + 1n);
+      for (const table of written) if (table.head > floor) floor = table.head;
+      if (written.length > 0) floors.set(cluster, floor + 1n);
       for (const [name] of gone) tables.delete(name);
       for (const { dropped } of listeners) dropped?.(cluster);
       for (const [, table] of gone) wakeAll(table);
