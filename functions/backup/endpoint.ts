@@ -20,8 +20,9 @@ export interface SnapshotEndpointOptions {
   clock: Clock;
   /** The operator's token: snapshots hold every secret of a cluster. */
   adminToken: string;
-  /** Called when a cluster has been restored, before the answer. */
-  restored(cluster: string): Promise<void>;
+  /** Called before a cluster is restored: nobody may act on half of it. What it returns is called when it is whole. */
+  restoring(cluster: string): () => Promise<void>;
+  log(line: string): void;
 }
 
 const path = /^\/skiff\.dev\/snapshots\/([a-z0-9][-a-z0-9]{0,62})$/;
@@ -33,25 +34,28 @@ const answer = (status: number, body: Record<string, unknown>): Response =>
  * Saves (GET) and restores (PUT) clusters of a running server at `/skiff.dev/snapshots/{cluster}`, for the operator alone;
  * undefined for any other path. Bodies are snapshot files.
  */
-export const snapshotEndpoint = ({ store, clock, adminToken, restored }: SnapshotEndpointOptions) => {
+export const snapshotEndpoint = ({ store, clock, adminToken, restoring, log }: SnapshotEndpointOptions) => {
   const expected = Buffer.from(`Bearer ${adminToken}`);
   const allowed = (request: Request): boolean => {
     const given = Buffer.from(request.headers.get('authorization') ?? '');
     return given.length === expected.length && timingSafeEqual(given, expected);
   };
   const restore = async (request: Request, cluster: string): Promise<Response> => {
+    const release = restoring(cluster);
     const scratch = await mkdtemp(join(tmpdir(), 'skiff-restore-'));
     try {
       const file = join(scratch, 'snapshot');
       if (!request.body) return answer(400, { message: 'the request has no body' });
       await pipeline(Readable.fromWeb(request.body as NodeReadableStream), createWriteStream(file, { mode: 0o600 }));
       const told = await restoreLines(() => readSnapshot(file), { store, cluster });
-      await restored(cluster);
       return answer(200, { ...told });
     } catch (error) {
-      if (!(error instanceof SnapshotRefused)) throw error;
-      return answer(422, { message: error.message });
+      const message = error instanceof Error ? error.message : String(error);
+      if (error instanceof SnapshotRefused) return answer(422, { message });
+      log(`restore of ${cluster}: ${error instanceof Error ? error.stack : message}`);
+      return answer(500, { message });
     } finally {
+      await release();
       await rm(scratch, { recursive: true, force: true });
     }
   };

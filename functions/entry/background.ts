@@ -6,8 +6,10 @@ import { createEventRecorder } from '../controllers/events.ts';
 import { createRunner, LostRaceError, ReaderBehindError } from '../controllers/run.ts';
 import type { TokenSecretOptions } from '../controllers/token-secrets.ts';
 import { createDispatcher } from '../dispatcher/dispatch.ts';
+import { FLEET_CONSUMER, type Fleet } from '../fleet/fleet.ts';
 import { measuredQueue } from '../queue/measured.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
+import type { Message } from '../queue/queue.ts';
 import { SCHEDULER, schedulerConsumer } from '../scheduler/consumer.ts';
 import { createScheduler, type Scheduler } from '../scheduler/scheduler.ts';
 import { decodeOnce } from '../store/decoded.ts';
@@ -27,6 +29,8 @@ export interface BackgroundOptions {
   signSecretToken?: TokenSecretOptions['signSecretToken'];
   /** Issues the certificates of Kubernetes' own signers; without it requests stay approved and unsigned. */
   certificates?: CertificateAuthority;
+  /** The clusters of the deployment; without it there is one, `default`. */
+  fleet?: Pick<Fleet, 'changed' | 'handle' | 'clusterExists' | 'resume'>;
   /** Told of work that failed and is tried again. */
   onFailure?(what: string, error: unknown): void;
 }
@@ -34,6 +38,8 @@ export interface BackgroundOptions {
 export interface Background {
   /** Looks at every object of a cluster: after a start, when nobody knows what was missed. */
   resync(cluster: string): Promise<void>;
+  /** Until released, nobody looks at changes of this cluster; then everybody looks at all of it. */
+  hold(cluster: string): () => Promise<void>;
   idle(): boolean;
   /** Of its work queue, in Prometheus' text format. */
   metrics(): string;
@@ -41,17 +47,22 @@ export interface Background {
 }
 
 const WORKERS = 32;
+const DEFAULT_CLUSTER = 'default';
 const OWN_GROUP = 'skiff.dev';
 const RESYNC_MS = 10 * 60_000;
 /** A run of the scheduler takes all pods that wait, so that runs this far apart cost little under many writes. */
 const SCHEDULER_PAUSE_MS = 20;
 
-const remembered = <T>(make: (cluster: string) => T): ((cluster: string) => T) => {
+/** One of a thing per cluster, made when it is first asked for. */
+const remembered = <T>(make: (cluster: string) => T) => {
   const known = new Map<string, T>();
-  return (cluster) => {
-    const found = known.get(cluster) ?? make(cluster);
-    known.set(cluster, found);
-    return found;
+  return {
+    of: (cluster: string): T => {
+      const found = known.get(cluster) ?? make(cluster);
+      known.set(cluster, found);
+      return found;
+    },
+    forget: (cluster: string): void => void known.delete(cluster),
   };
 };
 
@@ -66,7 +77,8 @@ export const startBackground = (options: BackgroundOptions): Background => {
   const fail = (what: string, error: unknown): void => {
     if (!expected(error)) options.onFailure?.(what, error);
   };
-  const reader = remembered((cluster): Reader => createReplicaReader(replicas, cluster));
+  const readers = remembered((cluster): Reader => createReplicaReader(replicas, cluster));
+  const reader = readers.of;
   const recorder = createEventRecorder(clock);
   const ready = createMemoryQueue({
     clock,
@@ -84,7 +96,7 @@ export const startBackground = (options: BackgroundOptions): Background => {
     ...(options.certificates && { certificates: options.certificates }),
   });
   const runner = createRunner({ controllers, reader, client, clock, queue, recorder });
-  const scheduler = remembered((cluster): Scheduler => {
+  const schedulers = remembered((cluster): Scheduler => {
     const own = client(cluster);
     return createScheduler({
       reader: reader(cluster),
@@ -103,9 +115,18 @@ export const startBackground = (options: BackgroundOptions): Background => {
     resources: async (cluster) => (await resourceTypes(cluster)).filter(({ resource }) => resource !== 'events'),
     onFailure: (domain, error) => fail(`dispatch of ${domain.cluster} ${domain.resource}`, error),
   });
+  const held = new Set<string>();
+  const { fleet } = options;
+  /** Clusters that something changed in since the last resync: only those are walked by the next. */
+  const active = new Set<string>([DEFAULT_CLUSTER]);
+  const send = (messages: Message[], delayMs?: number): void => {
+    if (messages.length > 0) queue.send(messages, delayMs).catch((error) => fail('queue', error));
+  };
   const unsubscribe = options.feed.subscribe((domain, changes) => {
+    if (fleet) send(fleet.changed(domain, changes));
+    active.add(domain.cluster);
     // Reservations and other records of our own are no API objects.
-    if (domain.group === OWN_GROUP) return;
+    if (domain.group === OWN_GROUP || held.has(domain.cluster)) return;
     // A new kind may be an owner or a dependent at once: nobody goes by the kinds of before.
     if (domain.resource === 'customresourcedefinitions') forgetTypes(domain.cluster);
     dispatcher
@@ -119,28 +140,43 @@ export const startBackground = (options: BackgroundOptions): Background => {
     const pause = (lastRuns.get(cluster) ?? 0) + SCHEDULER_PAUSE_MS - clock.now();
     if (pause > 0) await clock.sleep(pause);
     if (aborted.signal.aborted) return undefined;
-    const again = await scheduler(cluster).run();
+    const again = await schedulers.of(cluster).run();
     lastRuns.set(cluster, clock.now());
     return again;
   };
-  const active = new Set<string>();
   const running = queue.run(async (message) => {
-    if (message.consumer !== SCHEDULER) return runner.handle(message);
-    const again = await schedule(message.cluster);
+    const { cluster, consumer } = message;
+    const served = fleet?.clusterExists(cluster) ?? true;
+    if (served !== true && !(await served)) return;
+    if (consumer !== SCHEDULER && consumer !== FLEET_CONSUMER) return runner.handle(message);
+    const again = consumer === SCHEDULER ? await schedule(cluster) : await fleet?.handle(message);
     if (again !== undefined) await queue.send([message], again);
   }, aborted.signal);
 
-  const resync = async (cluster: string): Promise<void> => {
-    active.add(cluster);
-    await dispatcher.resync(cluster);
+  const resync = (cluster: string): Promise<void> => dispatcher.resync(cluster);
+  const resyncAll = async (clusters: readonly string[]): Promise<void> => {
+    for (const cluster of clusters) {
+      if (aborted.signal.aborted) return;
+      await resync(cluster).catch((error) => fail(`resync of ${cluster}`, error));
+    }
   };
   const timer = setInterval(() => {
-    for (const cluster of active) resync(cluster).catch((error) => fail(`resync of ${cluster}`, error));
+    const clusters = [...active];
+    active.clear();
+    active.add(DEFAULT_CLUSTER);
+    void resyncAll(clusters);
   }, RESYNC_MS);
   timer.unref();
 
   return {
     resync,
+    hold: (cluster) => {
+      held.add(cluster);
+      return async () => {
+        held.delete(cluster);
+        await resync(cluster);
+      };
+    },
     idle: () => queue.idle(),
     metrics: () => queue.metrics(),
     stop: async () => {

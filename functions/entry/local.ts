@@ -18,6 +18,7 @@ import { snapshotEndpoint } from '../backup/endpoint.ts';
 import type { Client } from '../client/client.ts';
 import { createClient } from '../client/fetch-client.ts';
 import { createSystemClock } from '../clock/system.ts';
+import { createFleet, type Fleet } from '../fleet/fleet.ts';
 import { createReplicas } from '../store/replica.ts';
 import { createSqliteStore } from '../store/sqlite.ts';
 import { type Background, startBackground } from './background.ts';
@@ -88,9 +89,36 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
   const closing = { begun: false };
   const tunnel = createTunnel();
   const local = new Map<string, (socket: Duplex) => void>();
-  const authority = createTokenAuthority({ keyPem: pki.tokenKey, issuer: ISSUER, clock });
-  const api = createApiServer({
+  const begun: { background?: Background } = {};
+  const client = (cluster: string, token = pki.adminToken): Client =>
+    createClient({
+      fetch: (request) => api.fetch(request, token === pki.adminToken ? { internal: true } : {}),
+      baseUrl: 'https://127.0.0.1',
+      ...(cluster !== CLUSTER && { cluster }),
+      token,
+      userAgent: 'skiff-control-plane',
+    });
+  const failed = (what: string, error: unknown): void => {
+    if (!closing.begun) log(`${what}: ${error instanceof Error ? error.message : error}`);
+  };
+  const fleet = createFleet({
     store,
+    replicas,
+    clock,
+    client: (cluster) => client(cluster),
+    seed: async (cluster) => void (await seedCluster({ store, cluster, clock })),
+    alone: true,
+    forget: (cluster) => {
+      begun.background?.forget(cluster);
+      api.server.registry.forget(cluster);
+    },
+    onFailure: failed,
+  });
+  const authority = createTokenAuthority({ keyPem: pki.tokenKey, issuer: ISSUER, clock, uidOf: fleet.uidOf });
+  const api = createApiServer({
+    store: fleet.store,
+    clusterExists: fleet.clusterExists,
+    admitRequest: fleet.admitRequest,
     replicas,
     clock,
     authenticator: authenticatorChain({ adminToken: pki.adminToken, authority, replicas, clock }),
@@ -114,7 +142,21 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
       log(`request ${id} ${info?.method} ${info?.path}: ${fault instanceof Error ? fault.stack : fault}`);
     },
   });
-  return listen(options, { api, pki, store, replicas, tunnel, local, clock, authority, closing });
+  return listen(options, {
+    api,
+    pki,
+    store,
+    replicas,
+    tunnel,
+    local,
+    clock,
+    authority,
+    closing,
+    fleet,
+    client,
+    begun,
+    failed,
+  });
 };
 
 interface Parts {
@@ -128,18 +170,23 @@ interface Parts {
   authority: TokenAuthority;
   /** Writes that are cut off by the end are no faults. */
   closing: { begun: boolean };
+  fleet: Fleet;
+  client(cluster: string, token?: string): Client;
+  /** What is made after the API server, and told of by it. */
+  begun: { background?: Background };
+  failed(what: string, error: unknown): void;
 }
 
 const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<ControlPlane> => {
-  const { api, pki, store, replicas, tunnel, local, clock, authority, closing } = parts;
-  const { directory, log } = options;
+  const { api, pki, store, replicas, tunnel, local, clock, authority, closing, fleet, client, begun } = parts;
+  const { directory } = options;
   const upgrades = createUpgrades(api.server, tunnel);
-  const begun: { background?: Background } = {};
   const snapshots = snapshotEndpoint({
     store,
     clock,
     adminToken: pki.adminToken,
-    restored: async (cluster) => begun.background?.resync(cluster),
+    restoring: (cluster) => begun.background?.hold(cluster) ?? (async () => {}),
+    log,
   });
   const listener = await createListener({
     app: { ...api, fetch: async (request, connection) => (await snapshots(request)) ?? api.fetch(request, connection) },
@@ -155,14 +202,6 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
   const socketPath = join(directory, 'apiserver.sock');
   const dial = async () => createConnection({ host: options.host, port: listener.port, allowHalfOpen: true });
   const relay = await forwardTo({ path: socketPath }, dial);
-  const client = (cluster: string, token = pki.adminToken): Client =>
-    createClient({
-      fetch: (request) => api.fetch(request),
-      baseUrl: 'https://127.0.0.1',
-      ...(cluster !== CLUSTER && { cluster }),
-      token,
-      userAgent: 'skiff-control-plane',
-    });
   await seedCluster({ store, cluster: CLUSTER, clock });
   const background = startBackground({
     feed: store,
@@ -172,12 +211,14 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
     caCert: pki.caCert,
     certificates: createCertificateAuthority(pki.caCert, pki.caKey),
     signSecretToken: (cluster, subject) => secretToken(authority, cluster, subject, clock.now()),
-    onFailure: (what, error) => log(`${what}: ${error instanceof Error ? error.message : error}`),
+    fleet,
+    onFailure: parts.failed,
   });
   begun.background = background;
   api.server.address = `${options.host}:${listener.port}`;
   api.server.moreMetrics = () => background.metrics();
   await background.resync(CLUSTER);
+  await background.resume();
   return {
     port: listener.port,
     access: { server: `https://127.0.0.1:${listener.port}`, caCert: pki.caCert, token: pki.adminToken },
@@ -188,6 +229,7 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
     idle: () => background.idle(),
     close: async () => {
       closing.begun = true;
+      fleet.close();
       await background.stop();
       relay.close();
       tunnel.close();

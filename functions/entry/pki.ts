@@ -58,6 +58,26 @@ const createAuthority = async () => {
   return { cert, key, signer: keys.privateKey };
 };
 
+/** A certificate authority: PEM texts. */
+export interface Authority {
+  caCert: string;
+  caKey: string;
+}
+
+/** A new authority, good for ten years. */
+export const makeAuthority = async (): Promise<Authority> => {
+  const { cert, key } = await createAuthority();
+  return { caCert: cert.toString('pem'), caKey: key };
+};
+
+/** A server certificate and its key as PEM, good for a year, for these DNS names and IP addresses. */
+export const issueServing = async (
+  { caCert, caKey }: Authority,
+  names: string[],
+  addresses: string[],
+): Promise<{ cert: string; key: string }> =>
+  issueServer({ cert: new x509.X509Certificate(caCert), signer: await importKey(caKey) }, names, addresses);
+
 /** A server certificate for these names and addresses, signed by the authority. */
 const issueServer = async (
   ca: { cert: x509.X509Certificate; signer: CryptoKey },
@@ -88,14 +108,14 @@ const issueServer = async (
 };
 
 /** The names by which pods and users reach an embedded apiserver. */
-const NAMES = [
+export const NAMES = [
   'localhost',
   'kubernetes',
   'kubernetes.default',
   'kubernetes.default.svc',
   'kubernetes.default.svc.cluster.local',
 ];
-const ADDRESSES = ['127.0.0.1', '::1', '10.96.0.1'];
+export const ADDRESSES = ['127.0.0.1', '::1', '10.96.0.1'];
 const RENEW_BEFORE_MS = 30 * 86_400_000;
 
 /**
@@ -125,8 +145,7 @@ export const loadPki = async (directory: string): Promise<Pki> => {
   const pki = JSON.parse(readFileSync(path, 'utf8')) as Pki;
   const ends = new x509.X509Certificate(pki.serverCert).notAfter.getTime();
   if (ends - Date.now() > RENEW_BEFORE_MS) return pki;
-  const ca = { cert: new x509.X509Certificate(pki.caCert), signer: await importKey(pki.caKey) };
-  const server = await issueServer(ca, NAMES, ADDRESSES);
+  const server = await issueServing(pki, NAMES, ADDRESSES);
   return save({ ...pki, serverCert: server.cert, serverKey: server.key });
 };
 

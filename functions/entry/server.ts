@@ -41,7 +41,9 @@ export interface Listener {
 
 /** Go clients put every request and watch on one connection. */
 const STREAMS_MAX = 10_000;
+/** What a client may send unasked on one stream, and on one connection: several large objects at once, as upstream. */
 const WINDOW_BYTES = 1 << 20;
+const CONNECTION_WINDOW_BYTES = 16 << 20;
 const DRAIN_MS = 200;
 /** Resets that a connection may send at once, and per second: a client that ends has a watch per informer. */
 const RESETS = { streamResetBurst: STREAMS_MAX, streamResetRate: 1000 };
@@ -244,6 +246,7 @@ const serveHttp2 = (options: ListenerOptions) => {
   const sessions = new Map<ServerHttp2Session, ConnectionInfo>();
   server.on('session', (session) => {
     sessions.set(session, connectionOf(session.socket as TLSSocket));
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     session.on('close', () => sessions.delete(session));
   });
   server.on('stream', (stream, headers) => {

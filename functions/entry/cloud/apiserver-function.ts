@@ -1,8 +1,11 @@
 // Lambda: a function URL -> the API. Answers are streamed where the URL streams, else sent in one piece.
+import { createHttp2Fetch } from '../../client/http2-fetch.ts';
+import { withGateway } from '../gateway-pass.ts';
 import { createLambdaHandlers } from '../lambda.ts';
+import { loadAuthority } from './authority.ts';
 import { log, openPlane, settings } from './compose.ts';
 import { isWatch, longPolled } from './long-poll.ts';
-import { DEFAULT_CLUSTER } from './plane.ts';
+import { type CloudPlane, DEFAULT_CLUSTER } from './plane.ts';
 
 /** Watches end before Lambda does, at fifteen minutes. */
 const STREAM_MS_MAX = 14 * 60_000;
@@ -10,13 +13,22 @@ const POLL = { quietMs: 30, msMax: 10_000 };
 
 const plane = openPlane(settings.SKIFF_STREAMING ? STREAM_MS_MAX : POLL.msMax);
 let seeded: Promise<void> | undefined;
+let app: Promise<{ fetch(request: Request): Promise<Response> }> | undefined;
+
+/** The API; what only a node can answer goes to the gateway where there is one. */
+const compose = async ({ api, store }: CloudPlane): Promise<{ fetch(request: Request): Promise<Response> }> => {
+  if (!settings.SKIFF_GATEWAY) return api;
+  const { caCert: ca } = await loadAuthority(store);
+  return withGateway(api, { server: settings.SKIFF_GATEWAY, ca }, createHttp2Fetch({ ca }));
+};
 
 const fetch = async (request: Request): Promise<Response> => {
-  const { api, seed } = await plane();
-  seeded ??= seed(DEFAULT_CLUSTER);
+  const opened = await plane();
+  seeded ??= opened.seed(DEFAULT_CLUSTER);
   await seeded;
   const url = new URL(request.url);
-  const response = await api.fetch(request);
+  app ??= compose(opened);
+  const response = await (await app).fetch(request);
   log(`${request.method} ${url.pathname} ${response.status}`);
   return !settings.SKIFF_STREAMING && isWatch(url) ? longPolled(response, POLL) : response;
 };

@@ -14,6 +14,8 @@ const schema = z.object({
   SKIFF_STREAMING: z.stringbool().default(false),
   /** The URL under which clients reach the API, once it is known. */
   SKIFF_URL: z.string().default(''),
+  /** The URL of the gateway that reaches nodes, where the deployment has one. */
+  SKIFF_GATEWAY: z.string().default(''),
 });
 export type Settings = z.infer<typeof schema>;
 
