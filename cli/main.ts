@@ -15,6 +15,10 @@ const commands: Record<string, Command> = {
   deploy: { summary: 'put the control plane on AWS, or on a stand-in for it', load: () => import('./cloud/deploy.ts') },
   destroy: { summary: 'remove what deploy made', load: () => import('./cloud/destroy.ts') },
   front: { summary: 'TLS on this machine in front of a deployment without', load: () => import('./cloud/front.ts') },
+  gateway: {
+    summary: 'let exec, logs and port-forward reach the nodes of a deployment',
+    load: () => import('./cloud/gateway.ts'),
+  },
   node: {
     summary: 'join this machine to a cluster; make a token for a node',
     load: () => import('./cloud/node-command.ts'),

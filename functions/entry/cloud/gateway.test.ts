@@ -60,7 +60,7 @@ beforeEach(async () => {
   const elsewhere = { fetch: async () => new Response('not through the gateway') };
   front = await createListener({
     app: withGateway(elsewhere, target, send),
-    tls: await issueServing(authority, ['localhost'], ['127.0.0.1']).then((made) => made),
+    tls: await issueServing(authority, ['localhost'], ['127.0.0.1']),
     host: '127.0.0.1',
     port: 0,
     onUpgrade: passUpgrades(target),
@@ -80,6 +80,9 @@ beforeEach(async () => {
     const metadata = { namespace: 'default', name: `on-${node}` };
     const spec = { nodeName: node, containers: [{ name: 'c', image: 'c' }] };
     await client.create(pods, { apiVersion: 'v1', kind: 'Pod', metadata, spec } as never);
+    const running = { name: 'c', image: 'c', imageID: '', ready: true, restartCount: 0, state: { running: {} } };
+    const body = { status: { phase: 'Running', containerStatuses: [{ ...running, containerID: 'containerd://c' }] } };
+    await client.patch(pods, 'default', metadata.name, { type: 'merge', body }, { subresource: 'status' });
   }
 });
 afterEach(async () => {
