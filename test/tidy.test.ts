@@ -74,6 +74,17 @@ const MAY_IMPORT: Record<string, { from: string[]; instead: string }> = {
     ],
     instead: 'the apiserver reaches nodes through NodeDialer and storage through Store',
   },
+  'functions/fleet/': {
+    from: [
+      'functions/machinery/',
+      'functions/store/',
+      'functions/client/',
+      'functions/clock/',
+      'functions/apiserver/',
+      'functions/fleet/',
+    ],
+    instead: 'the fleet knows the apiserver and the store port; entry composes it',
+  },
   'agent/': {
     from: ['functions/machinery/', 'functions/client/', 'functions/clock/', 'agent/'],
     instead: 'the agent talks to the apiserver through Client and to containers through Runtime',

@@ -40,6 +40,10 @@ export interface Background {
   resync(cluster: string): Promise<void>;
   /** Until released, nobody looks at changes of this cluster; then everybody looks at all of it. */
   hold(cluster: string): () => Promise<void>;
+  /** Goes on with deletions of clusters that were begun before, and looks at the objects of those that were ever used. */
+  resume(): Promise<void>;
+  /** A cluster is gone: nothing of it stays in memory. */
+  forget(cluster: string): void;
   idle(): boolean;
   /** Of its work queue, in Prometheus' text format. */
   metrics(): string;
@@ -176,6 +180,18 @@ export const startBackground = (options: BackgroundOptions): Background => {
         held.delete(cluster);
         await resync(cluster);
       };
+    },
+    resume: async () => {
+      const { messages, used } = (await fleet?.resume()) ?? { messages: [], used: [] };
+      send(messages);
+      void resyncAll(used);
+    },
+    forget: (cluster) => {
+      readers.forget(cluster);
+      schedulers.forget(cluster);
+      lastRuns.delete(cluster);
+      active.delete(cluster);
+      forgetTypes(cluster);
     },
     idle: () => queue.idle(),
     metrics: () => queue.metrics(),

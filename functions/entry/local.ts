@@ -186,7 +186,7 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
     clock,
     adminToken: pki.adminToken,
     restoring: (cluster) => begun.background?.hold(cluster) ?? (async () => {}),
-    log,
+    log: options.log,
   });
   const listener = await createListener({
     app: { ...api, fetch: async (request, connection) => (await snapshots(request)) ?? api.fetch(request, connection) },
