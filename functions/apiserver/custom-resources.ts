@@ -8,8 +8,8 @@ import { createDefinitionKeeper, DEFINITIONS, parseDefinition } from './custom/d
 import { resourcesOf } from './custom/resources.ts';
 import { comparePreference } from './custom/versions.ts';
 import { webhookOf } from './custom/webhook-conversion.ts';
+import { callWebhook, type WebhookConfig } from './outgoing/client.ts';
 import type { ResourceInfo } from './registry.ts';
-import { callWebhook, type WebhookConfig } from './webhooks/client.ts';
 
 /** A definition as it is served, kept while nothing about that changes: compiled schemas and caches hang on it. */
 interface Served {

@@ -4,8 +4,8 @@ import type { Json, JsonObject, KubeObject } from '../../machinery/object.ts';
 import type { ObjectSchema } from '../../machinery/schema.ts';
 import { internalError } from '../../machinery/status.ts';
 import type { Stored } from '../../store/store.ts';
+import type { WebhookConfig } from '../outgoing/client.ts';
 import type { ResourceInfo } from '../registry.ts';
-import type { WebhookConfig } from '../webhooks/client.ts';
 import { shaped, type Versions, versionOf } from './convert.ts';
 
 type Convert = NonNullable<ResourceInfo['convert']>;

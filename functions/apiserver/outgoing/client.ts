@@ -1,0 +1,194 @@
+import type { IncomingMessage } from 'node:http';
+import { Agent, request as requestHttps } from 'node:https';
+import { connect as connectTls } from 'node:tls';
+import { parseBody } from '../../machinery/body.ts';
+import type { Json } from '../../machinery/object.ts';
+import { StatusError } from '../../machinery/status.ts';
+import type { Server } from '../context.ts';
+import { answerText, faultText } from './faults.ts';
+import { dialService, type ServiceReference } from './service-endpoint.ts';
+
+/** Where a webhook is, as WebhookClientConfig of apiextensions.k8s.io and admissionregistration.k8s.io have it. */
+export interface WebhookConfig {
+  url?: string;
+  service?: ServiceReference & { path?: string };
+  /** PEM of the authorities that signed its certificate, in base64; the system's where absent. */
+  caBundle?: string;
+}
+
+/** One answer at most; larger ones are cut off with an error. */
+const answerBytesMax = 16 << 20;
+const redirectsMax = 10;
+/** So many destinations keep their connections; the one that was not used for longest goes first. */
+const agentsMax = 64;
+const idleMs = 30_000;
+
+/** The URL of a webhook, as errors name it. */
+export const webhookUrl = ({ url, service }: WebhookConfig): string => {
+  if (url) return url;
+  const { name, namespace, port = 443, path = '/' } = service ?? {};
+  return `https://${name}.${namespace}.svc:${port}${path.startsWith('/') ? path : `/${path}`}`;
+};
+
+/** Connections to one destination, kept while it is asked often. */
+const createAgent = (server: Server, cluster: string, { service, caBundle }: WebhookConfig): Agent => {
+  const ca = caBundle ? Buffer.from(caBundle, 'base64').toString() : undefined;
+  const options = { keepAlive: true, keepAliveMsecs: idleMs, timeout: idleMs, ...(ca && { ca }) };
+  const agent = new Agent(options);
+  if (!service) return agent;
+  const servername = `${service.name}.${service.namespace}.svc`;
+  const dial = async () => connectTls({ socket: await dialService(server, cluster, service), servername, ...options });
+  agent.createConnection = (_options, done) => {
+    dial().then(
+      (socket) => done?.(null, socket),
+      (error: unknown) => done?.(serviceFault(error, service.name), undefined as never),
+    );
+    return undefined;
+  };
+  return agent;
+};
+
+const serviceFault = (error: unknown, name: string): Error => {
+  if (error instanceof StatusError && error.code === 404) return new Error(`service "${name}" not found`);
+  return error instanceof Error ? error : new Error(String(error));
+};
+
+const agents = new WeakMap<Server, Map<string, Agent>>();
+
+const agentOf = (server: Server, cluster: string, config: WebhookConfig): Agent => {
+  let known = agents.get(server);
+  if (!known) {
+    known = new Map();
+    agents.set(server, known);
+  }
+  const { service, caBundle } = config;
+  const key = JSON.stringify([cluster, service?.namespace, service?.name, service?.port, caBundle]);
+  const agent = known.get(key) ?? createAgent(server, cluster, config);
+  known.delete(key);
+  known.set(key, agent);
+  for (const [oldest, old] of known) {
+    if (known.size <= agentsMax) break;
+    known.delete(oldest);
+    old.destroy();
+  }
+  return agent;
+};
+
+interface Post {
+  url: URL;
+  method: string;
+  text: string;
+  agent: Agent;
+  signal: AbortSignal;
+}
+
+const sendOnce = ({ url, method, text, agent, signal }: Post): Promise<IncomingMessage> =>
+  new Promise((resolve, reject) => {
+    const body = method === 'POST' ? text : '';
+    const sent = requestHttps(url, {
+      method,
+      signal,
+      agent,
+      headers: {
+        accept: 'application/json, */*',
+        'user-agent': 'kube-apiserver-admission',
+        ...(body && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+      },
+    });
+    sent.on('response', resolve);
+    sent.on('error', (error: NodeJS.ErrnoException) => {
+      // The other side closed an idle connection just now: it has not seen this request.
+      const stale = sent.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+      if (stale && !signal.aborted) sendOnce({ url, method, text, agent, signal }).then(resolve, reject);
+      else reject(error);
+    });
+    sent.end(body);
+  });
+
+/** Follows redirects as Go's client does: 307 and 308 send the body again, the others turn into a GET. */
+const send = async (first: Post): Promise<{ answer: IncomingMessage; url: URL }> => {
+  let post = first;
+  for (let redirects = 0; ; redirects++) {
+    let answer: IncomingMessage;
+    try {
+      answer = await sendOnce(post);
+    } catch (error) {
+      throw Object.assign(new Error(faultText(error)), { url: post.url });
+    }
+    const code = answer.statusCode ?? 0;
+    const { location } = answer.headers;
+    if (![301, 302, 303, 307, 308].includes(code) || location === undefined) return { answer, url: post.url };
+    answer.resume();
+    if (redirects >= redirectsMax) throw new Error(`stopped after ${redirectsMax} redirects`);
+    const url = new URL(location, post.url);
+    if (url.protocol !== 'https:') throw new Error(`unsupported protocol scheme "${url.protocol.slice(0, -1)}"`);
+    post = { ...post, url, method: code === 307 || code === 308 ? post.method : 'GET' };
+  }
+};
+
+/** The failure of a request that was answered: its words stand for themselves. */
+class AnswerFault extends Error {}
+
+const read = async (answer: IncomingMessage): Promise<Buffer> => {
+  const parts: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const part of answer) {
+      size += (part as Buffer).length;
+      if (size > answerBytesMax) break;
+      parts.push(part as Buffer);
+    }
+  } catch (error) {
+    const said = (error as NodeJS.ErrnoException).code === 'ECONNRESET' ? 'unexpected EOF' : faultText(error);
+    throw new AnswerFault(`unexpected error when reading response body. Please retry. Original error: ${said}`);
+  }
+  if (size <= answerBytesMax) return Buffer.concat(parts);
+  answer.destroy();
+  throw new AnswerFault(`the answer is longer than ${answerBytesMax} bytes`);
+};
+
+const parsed = async (answer: IncomingMessage): Promise<Json> => {
+  const bytes = await read(answer);
+  const code = answer.statusCode ?? 0;
+  const type = answer.headers['content-type'] ?? '';
+  if (code < 200 || code > 299) throw new AnswerFault(answerText(code, type, bytes.toString()));
+  if (bytes.length === 0)
+    throw new AnswerFault(`0-length response with status code: ${code} and content type: ${type}`);
+  try {
+    return parseBody(bytes, type.includes('yaml') ? 'yaml' : 'json').value;
+  } catch (error) {
+    throw new AnswerFault(error instanceof Error ? error.message : String(error));
+  }
+};
+
+/**
+ * Posts a review to a webhook and returns the answer's JSON. Rejects with a plain Error in upstream's words: no connection,
+ * a certificate that is not trusted, no answer within `timeoutMs`, a status other than 2xx, no JSON, too much of it.
+ */
+export const callWebhook = async (
+  server: Server,
+  cluster: string,
+  config: WebhookConfig,
+  review: object,
+  timeoutMs: number,
+): Promise<Json> => {
+  const signal = AbortSignal.timeout(timeoutMs);
+  const url = new URL(webhookUrl(config));
+  url.searchParams.set('timeout', `${Math.ceil(timeoutMs / 1000)}s`);
+  const agent = agentOf(server, cluster, config);
+  let at = url;
+  try {
+    const sent = await send({ url, method: 'POST', text: JSON.stringify(review), agent, signal });
+    at = sent.url;
+    return await parsed(sent.answer);
+  } catch (error) {
+    if (error instanceof AnswerFault && !signal.aborted) throw error;
+    const failed = (error as { url?: URL }).url ?? at;
+    const why = signal.aborted ? 'context deadline exceeded' : faultText(error);
+    throw new Error(`Post "${shown(failed)}": ${why}`);
+  }
+};
+
+/** A service's port stands in the text even where it is the scheme's own, as upstream writes it. */
+const shown = (url: URL): string =>
+  url.hostname.endsWith('.svc') && url.port === '' ? url.href.replace(url.host, `${url.host}:443`) : url.href;
