@@ -10,7 +10,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['functions/**/*.test.ts', 'agent/**/*.test.ts', 'cli/**/*.test.ts', 'test/tidy.test.ts'],
+          include: ['functions/**/*.test.ts', 'agent/**/*.test.ts', 'cli/**/*.test.ts', 'infra/**/*.test.ts', 'test/tidy.test.ts'],
         },
       },
       {
