@@ -1,3 +1,4 @@
+import { POD_CIDR } from '../../agent/network/addresses.ts';
 import type { TokenAuthority } from '../apiserver/authn/token-authority.ts';
 import type { Client } from '../client/client.ts';
 import { discover } from '../client/discovery.ts';
@@ -94,6 +95,7 @@ export const composeControllers = (options: ComposedOptions) => {
   return createControllers({
     resourceTypes: options.resourceTypes,
     rootCa: options.rootCa,
+    clusterCidr: POD_CIDR,
     podMetrics: async (cluster, namespace, labelSelector) => {
       const found = await client(cluster).list<PodMetrics & KubeObject>(POD_METRICS, { namespace, labelSelector });
       return found.items;

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
+import { FRONT_ADDRESSES, FRONT_NAMES } from './front-names.ts';
 
 /** What an embedded cluster needs to be trusted and to trust: PEM texts and secrets, kept in one folder (mode 0600). */
 export interface Pki {
@@ -70,6 +71,27 @@ export const makeAuthority = async (): Promise<Authority> => {
   return { caCert: cert.toString('pem'), caKey: key };
 };
 
+/** A certificate request (PKCS#10, PEM) for these names and addresses, and its key. */
+export const requestServing = async (
+  commonName: string,
+  names: string[],
+  addresses: string[],
+): Promise<{ request: string; key: string }> => {
+  const { keys, pem: key } = await newKey();
+  const request = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: `CN=${commonName}`,
+    keys,
+    signingAlgorithm: ALGORITHM,
+    extensions: [
+      new x509.SubjectAlternativeNameExtension([
+        ...names.map((value) => ({ type: 'dns' as const, value })),
+        ...addresses.map((value) => ({ type: 'ip' as const, value })),
+      ]),
+    ],
+  });
+  return { request: request.toString('pem'), key };
+};
+
 /** A server certificate and its key as PEM, good for a year, for these DNS names and IP addresses. */
 export const issueServing = async (
   { caCert, caKey }: Authority,
@@ -107,15 +129,6 @@ const issueServer = async (
   return { cert: cert.toString('pem'), key };
 };
 
-/** The names by which pods and users reach an embedded apiserver. */
-export const NAMES = [
-  'localhost',
-  'kubernetes',
-  'kubernetes.default',
-  'kubernetes.default.svc',
-  'kubernetes.default.svc.cluster.local',
-];
-export const ADDRESSES = ['127.0.0.1', '::1', '10.96.0.1'];
 const RENEW_BEFORE_MS = 30 * 86_400_000;
 
 /**
@@ -132,7 +145,7 @@ export const loadPki = async (directory: string): Promise<Pki> => {
   };
   if (!existsSync(path)) {
     const ca = await createAuthority();
-    const server = await issueServer(ca, NAMES, ADDRESSES);
+    const server = await issueServer(ca, FRONT_NAMES, FRONT_ADDRESSES);
     return save({
       caCert: ca.cert.toString('pem'),
       caKey: ca.key,
@@ -145,7 +158,7 @@ export const loadPki = async (directory: string): Promise<Pki> => {
   const pki = JSON.parse(readFileSync(path, 'utf8')) as Pki;
   const ends = new x509.X509Certificate(pki.serverCert).notAfter.getTime();
   if (ends - Date.now() > RENEW_BEFORE_MS) return pki;
-  const server = await issueServing(pki, NAMES, ADDRESSES);
+  const server = await issueServing(pki, FRONT_NAMES, FRONT_ADDRESSES);
   return save({ ...pki, serverCert: server.cert, serverKey: server.key });
 };
 

@@ -6,6 +6,7 @@ import type { TokenClaims } from './service-account-tokens.ts';
 export interface BoundObjects {
   /** The service account, and the pod, secret or node of the claims, are there with the uids that the claims name. */
   allExist(cluster: string, claims: TokenClaims): Promise<boolean>;
+  nodeExists(cluster: string, name: string, uid: string): Promise<boolean>;
 }
 
 export interface BoundObjectsOptions {
@@ -64,6 +65,7 @@ export const createBoundObjects = ({ replicas, clock, staleMsMax = 1000 }: Bound
   };
 
   return {
+    nodeExists: (cluster, name, uid) => exists(cluster, 'Node', '', name, uid),
     allExist: async (cluster, { namespace, serviceAccount, bound }) =>
       (await exists(cluster, 'ServiceAccount', namespace, serviceAccount.name, serviceAccount.uid)) &&
       (!bound || (await exists(cluster, bound.kind, namespace, bound.name, bound.uid))),

@@ -28,8 +28,11 @@ export interface TokenAuthorityOptions {
 
 /** Signs and verifies service account and node tokens, and publishes the key. */
 export interface TokenAuthority extends TokenSigner {
-  /** A token for the agent of a node: user system:node:{name} in system:nodes. Lives a year where not said otherwise. */
-  mintNodeToken(cluster: string, node: string, seconds?: number): string;
+  /**
+   * A token for the agent of a node: user system:node:{name} in system:nodes. Lives a year where not said otherwise, and
+   * counts only as long as the Node object of that uid is there, where one is given.
+   */
+  mintNodeToken(cluster: string, node: string, seconds?: number, nodeUid?: string): string;
   /** Knows node tokens of the cluster. */
   readonly nodeTokens: Authenticator;
   /** A token for the administrator of one cluster: user admin in system:masters, there only. Lives a year likewise. */
@@ -49,6 +52,8 @@ interface Payload {
   iat: number;
   nbf: number;
   jti: string;
+  /** uid of the Node whose agent holds the token, where the token is bound to it. */
+  'skiff.dev/node'?: string;
   /** uid of the Cluster, in tokens of nodes and administrators. */
   'skiff.dev/cluster'?: string;
   'kubernetes.io'?: {
@@ -192,7 +197,7 @@ export const createTokenAuthority = (options: TokenAuthorityOptions): TokenAutho
     return payload.exp > now && payload.nbf <= now + SKEW_SECONDS ? payload : undefined;
   };
 
-  const minted = (cluster: string, sub: string, lifetime: number): string => {
+  const minted = (cluster: string, sub: string, lifetime: number, nodeUid?: string): string => {
     const now = seconds();
     const uid = options.uidOf?.(cluster);
     return key.sign({
@@ -204,6 +209,7 @@ export const createTokenAuthority = (options: TokenAuthorityOptions): TokenAutho
       jti: clock.uuid(),
       sub,
       ...(uid !== undefined && { 'skiff.dev/cluster': uid }),
+      ...(nodeUid !== undefined && { 'skiff.dev/node': nodeUid }),
     });
   };
   /** Whose minted token it is, where it is one of this very cluster. */
@@ -222,12 +228,13 @@ export const createTokenAuthority = (options: TokenAuthorityOptions): TokenAutho
       const payload = verified(cluster, token);
       return payload && claimsOf(payload);
     },
-    mintNodeToken: (cluster, node, lifetime = YEAR_SECONDS) => minted(cluster, `${NODE_PREFIX}${node}`, lifetime),
+    mintNodeToken: (cluster, node, lifetime = YEAR_SECONDS, nodeUid) =>
+      minted(cluster, `${NODE_PREFIX}${node}`, lifetime, nodeUid),
     nodeTokens: {
       authenticate: async (cluster, token) => {
         const payload = holder(cluster, token);
         if (!payload?.sub.startsWith(NODE_PREFIX)) return undefined;
-        return user(payload.sub, ['system:nodes'], '', idOf(payload));
+        return user(payload.sub, ['system:nodes'], payload['skiff.dev/node'] ?? '', idOf(payload));
       },
     },
     mintAdminToken: (cluster, lifetime = YEAR_SECONDS) => minted(cluster, ADMIN, lifetime),

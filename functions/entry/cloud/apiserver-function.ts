@@ -6,6 +6,7 @@ import { loadAuthority } from './authority.ts';
 import { log, openPlane, settings } from './compose.ts';
 import { isWatch, longPolled } from './long-poll.ts';
 import { type CloudPlane, DEFAULT_CLUSTER } from './plane.ts';
+import { joinable } from './trust.ts';
 
 /** Watches end before Lambda does, at fifteen minutes. */
 const STREAM_MS_MAX = 14 * 60_000;
@@ -16,10 +17,11 @@ let seeded: Promise<void> | undefined;
 let app: Promise<{ fetch(request: Request): Promise<Response> }> | undefined;
 
 /** The API; what only a node can answer goes to the gateway where there is one. */
-const compose = async ({ api, store }: CloudPlane): Promise<{ fetch(request: Request): Promise<Response> }> => {
-  if (!settings.SKIFF_GATEWAY) return api;
-  const { caCert: ca } = await loadAuthority(store);
-  return withGateway(api, { server: settings.SKIFF_GATEWAY, ca }, createHttp2Fetch({ ca }));
+const compose = async (opened: CloudPlane): Promise<{ fetch(request: Request): Promise<Response> }> => {
+  const app = joinable(opened, settings.SKIFF_GATEWAY);
+  if (!settings.SKIFF_GATEWAY) return app;
+  const { caCert: ca } = await loadAuthority(opened.store);
+  return withGateway(app, { server: settings.SKIFF_GATEWAY, ca }, createHttp2Fetch({ ca }));
 };
 
 const fetch = async (request: Request): Promise<Response> => {

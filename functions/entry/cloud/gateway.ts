@@ -7,6 +7,7 @@ import { issueServing } from '../pki.ts';
 import { createListener } from '../server.ts';
 import { loadAuthority } from './authority.ts';
 import { createCloudPlane } from './plane.ts';
+import { joinable } from './trust.ts';
 
 export interface GatewayOptions {
   /** The store of the deployment; closed with the gateway. */
@@ -63,7 +64,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     await store.close();
   };
   const listener = await createListener({
-    app: plane.api,
+    app: joinable(plane, ''),
     tls: { ...(options.certificate ?? (await issue())), clientCa: authority.caCert },
     host: options.host,
     port: options.port,

@@ -8,9 +8,11 @@ import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
 import { decodeOnce } from '../../store/decoded.ts';
 import type { Domain } from '../../store/store.ts';
 import { composeControllers, rememberTypes, secretToken } from '../components.ts';
+import type { Authority } from '../pki.ts';
 import { createFreshReader } from './fresh-reader.ts';
 import { awsAuthorities } from './keys.ts';
 import type { CloudPlane } from './plane.ts';
+import { lazyAuthority } from './trust.ts';
 
 export { SCHEDULER };
 
@@ -26,8 +28,12 @@ export interface Work {
 
 const expected = (error: unknown): boolean => error instanceof LostRaceError || error instanceof ReaderBehindError;
 
-/** Controllers, scheduler and dispatcher of a process that is woken by messages, and knows nothing from before. */
-export const createWork = (plane: CloudPlane, queue: Pick<Queue, 'send'>): Work => {
+/**
+ * Controllers, scheduler and dispatcher of a process that is woken by messages, and knows nothing from before. Pods trust
+ * the authority of the deployment, which vouches for the API's address on their node, and those of AWS; without it
+ * certificate requests stay unsigned.
+ */
+export const createWork = (plane: CloudPlane, queue: Pick<Queue, 'send'>, authority?: Authority): Work => {
   const { clock, replicas, client } = plane;
   const recorder = createEventRecorder(clock);
   const { resourceTypes } = rememberTypes(client, clock);
@@ -38,8 +44,9 @@ export const createWork = (plane: CloudPlane, queue: Pick<Queue, 'send'>): Work 
     client,
     resourceTypes,
     signSecretToken: (cluster, subject) => secretToken(plane.authority, cluster, subject, clock.now()),
+    ...(authority && { certificates: lazyAuthority(authority) }),
     rootCa: () => {
-      rootCa ??= awsAuthorities();
+      rootCa ??= [authority?.caCert.trim(), awsAuthorities()].filter(Boolean).join('\n');
       return rootCa;
     },
   });

@@ -1,4 +1,5 @@
 // Lambda: the FIFO queues of controllers and scheduler -> keys looked at.
+import { loadAuthority } from './authority.ts';
 import { log, openPlane, openQueue } from './compose.ts';
 import type { LambdaContext, SqsEvent } from './events.ts';
 import { createWorkHandler } from './handlers.ts';
@@ -9,6 +10,9 @@ const queue = openQueue();
 let work: Work | undefined;
 
 export const handler = async (event: SqsEvent, context?: LambdaContext) => {
-  work ??= createWork(await plane(), queue);
+  if (!work) {
+    const opened = await plane();
+    work = createWork(opened, queue, await loadAuthority(opened.store));
+  }
   return createWorkHandler(work, { log })(event, context);
 };
