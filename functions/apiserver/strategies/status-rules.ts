@@ -26,6 +26,7 @@ import {
 } from './checks.ts';
 import { familyOf } from './ip.ts';
 import { qualifiedName } from './names.ts';
+import { checkAnnotationChanges } from './pod/annotations.ts';
 
 type Rule = (next: KubeObject, old: KubeObject) => Causes;
 
@@ -119,6 +120,7 @@ const podStatus: Rule = (object, before) => {
   const [pod, old] = [object as Pod, before as Pod];
   const { status = {}, spec } = pod;
   const was = old.status ?? {};
+  checkAnnotationChanges(out, pod.metadata.annotations, old.metadata.annotations);
   status.conditions?.forEach((condition, i) => {
     const where = at('status.conditions', i);
     nonNegative(out, `${where}.observedGeneration`, condition.observedGeneration);

@@ -34,7 +34,8 @@ import {
 import { checkClaimSpec } from './claim-spec.ts';
 import { TEMPLATE_GENERATION } from './defaults.ts';
 import { dnsLabel } from './names.ts';
-import { checkPodAnnotations, checkTemplate } from './pod/spec.ts';
+import { checkPodAnnotations } from './pod/annotations.ts';
+import { checkTemplate } from './pod/spec.ts';
 
 const MISMATCH = '`selector` does not match template `labels`';
 const TEMPLATE = 'spec.template';

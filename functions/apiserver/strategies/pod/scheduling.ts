@@ -94,12 +94,12 @@ const checkMatchKeys = (out: Causes, path: string, term: LabelKeys): void => {
   checkKeys(out, `${path}.matchLabelKeys`, match, labelSelector);
   checkKeys(out, `${path}.mismatchLabelKeys`, mismatch, labelSelector);
   const seen = new Set(Object.keys(labelSelector?.matchLabels ?? {}));
-  for (const e of labelSelector?.matchExpressions ?? []) {
-    const i = match.indexOf(e.key);
-    if (i >= 0 && seen.has(e.key)) {
-      out.push(cause.invalid(at(path, i), e.key, 'exists in both matchLabelKeys and labelSelector'));
+  for (const { key } of labelSelector?.matchExpressions ?? []) {
+    const i = match.lastIndexOf(key);
+    if (i >= 0 && seen.has(key)) {
+      out.push(cause.invalid(at(path, i), key, 'exists in both matchLabelKeys and labelSelector'));
     }
-    seen.add(e.key);
+    seen.add(key);
   }
   match.forEach((key, i) => {
     if (!mismatch.includes(key)) return;

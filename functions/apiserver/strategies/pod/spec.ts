@@ -17,6 +17,7 @@ import {
   requiredOneOf,
 } from '../checks.ts';
 import { dnsSubdomain, dnsSubdomainUnderscore } from '../names.ts';
+import { checkPodAnnotations, checkProfilesMatch } from './annotations.ts';
 import {
   checkContainers,
   checkEphemeralContainers,
@@ -230,26 +231,6 @@ export const checkPodSpec = (out: Causes, path: string, spec: PodSpec, pod?: Obj
   checkFileKeys(out, path, spec);
 };
 
-const DELETION_COST = 'controller.kubernetes.io/pod-deletion-cost';
-
-/** Annotations with a meaning for pods. */
-export const checkPodAnnotations = (
-  out: Causes,
-  path: string,
-  annotations: Record<string, string> | undefined,
-  spec: PodSpec,
-): void => {
-  const cost = annotations?.[DELETION_COST];
-  if (cost !== undefined && !(/^(0|-?[1-9]\d*)$/.test(cost) && Math.abs(Number(cost)) <= 2147483647)) {
-    out.push(cause.invalid(at(path, DELETION_COST), cost, 'must be a 32bit integer'));
-  }
-  const mirror = annotations?.['kubernetes.io/config.mirror'];
-  if (mirror !== undefined && !spec.nodeName) {
-    const where = at(path, 'kubernetes.io/config.mirror');
-    out.push(cause.invalid(where, mirror, 'must set spec.nodeName if mirror pod annotation is set'));
-  }
-};
-
 /** A pod template's own rules: metadata, spec, and no ephemeral containers. */
 export const checkTemplate = (out: Causes, path: string, template: PodTemplateSpec | undefined): void => {
   const labels = template?.metadata?.labels;
@@ -259,6 +240,7 @@ export const checkTemplate = (out: Causes, path: string, template: PodTemplateSp
   checkAnnotations(out, `${path}.annotations`, annotations);
   checkPodAnnotations(out, `${path}.annotations`, annotations, spec);
   checkPodSpec(out, `${path}.spec`, spec);
+  checkProfilesMatch(out, `${path}.spec`, annotations, spec);
   if (spec.ephemeralContainers?.length) {
     out.push(cause.forbidden(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'));
   }

@@ -4,9 +4,15 @@ import { compareQuantity, signOf } from '../../../machinery/quantity.ts';
 import { cause } from '../../../machinery/status.ts';
 import type { Strategy } from '../../registry.ts';
 import type { Causes } from '../checks.ts';
-import { profilesFromAnnotations } from './annotations.ts';
+import {
+  checkAnnotationChanges,
+  checkPodAnnotations,
+  checkProfilesMatch,
+  profilesFromAnnotations,
+} from './annotations.ts';
 import { podDefaults } from './defaults.ts';
-import { checkOnlyPod, checkPodAnnotations, checkPodSpec } from './spec.ts';
+import { mergeLabelKeys } from './label-keys.ts';
+import { checkOnlyPod, checkPodSpec } from './spec.ts';
 import { checkPodUpdate } from './update.ts';
 
 const GATED = {
@@ -51,13 +57,14 @@ const validate = (object: KubeObject): Causes => {
 };
 
 /** What holds when a pod is made and not later; an object that is not stored yet has no resourceVersion. */
-const checkCreate = (out: Causes, spec: PodSpec | undefined): void => {
+const checkCreate = (out: Causes, { metadata, spec }: Pod): void => {
   if (spec?.ephemeralContainers?.length) {
     out.push(cause.forbidden('spec.ephemeralContainers', 'cannot be set on create'));
   }
   if (spec?.nodeName && spec.schedulingGates?.length) {
     out.push(cause.forbidden('spec.nodeName', 'cannot be set until all schedulingGates have been cleared'));
   }
+  if (spec) checkProfilesMatch(out, 'spec', metadata.annotations, spec);
 };
 
 /** The QoS class is kept where it is not told; the one address and the list of them say the same, the former first. */
@@ -78,7 +85,8 @@ export const podStrategy: Strategy = {
       const lastTransitionTime = `${new Date(ctx.now).toISOString().slice(0, 19)}Z`;
       pod.status.conditions = [{ ...GATED, lastTransitionTime }];
     }
-    profilesFromAnnotations(pod);
+    if (pod.spec) mergeLabelKeys(pod.spec, pod.metadata.labels);
+    profilesFromAnnotations(pod, ctx.warn);
     // A negative grace period is taken as the shortest one.
     if ((pod.spec?.terminationGracePeriodSeconds ?? 0) < 0 && pod.spec) pod.spec.terminationGracePeriodSeconds = 1;
   },
@@ -90,11 +98,12 @@ export const podStrategy: Strategy = {
   },
   validate: (object, ctx) => {
     const out = validate(object);
-    if (!object.metadata.resourceVersion && ctx.subresource === '') checkCreate(out, (object as Pod).spec);
+    if (!object.metadata.resourceVersion && ctx.subresource === '') checkCreate(out, object as Pod);
     return out;
   },
   validateUpdate: (next, old) => {
     const out: Causes = [];
+    checkAnnotationChanges(out, next.metadata.annotations, old.metadata.annotations);
     checkPodUpdate(out, next as Pod, old as Pod);
     return out;
   },
