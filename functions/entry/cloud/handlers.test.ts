@@ -1,0 +1,85 @@
+import { expect, it } from 'vitest';
+import { createSimulatedClock } from '../../clock/simulated.ts';
+import type { Message } from '../../queue/queue.ts';
+import { createDispatchHandler, createTimersHandler, createWorkHandler } from './handlers.ts';
+
+const log = () => {};
+const body = (key: string, consumer = 'deployment'): string => JSON.stringify({ cluster: 'c', consumer, key });
+const record = (id: string, text: string, group = text) => ({
+  messageId: id,
+  body: text,
+  attributes: { MessageGroupId: group },
+});
+const failures = (answer: { batchItemFailures: { itemIdentifier: string }[] }): string[] =>
+  answer.batchItemFailures.map((one) => one.itemIdentifier);
+
+it('a message that fails comes again, with those of its group after it; the others are done', async () => {
+  const seen: string[] = [];
+  const handle = async (message: Message): Promise<void> => {
+    seen.push(message.key);
+    if (message.key === 'n/bad') throw new Error('not now');
+  };
+  const records = [
+    record('1', body('n/a'), 'g1'),
+    record('2', body('n/bad'), 'g2'),
+    record('3', body('n/b'), 'g3'),
+    record('4', body('n/late'), 'g2'),
+  ];
+  expect(failures(await createWorkHandler({ handle }, { log })({ Records: records }))).toEqual(['2', '4']);
+  expect(seen).toEqual(['n/a', 'n/bad', 'n/b']);
+});
+
+it('a key that a batch names twice is looked at once, and a body that is no message is no work', async () => {
+  const seen: string[] = [];
+  const handle = async (message: Message): Promise<void> => void seen.push(message.key);
+  const records = [record('1', body('n/a')), record('2', body('n/a')), record('3', 'nonsense'), record('4', '{}')];
+  expect(failures(await createWorkHandler({ handle }, { log })({ Records: records }))).toEqual(['3', '4']);
+  expect(seen).toEqual(['n/a']);
+});
+
+it('what does not begin before the platform’s limit comes again', async () => {
+  let left = 10_000;
+  const handle = async (): Promise<void> => {
+    left -= 5_000;
+  };
+  const records = ['a', 'b', 'c', 'd'].map((key) => record(key, body(`n/${key}`)));
+  const answer = await createWorkHandler({ handle }, { log })(
+    { Records: records },
+    { getRemainingTimeInMillis: () => left },
+  );
+  expect(failures(answer)).toEqual(['c', 'd']);
+});
+
+it('timers whose time has come are passed on, the others put back for what is left', async () => {
+  const clock = createSimulatedClock();
+  const sent: [string, number][] = [];
+  const queue = {
+    send: async (messages: Message[], delayMs = 0): Promise<void> => {
+      for (const { key } of messages) sent.push([key, delayMs]);
+    },
+  };
+  const timer = (key: string, inMs: number) =>
+    JSON.stringify({ message: { cluster: 'c', consumer: 'job', key }, due: clock.now() + inMs });
+  const records = [
+    record('1', timer('due', -5)),
+    record('2', timer('nearly', 300)),
+    record('3', timer('later', 3_600_000)),
+    record('4', '{"due":1}'),
+  ];
+  expect(failures(await createTimersHandler(queue, clock, { log })({ Records: records }))).toEqual(['4']);
+  expect(sent).toEqual([
+    ['due', 0],
+    ['nearly', 0],
+    ['later', 3_600_000],
+  ]);
+});
+
+it('records of a stream that are no log entries of API objects wake nobody', async () => {
+  const handler = createDispatchHandler(
+    { dispatcher: { changed: async () => Promise.reject(new Error('no queue')), resync: async () => {} } },
+    async () => [],
+    { log },
+  );
+  const image = { pk: { S: 'c//pods/o' }, sk: { S: 'n/a' } };
+  await handler({ Records: [{ eventName: 'INSERT', dynamodb: { NewImage: image } }, { eventName: 'REMOVE' }] });
+});
