@@ -9,6 +9,12 @@ export interface AdmissionRequest {
   /** Absent for DELETE. */
   object?: AnyObject;
   old?: AnyObject;
+  /** meta/v1 DeleteOptions of a DELETE. */
+  options?: object;
+  /** Set by a plugin that changed the object after others had seen it: all of them are asked once more. */
+  reinvoke?: boolean;
+  /** True while they are. */
+  reinvoked?: boolean;
   /** Set by a plugin that has to hear whether the write was stored in the end. */
   settled?: (stored: boolean) => Promise<void>;
 }
@@ -47,7 +53,11 @@ const stepsFor = ({ call }: AdmissionRequest): Steps => {
 };
 
 export const admit = async (request: AdmissionRequest): Promise<void> => {
-  for (const plugin of stepsFor(request).admit) await plugin.admit?.(request);
+  const plugins = stepsFor(request).admit;
+  for (const plugin of plugins) await plugin.admit?.(request);
+  if (!request.reinvoke) return;
+  request.reinvoked = true;
+  for (const plugin of plugins) await plugin.admit?.(request);
 };
 export const validate = async (request: AdmissionRequest): Promise<void> => {
   for (const plugin of stepsFor(request).validate) await plugin.validate?.(request);

@@ -18,6 +18,8 @@ import { priority } from './priority.ts';
 import { createResourceQuota } from './resourcequota/resourcequota.ts';
 import { runtimeClass } from './runtime-class.ts';
 import { serviceAccount } from './service-account.ts';
+import { createMutatingWebhooks } from './webhooks/mutating.ts';
+import { createValidatingWebhooks } from './webhooks/validating.ts';
 
 export interface PluginOptions {
   podSecurity?: PodSecurityOptions | undefined;
@@ -46,7 +48,9 @@ export const createPlugins = (options: PluginOptions): AdmissionPlugin[] => [
   certificateSubjectRestriction,
   defaultIngressClass,
   podResizeValidator,
+  createMutatingWebhooks(),
   ...(options.admission ?? []),
+  createValidatingWebhooks(),
   rbacEscalation,
   createResourceQuota(),
 ];

@@ -136,7 +136,8 @@ export const del = async (call: Call): Promise<Response> => {
   const current = await server.store.get(domainOf(info.cluster, resource), key);
   if (!current) throw missing(call);
   await readied(resource, [current]);
-  const request = { call, operation: 'DELETE' as const, subresource: '', old: parseStored(resource, current.bytes) };
+  const old = parseStored(resource, current.bytes);
+  const request = { call, operation: 'DELETE' as const, subresource: '', old, options };
   await admit(request);
   await admitValidate(request);
   warnOfOrphans(call, options);

@@ -23,7 +23,7 @@ export const deletecollection = async (call: Call): Promise<Response> => {
       await readied(call.resource, [item]);
       const old = parseStored(call.resource, item.bytes);
       const one: Call = { ...call, info: { ...call.info, name: old.metadata.name ?? '' } };
-      const request = { call: one, operation: 'DELETE' as const, subresource: '', old };
+      const request = { call: one, operation: 'DELETE' as const, subresource: '', old, options };
       await admit(request);
       await validate(request);
       await deleteObject(one, item.key, item, options);

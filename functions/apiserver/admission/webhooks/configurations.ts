@@ -1,0 +1,166 @@
+import type {
+  RuleWithOperations,
+  ValidatingWebhook,
+  ValidatingWebhookConfiguration,
+} from '../../../machinery/kinds.d.ts';
+import { labelSelector, type Selector } from '../../../machinery/selectors.ts';
+import { decode } from '../../../store/decoded.ts';
+import type { Replica } from '../../../store/replica-port.ts';
+import type { Stored } from '../../../store/store.ts';
+import type { Server } from '../../context.ts';
+import type { ResourceInfo } from '../../registry.ts';
+import type { AdmissionRequest } from '../admission.ts';
+
+/** One webhook of a configuration; validating ones have no reinvocationPolicy. */
+export type WebhookSpec = ValidatingWebhook & { reinvocationPolicy?: string };
+
+export interface Hook {
+  spec: WebhookSpec;
+  /** Of its configuration. */
+  configuration: string;
+  /** Tells hooks apart over one request, also where two of a configuration have one name. */
+  id: string;
+  namespaces: Selector;
+  objects: Selector;
+}
+
+/** A hook that a rule sends requests of one kind to, and the version of the resource that it is shown. */
+export interface Match {
+  hook: Hook;
+  /** The resource type whose version the hook sees; the request's own, or an equivalent one. */
+  resource: ResourceInfo;
+}
+
+/** The hooks that rules send a request to, in the order they are called; selectors and conditions are still to be asked. */
+export type Matches = (request: AdmissionRequest) => readonly Match[];
+
+const none: readonly Match[] = [];
+
+const has = (values: readonly string[] | undefined, wanted: string): boolean =>
+  values?.some((value) => value === '*' || value === wanted) ?? false;
+
+const isNamespaces = ({ group, resource }: ResourceInfo): boolean => group === '' && resource === 'namespaces';
+
+const inScope = (rule: RuleWithOperations, resource: ResourceInfo): boolean => {
+  if (!rule.scope || rule.scope === '*') return true;
+  const namespaced = resource.namespaced && !isNamespaces(resource);
+  return namespaced === (rule.scope === 'Namespaced');
+};
+
+const namesResource = (rule: RuleWithOperations, resource: string, subresource: string): boolean =>
+  rule.resources?.some((pattern) => {
+    const slash = pattern.indexOf('/');
+    const [own, sub] = slash < 0 ? [pattern, ''] : [pattern.slice(0, slash), pattern.slice(slash + 1)];
+    return (own === '*' || own === resource) && (sub === '*' || sub === subresource);
+  }) ?? false;
+
+const ruleMatches = (
+  rule: RuleWithOperations,
+  operation: string,
+  resource: ResourceInfo,
+  subresource: string,
+): boolean =>
+  inScope(rule, resource) &&
+  has(rule.operations, operation) &&
+  has(rule.apiGroups, resource.group) &&
+  has(rule.apiVersions, resource.version) &&
+  namesResource(rule, resource.resource, subresource);
+
+/** The resource types that show the same stored objects, besides this one. */
+const equivalents = (all: readonly ResourceInfo[], resource: ResourceInfo): ResourceInfo[] =>
+  all.filter(
+    (one) =>
+      one !== resource &&
+      one.storage.group === resource.storage.group &&
+      one.storage.resource === resource.storage.resource &&
+      (one.group !== resource.group || one.version !== resource.version),
+  );
+
+const matched = (
+  hook: Hook,
+  operation: string,
+  resource: ResourceInfo,
+  subresource: string,
+  others: readonly ResourceInfo[],
+): Match | undefined => {
+  const rules = hook.spec.rules ?? [];
+  if (rules.some((rule) => ruleMatches(rule, operation, resource, subresource))) return { hook, resource };
+  if (hook.spec.matchPolicy === 'Exact') return undefined;
+  for (const rule of rules)
+    for (const other of others) if (ruleMatches(rule, operation, other, subresource)) return { hook, resource: other };
+  return undefined;
+};
+
+const hooksOf = (stored: readonly Stored[]): Hook[] =>
+  stored
+    .map((one) => decode(one) as ValidatingWebhookConfiguration)
+    .sort((a, b) => ((a.metadata.name ?? '') < (b.metadata.name ?? '') ? -1 : 1))
+    .flatMap(({ metadata, webhooks = [] }) =>
+      webhooks.map((spec, i) => ({
+        spec,
+        configuration: metadata.name ?? '',
+        id: `${metadata.name}/${spec.name}/${i}`,
+        namespaces: labelSelector(spec.namespaceSelector),
+        objects: labelSelector(spec.objectSelector),
+      })),
+    );
+
+/** The hooks of one state of the configurations, found once for each kind of request. */
+interface Index {
+  hooks: readonly Hook[];
+  /** The registry's list that the equivalent versions were taken from. */
+  all: readonly ResourceInfo[];
+  found: WeakMap<ResourceInfo, Map<string, readonly Match[]>>;
+}
+
+const lookUp = (index: Index, { call, operation, subresource }: AdmissionRequest): readonly Match[] => {
+  const { resource } = call;
+  let known = index.found.get(resource);
+  if (!known) {
+    known = new Map();
+    index.found.set(resource, known);
+  }
+  const key = `${operation}/${subresource}`;
+  let matches = known.get(key);
+  if (!matches) {
+    const others = equivalents(index.all, resource);
+    matches = index.hooks.flatMap((hook) => matched(hook, operation, resource, subresource, others) ?? []);
+    known.set(key, matches);
+  }
+  return matches;
+};
+
+/** Follows the configurations of one kind in each cluster. A request in a cluster without any costs two look-ups. */
+export const createConfigurations = (resource: string) => {
+  const known = new WeakMap<Replica, Index>();
+  const followed = new WeakSet<Replica>();
+
+  const indexOf = (replica: Replica, server: Server): Index => {
+    const all = server.registry.all(replica.domain.cluster);
+    const index = known.get(replica);
+    if (index?.all === all) return index;
+    const made = { hooks: index?.hooks ?? hooksOf(replica.list({})), all, found: new WeakMap() };
+    known.set(replica, made);
+    return made;
+  };
+
+  return {
+    /** The hooks that a request goes to by its rules, in order: by configuration's name, then as they are listed. */
+    matches: async (request: AdmissionRequest): Promise<readonly Match[]> => {
+      const { server, info } = request.call;
+      const domain = { cluster: info.cluster, group: 'admissionregistration.k8s.io', resource };
+      const replica = server.replicas.peek(domain) ?? (await server.replicas.of(domain));
+      await replica.fresh();
+      if (replica.size === 0) return none;
+      if (!followed.has(replica)) {
+        followed.add(replica);
+        const forget = () => void known.delete(replica);
+        replica.onApplied((changes) => {
+          if (changes.length > 0) forget();
+        }, forget);
+      }
+      return lookUp(indexOf(replica, server), request);
+    },
+  };
+};
+export type Configurations = ReturnType<typeof createConfigurations>;

@@ -1,0 +1,145 @@
+import type { ManagedFields } from '../../../machinery/apply/managers.ts';
+import type { Json } from '../../../machinery/object.ts';
+import { equalJson } from '../../../machinery/patch/equal.ts';
+import { applyJsonPatch } from '../../../machinery/patch/json-patch.ts';
+import { internalError, StatusError } from '../../../machinery/status.ts';
+import type { AnyObject } from '../../context.ts';
+import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts';
+import { createConfigurations, type Match } from './configurations.ts';
+import { CallFault, callHook, isExempt, type Shown, settleFault, shownTo } from './invoke.ts';
+import { asRequested, asSeenBy } from './shown.ts';
+
+/** Which hooks are asked once more, after something else has changed the object (reinvocationPolicy: IfNeeded). */
+interface Round {
+  /** JSON of the object as the hooks left it. */
+  last: string;
+  invoked: Set<string>;
+  again: Set<string>;
+}
+
+const asJson = (object: AnyObject | undefined): Json => (object ?? null) as unknown as Json;
+
+const askAgain = (round: Round): void => {
+  for (const id of round.invoked) round.again.add(id);
+  round.invoked.clear();
+};
+
+/** The object keeps its identity: whoever sent it through admission holds it. */
+const become = (object: AnyObject, next: AnyObject): void => {
+  for (const key of Object.keys(object)) if (!(key in next)) delete object[key];
+  Object.assign(object, next);
+};
+
+const operationsOf = (patch: string): Json[] => {
+  let operations: unknown;
+  try {
+    operations = JSON.parse(Buffer.from(patch, 'base64').toString());
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CallFault(`received undecodable patch in webhook response: ${why}`);
+  }
+  if (Array.isArray(operations)) return operations as Json[];
+  if (operations === null) return [];
+  throw new CallFault(
+    `received undecodable patch in webhook response: json: cannot unmarshal ${typeof operations} into Go value of type jsonpatch.Patch`,
+  );
+};
+
+/** Applies a hook's patch. True where it changed something. Throws 500 Statuses for what does not apply or decode. */
+const patched = async (request: AdmissionRequest, match: Match, operations: Json[]): Promise<boolean> => {
+  const { object } = request;
+  if (!object)
+    throw internalError(
+      `admission webhook "${match.hook.spec.name}" attempted to modify the object, which is not supported for this operation`,
+    );
+  const shown = asJson(await asSeenBy(request, match.resource, object));
+  try {
+    const next = await asRequested(request, match.resource, applyJsonPatch(structuredClone(shown), operations));
+    const managed = object.metadata.managedFields;
+    // The same entries stay the same objects: their texts are known.
+    if (managed && equalJson(managed as never, (next.metadata.managedFields ?? []) as never))
+      next.metadata.managedFields = managed;
+    const changed = !equalJson(asJson(object), asJson(next));
+    become(object, next);
+    return changed;
+  } catch (error) {
+    if (error instanceof StatusError && error.code !== 500) throw internalError(error.message);
+    throw error;
+  }
+};
+
+const asked = async (request: AdmissionRequest, match: Match, shown: Shown): Promise<boolean> => {
+  try {
+    const { patch, patchType } = await callHook(request, match, shown, true);
+    const operations = patch ? operationsOf(patch) : [];
+    if (operations.length === 0) return false;
+    if (patchType !== 'JSONPatch') throw new CallFault(`unsupported patch type "${patchType}"`);
+    return await patched(request, match, operations);
+  } catch (error) {
+    settleFault(match, error);
+    return false;
+  }
+};
+
+const dispatch = async (request: AdmissionRequest, matches: readonly Match[], round: Round): Promise<void> => {
+  for (const match of matches) {
+    const shown = await shownTo(request, match);
+    if (!shown) continue;
+    const { id, spec } = match.hook;
+    if (request.reinvoked && !round.again.has(id)) continue;
+    if (await asked(request, match, shown)) {
+      askAgain(round);
+      request.reinvoke = true;
+    }
+    if (spec.reinvocationPolicy === 'IfNeeded') round.invoked.add(id);
+  }
+};
+
+const managedFault = (entries: unknown): string | undefined => {
+  for (const { operation, fieldsType, fieldsV1 } of entries as Partial<ManagedFields & { fieldsType: string }>[]) {
+    if (operation !== 'Apply' && operation !== 'Update') return 'operation must be `Apply` or `Update`';
+    if (fieldsType !== 'FieldsV1') return 'fieldsType must be `FieldsV1`';
+    if (fieldsV1 !== undefined && (typeof fieldsV1 !== 'object' || fieldsV1 === null)) return 'fieldsV1 is no object';
+  }
+  return undefined;
+};
+
+/** Fields' owners that make no sense are put back as they were, with a warning. */
+const checkManaged = ({ call, object }: AdmissionRequest, before: AnyObject['metadata']['managedFields']): void => {
+  const now = object?.metadata?.managedFields;
+  if (!object || !now || now === before) return;
+  const fault = managedFault(now);
+  if (fault === undefined) return;
+  if (before) object.metadata.managedFields = before;
+  else delete object.metadata.managedFields;
+  call.warnings.push(
+    `.metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating admission controller; please fix your requests: ${fault}`,
+  );
+};
+
+/**
+ * MutatingAdmissionWebhook: hooks are asked one after another, each sees what those before it made of the object. Where a
+ * later one changed it, those with reinvocationPolicy IfNeeded are asked once more. Source: admissionregistration.k8s.io/v1.
+ */
+export const createMutatingWebhooks = (): AdmissionPlugin => {
+  const configurations = createConfigurations('mutatingwebhookconfigurations');
+  const rounds = new WeakMap<AdmissionRequest, Round>();
+  return {
+    name: 'MutatingAdmissionWebhook',
+    admit: async (request) => {
+      if (isExempt(request)) return;
+      const matches = await configurations.matches(request);
+      if (matches.length === 0) return;
+      const round = rounds.get(request) ?? { last: '', invoked: new Set(), again: new Set() };
+      rounds.set(request, round);
+      if (request.reinvoked && JSON.stringify(request.object) !== round.last) askAgain(round);
+      const before = request.object?.metadata?.managedFields;
+      try {
+        await dispatch(request, matches, round);
+      } finally {
+        round.last = JSON.stringify(request.object) ?? '';
+      }
+      checkManaged(request, before);
+    },
+  };
+};

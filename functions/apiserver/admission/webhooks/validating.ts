@@ -1,0 +1,34 @@
+import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts';
+import { createConfigurations, type Match } from './configurations.ts';
+import { callHook, isExempt, type Shown, settleFault, shownTo } from './invoke.ts';
+
+const asked = async (request: AdmissionRequest, match: Match, shown: Shown): Promise<void> => {
+  try {
+    await callHook(request, match, shown, false);
+  } catch (error) {
+    settleFault(match, error);
+  }
+};
+
+/**
+ * ValidatingAdmissionWebhook: all hooks that want to see a request are asked at once, and the first in order that refuses
+ * it is told to the client. Source: admissionregistration.k8s.io/v1.
+ */
+export const createValidatingWebhooks = (): AdmissionPlugin => {
+  const configurations = createConfigurations('validatingwebhookconfigurations');
+  return {
+    name: 'ValidatingAdmissionWebhook',
+    validate: async (request) => {
+      if (isExempt(request)) return;
+      const matches = await configurations.matches(request);
+      if (matches.length === 0) return;
+      const relevant: { match: Match; shown: Shown }[] = [];
+      for (const match of matches) {
+        const shown = await shownTo(request, match);
+        if (shown) relevant.push({ match, shown });
+      }
+      const results = await Promise.allSettled(relevant.map(({ match, shown }) => asked(request, match, shown)));
+      for (const result of results) if (result.status === 'rejected') throw result.reason;
+    },
+  };
+};
