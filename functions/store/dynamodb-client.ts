@@ -98,8 +98,11 @@ export class Uncertain extends Error {
   override name = 'Uncertain';
 }
 
-/** How a transaction went; without refusals it was not sent again because `before` said no. */
-export type Transacted = { done: true } | { done: false; refusals: Refusal[] };
+/**
+ * How a transaction went; without refusals it was not sent again because `before` said no. `uncertain`: an earlier attempt
+ * was not answered, and may still happen.
+ */
+export type Transacted = { done: true } | { done: false; refusals: Refusal[]; uncertain: boolean };
 
 export interface Dynamo {
   get(key: Key): Promise<Item | undefined>;
@@ -116,7 +119,8 @@ export interface Dynamo {
    * when it surely did not happen, Uncertain when it may have.
    */
   transact(items: TransactWriteItem[], deadline: number, before: () => boolean): Promise<Transacted>;
-  remove(keys: readonly Key[]): Promise<void>;
+  /** Unconditional: for keys that nobody else writes any more. None may be named twice. */
+  writeAll(writes: readonly ({ put: Item } | { remove: Key })[]): Promise<void>;
   /** False when the condition did not hold. */
   removeIf(key: Key, condition: string, values: Item): Promise<boolean>;
 }
@@ -221,18 +225,21 @@ export const createDynamo = ({ client, table, clock, requestMsMax }: DynamoOptio
       }
     },
     transact: async (items, deadline, before) => {
-      const TransactItems = items.map(({ Put, Update }) =>
-        Put ? { Put: { ...Put, TableName: table } } : { Update: Update && { ...Update, TableName: table } },
-      );
+      const TransactItems = items.map(({ Put, Update, Delete, ConditionCheck }) => ({
+        ...(Put && { Put: { ...Put, TableName: table } }),
+        ...(Update && { Update: { ...Update, TableName: table } }),
+        ...(Delete && { Delete: { ...Delete, TableName: table } }),
+        ...(ConditionCheck && { ConditionCheck: { ...ConditionCheck, TableName: table } }),
+      }));
       let uncertain = false;
       for (let attempt = 0; ; attempt++) {
-        if (!before()) return { done: false, refusals: [] };
+        if (!before()) return { done: false, refusals: [], uncertain };
         try {
           await send(new TransactWriteItemsCommand({ TransactItems }));
           return { done: true };
         } catch (error) {
           const { kind, refusals } = faultOf(error);
-          if (kind === 'cancelled') return { done: false, refusals };
+          if (kind === 'cancelled') return { done: false, refusals, uncertain };
           if (kind === 'fatal' || kind === 'condition') throw error;
           if (kind === 'lost') uncertain = true;
           if (clock.now() >= deadline) {
@@ -253,9 +260,13 @@ export const createDynamo = ({ client, table, clock, requestMsMax }: DynamoOptio
         throw error;
       }
     },
-    remove: async (keys) => {
-      for (let at = 0; at < keys.length; at += 25) {
-        let left = keys.slice(at, at + 25).map((key) => ({ DeleteRequest: { Key: { pk: key.pk, sk: key.sk } } }));
+    writeAll: async (writes) => {
+      for (let at = 0; at < writes.length; at += 25) {
+        let left = writes
+          .slice(at, at + 25)
+          .map((write) =>
+            'put' in write ? { PutRequest: { Item: write.put } } : { DeleteRequest: { Key: { ...write.remove } } },
+          );
         for (let attempt = 0; left.length > 0; attempt++) {
           if (attempt > 0) await pause(attempt);
           const request = { RequestItems: { [table]: left } };

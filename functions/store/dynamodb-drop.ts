@@ -1,9 +1,8 @@
-import { type Dynamo, nameOf } from './dynamodb-client.ts';
+import type { Dynamo } from './dynamodb-client.ts';
 import type { Heads } from './dynamodb-head.ts';
 import {
   clusterKey,
-  directoryKey,
-  headKey,
+  type Head,
   type Item,
   isVoid,
   type Key,
@@ -12,7 +11,8 @@ import {
   objectsPartition,
   partKey,
   partsOf,
-  shardsMax,
+  shardsAt,
+  voidEntry,
 } from './dynamodb-items.ts';
 import type { Log } from './dynamodb-log.ts';
 import type { Domain, Revision } from './store.ts';
@@ -37,18 +37,16 @@ export const listDomains = async (dynamo: Dynamo, cluster: string): Promise<Doma
 };
 
 /**
- * Removes every key of a cluster; may be begun again after a crash. The order matters: first the cluster's floor, so that
- * a domain begun meanwhile begins above; then the heads, so that no ticket of the old history is given out; then a void
- * for every ticket that is still open, so that no late writer puts an object back; then the rest. Voids stay until they
- * expire.
+ * Removes every key of a cluster; may be begun again after a crash, and by several at once. The order matters. A closed
+ * head gives out no ticket; then every ticket that is open gets a void, so that no late writer puts an object back; then
+ * the objects go, each on condition that it is still the one that was read; then the entries become voids, so that the
+ * request of a writer who was not answered finds its revision taken for as long as it can be under way. The floor of the
+ * cluster rises above the head before the head goes, in one step with the domain's place in the directory: whoever begins
+ * the domain again begins above, and until then the drop can be found and finished.
  */
-export const dropCluster = async (dynamo: Dynamo, heads: Heads, log: Log, cluster: string): Promise<void> => {
-  const domains = await listDomains(dynamo, cluster);
-  if (domains.length === 0) return;
-  let floor = await heads.clusterFloor(cluster);
+export const dropCluster = async (drop: Drop, cluster: string): Promise<void> => {
+  const { dynamo, heads, log } = drop;
   const raise = async (to: Revision): Promise<void> => {
-    if (to <= floor) return;
-    floor = to;
     await dynamo.update({
       Key: { ...clusterKey(cluster) },
       UpdateExpression: 'SET f = :f',
@@ -56,26 +54,26 @@ export const dropCluster = async (dynamo: Dynamo, heads: Heads, log: Log, cluste
       ExpressionAttributeValues: { ':f': { N: `${to}` } },
     });
   };
-  const found = await Promise.all(domains.map((domain) => heads.read(domain)));
-  await raise(found.reduce((max, head) => (head && head.revision > max ? head.revision : max), floor) + 1n);
-
-  for (const domain of domains) {
-    let head = await heads.read(domain);
-    while (head) {
-      await raise(head.revision + 1n);
-      if (await dynamo.removeIf(headKey(domain), 'h = :h', { ':h': { N: `${head.revision}` } })) break;
-      head = await heads.read(domain);
-    }
-    if (head) await log.settle(domain, head);
-    await removeUpTo(dynamo, domain, objectsPartition(domain), floor);
-    const shards = head?.shards.at(-1)?.count ?? shardsMax;
-    for (let i = 0; i < shards; i++) await removeUpTo(dynamo, domain, logPartition(domain, i), floor);
-    await dynamo.removeIf(directoryKey(domain), 'b < :f', { ':f': { N: `${floor}` } });
+  for (const domain of await listDomains(dynamo, cluster)) {
+    const head = await heads.close(domain);
+    if (!head) continue;
+    await raise(head.revision + 1n);
+    await log.settle(domain, head);
+    await removeObjects(drop, domain, head);
+    for (let i = 0; i < shardsAt(head, head.revision); i++) await voidEntries(drop, domain, head, i);
+    await heads.remove(domain, head);
   }
 };
 
-/** A domain begun since lies above the floor and is left alone. */
-const removeUpTo = async (dynamo: Dynamo, domain: Domain, partition: string, floor: Revision): Promise<void> => {
+export interface Drop {
+  dynamo: Dynamo;
+  heads: Heads;
+  log: Log;
+  /** When a void put now may expire, in seconds since the epoch. */
+  ttl: () => number;
+}
+
+const pagesOf = async function* (dynamo: Dynamo, partition: string): AsyncGenerator<Item[]> {
   let start: Item | undefined;
   do {
     const page = await dynamo.query({
@@ -83,15 +81,40 @@ const removeUpTo = async (dynamo: Dynamo, domain: Domain, partition: string, flo
       ExpressionAttributeValues: { ':p': { S: partition } },
       ...(start ? { ExclusiveStartKey: start } : {}),
     });
-    const keys: Key[] = [];
-    for (const item of page.items) {
-      const revision = number(item, 'r') ?? 0n;
-      if (isVoid(item) || revision > floor) continue;
-      keys.push({ pk: { S: item.pk?.S ?? '' }, sk: { S: item.sk?.S ?? '' } });
-      for (let part = 0; part < partsOf(item); part++) keys.push(partKey(domain, revision, part));
-    }
-    // An object and its log entry name the same parts; one request may name a key once.
-    await dynamo.remove([...new Map(keys.map((key) => [nameOf(key), key])).values()]);
+    yield page.items;
     start = page.more;
   } while (start);
+};
+const keyOf = (item: Item): Key => ({ pk: { S: item.pk?.S ?? '' }, sk: { S: item.sk?.S ?? '' } });
+const partsKeys = (domain: Domain, item: Item): { remove: Key }[] =>
+  Array.from({ length: partsOf(item) }, (_, i) => ({ remove: partKey(domain, number(item, 'r') ?? 0n, i) }));
+
+/** Objects at once; each is a request of its own for its condition. */
+const atOnce = 16;
+
+/** A domain begun since lies above the old head and is left alone. */
+const removeObjects = async ({ dynamo }: Drop, domain: Domain, head: Head): Promise<void> => {
+  for await (const page of pagesOf(dynamo, objectsPartition(domain))) {
+    const items = page.filter((item) => (number(item, 'r') ?? 0n) <= head.revision);
+    for (let at = 0; at < items.length; at += atOnce)
+      await Promise.all(
+        items
+          .slice(at, at + atOnce)
+          .map((item) => dynamo.removeIf(keyOf(item), 'r = :r', { ':r': { N: `${number(item, 'r') ?? 0n}` } })),
+      );
+    await dynamo.writeAll(items.flatMap((item) => partsKeys(domain, item)));
+  }
+};
+
+/** Revisions are never given out twice, so that nothing here needs a condition. */
+const voidEntries = async ({ dynamo, ttl }: Drop, domain: Domain, head: Head, shard: number): Promise<void> => {
+  for await (const page of pagesOf(dynamo, logPartition(domain, shard))) {
+    const old = page.filter((item) => !isVoid(item) && (number(item, 'r') ?? 0n) <= head.revision);
+    await dynamo.writeAll(
+      old.flatMap((item) => {
+        const put = voidEntry(keyOf(item), number(item, 'r') ?? 0n, 'drop', ttl());
+        return [{ put }, ...partsKeys(domain, item)];
+      }),
+    );
+  }
 };

@@ -1,5 +1,6 @@
+import type { TransactWriteItem } from '@aws-sdk/client-dynamodb';
 import type { Clock } from '../clock/clock.ts';
-import type { Dynamo } from './dynamodb-client.ts';
+import { type Dynamo, Throttled } from './dynamodb-client.ts';
 import {
   clusterKey,
   directoryKey,
@@ -21,6 +22,15 @@ export interface HeadsOptions {
   shardTicketsPerSecond: number;
 }
 
+/** Where a domain begins that has no head yet: above the cluster's floor. */
+export interface Start {
+  /** The cluster's floor; 0 where none was dropped. */
+  dropped: Revision;
+  base: Revision;
+  /** From where on its log can be read: 0 means from the start. */
+  readableFrom: Revision;
+}
+
 /** Head items: the tickets of a domain, where its log begins, how it is spread. */
 export interface Heads {
   /** Takes `count` tickets at once; the first of them, and the head as it is with them. Begins the domain when new. */
@@ -29,18 +39,26 @@ export interface Heads {
   readTogether(domains: readonly Domain[]): Promise<Revision[]>;
   /** Undefined: the domain has not begun. */
   read(domain: Domain): Promise<Head | undefined>;
-  /** Where a domain begins that has no head yet, and from where on its log can be read (0: from the start). */
-  startOf(domain: Domain): Promise<{ base: Revision; readableFrom: Revision }>;
+  startOf(domain: Domain): Promise<Start>;
+  /** Closes a domain for a drop: its last head. Undefined where it has none. */
+  close(domain: Domain): Promise<Head | undefined>;
+  /** Removes a closed head, and the domain from the directory. */
+  remove(domain: Domain, head: Head): Promise<void>;
   /** The highest revision that a drop removed; 0 when none did. */
   clusterFloor(cluster: string): Promise<Revision>;
   /** No change at or below it can be read from the log any more. */
   floor(head: Head): Revision;
+  /** As floor(), as if the domain were not closed: every ticket at or below it was decided or given up long ago. */
+  unexpired(head: Head): Revision;
 }
 
 /** A mark is set so many times within the retention. */
 const marksPerRetention = 16;
 /** Part of the retention that is not relied upon: clocks differ, and expiry goes by the table's clock. */
 const marginPart = 1 / 8;
+/** Pause between two looks at a domain that is being dropped, and how long the end of a drop is tried. */
+const closedPauseMs = 100;
+const removeMsMax = 10_000;
 
 export const createHeads = ({ dynamo, clock, retentionMs, shardTicketsPerSecond }: HeadsOptions): Heads => {
   const key = (domain: Domain) => ({ ...headKey(domain) });
@@ -49,27 +67,41 @@ export const createHeads = ({ dynamo, clock, retentionMs, shardTicketsPerSecond 
   const clusterFloor = async (cluster: string): Promise<Revision> =>
     number(await dynamo.get(clusterKey(cluster)), 'f') ?? 0n;
 
-  const startOf = async (domain: Domain): Promise<{ base: Revision; readableFrom: Revision }> => {
+  const startOf = async (domain: Domain): Promise<Start> => {
     const dropped = await clusterFloor(domain.cluster);
     const base = dropped + firstHead(domain);
-    return { base, readableFrom: dropped === 0n ? 0n : base };
+    return { dropped, base, readableFrom: dropped === 0n ? 0n : base };
   };
 
-  /** The directory entry comes before the head, so that no domain with a ticket is missing from it. */
-  const begin = async (domain: Domain): Promise<void> => {
-    const { base, readableFrom } = await startOf(domain);
+  /**
+   * Directory entry and head in one transaction, on condition that the cluster's floor is still the one that the base was
+   * counted from: a drop that comes between, even long after, makes it fail. Another writer may have come first.
+   */
+  const begin = async (domain: Domain, deadline: number): Promise<void> => {
+    const at = clock.now();
+    const { dropped, base, readableFrom } = await startOf(domain);
     const floor = `${readableFrom}`;
-    await dynamo.put({ Item: { ...directoryKey(domain), b: { N: `${base}` } } });
-    await dynamo.put({
-      Item: {
-        ...key(domain),
-        h: { N: `${base}` },
-        f: { N: floor },
-        b: { N: `${base}` },
-        m: { S: JSON.stringify([[floor, clock.now()]]) },
+    const values = dropped === 0n ? {} : { ExpressionAttributeValues: { ':f': { N: `${dropped}` } } };
+    const head = {
+      ...key(domain),
+      h: { N: `${base}` },
+      f: { N: floor },
+      b: { N: `${base}` },
+      m: { S: JSON.stringify([[floor, at]]) },
+    };
+    const items: TransactWriteItem[] = [
+      {
+        ConditionCheck: {
+          TableName: '',
+          Key: { ...clusterKey(domain.cluster) },
+          ConditionExpression: dropped === 0n ? 'attribute_not_exists(f)' : 'f = :f',
+          ...values,
+        },
       },
-      ConditionExpression: 'attribute_not_exists(pk)',
-    });
+      { Put: { TableName: '', Item: head, ConditionExpression: 'attribute_not_exists(pk)' } },
+      { Put: { TableName: '', Item: { ...directoryKey(domain), b: { N: `${base}` } } } },
+    ];
+    await dynamo.transact(items, deadline, () => true);
   };
 
   /** Notes when tickets after `before` were given out, now and then: it tells which entries cannot have expired. */
@@ -109,6 +141,17 @@ export const createHeads = ({ dynamo, clock, retentionMs, shardTicketsPerSecond 
     });
   };
 
+  const unexpired = (head: Head): Revision => {
+    const reliable = clock.now() - retentionMs * (1 - marginPart);
+    const mark = head.marks.find(([, time]) => time > reliable);
+    const reach = mark ? BigInt(mark[0]) : head.revision;
+    return reach > head.floor ? reach : head.floor;
+  };
+  const read = async (domain: Domain): Promise<Head | undefined> => {
+    const item = await dynamo.get(headKey(domain));
+    return item && readHead(item);
+  };
+
   return {
     take: async (domain, count, deadline) => {
       for (;;) {
@@ -117,13 +160,15 @@ export const createHeads = ({ dynamo, clock, retentionMs, shardTicketsPerSecond 
           {
             Key: key(domain),
             UpdateExpression: 'ADD h :n',
-            ConditionExpression: 'attribute_exists(h)',
+            ConditionExpression: 'attribute_exists(h) AND attribute_not_exists(x)',
             ExpressionAttributeValues: { ':n': { N: `${count}` } },
           },
           deadline,
         );
         if (!item) {
-          await begin(domain);
+          if (clock.now() >= deadline) throw new Throttled('the cluster is being removed');
+          if (await read(domain)) await clock.sleep(closedPauseMs * (0.5 + clock.random()));
+          else await begin(domain, deadline);
           continue;
         }
         const head = readHead(item);
@@ -141,17 +186,32 @@ export const createHeads = ({ dynamo, clock, retentionMs, shardTicketsPerSecond 
         }),
       );
     },
-    read: async (domain) => {
-      const item = await dynamo.get(headKey(domain));
+    read,
+    startOf,
+    close: async (domain) => {
+      const item = await dynamo.update({
+        Key: key(domain),
+        UpdateExpression: 'SET x = :x',
+        ConditionExpression: 'attribute_exists(h)',
+        ExpressionAttributeValues: { ':x': { BOOL: true } },
+      });
       return item && readHead(item);
     },
-    startOf,
-    clusterFloor,
-    floor: (head) => {
-      const reliable = clock.now() - retentionMs * (1 - marginPart);
-      const mark = head.marks.find(([, time]) => time > reliable);
-      const reach = mark ? BigInt(mark[0]) : head.revision;
-      return reach > head.floor ? reach : head.floor;
+    remove: async (domain, head) => {
+      const gone: TransactWriteItem = {
+        Delete: {
+          TableName: '',
+          Key: key(domain),
+          ConditionExpression: 'attribute_exists(x) AND h = :h',
+          ExpressionAttributeValues: { ':h': { N: `${head.revision}` } },
+        },
+      };
+      const listed: TransactWriteItem = { Delete: { TableName: '', Key: { ...directoryKey(domain) } } };
+      // Where the condition fails, another drop came first.
+      await dynamo.transact([gone, listed], clock.now() + removeMsMax, () => true);
     },
+    clusterFloor,
+    floor: (head) => (head.closed ? head.revision : unexpired(head)),
+    unexpired,
   };
 };

@@ -1,7 +1,7 @@
 // How a domain lies in the table. Every partition key begins with the cluster.
 //   c            #              floor of the cluster after a drop
 //   c            g/r            directory: the domain exists
-//   c/g/r/h      h              head: newest ticket, floor, marks, shards
+//   c/g/r/h      h              head: newest ticket, floor, marks, shards; closed while it is being dropped
 //   c/g/r/o      <key>          object, or the tombstone of one
 //   c/g/r/l/<i>  <revision>     log entry r, or a void, in shard i = r mod S
 //   c/g/r/p/<r>  <i>            part i of a value too large for its item
@@ -56,6 +56,8 @@ export interface Head {
   /** [revision, milliseconds]: tickets above the revision were given out after that time. Oldest first. */
   marks: readonly (readonly [string, number])[];
   marksText: string;
+  /** A drop has begun: it gives out no ticket any more, and its log cannot be read. */
+  closed: boolean;
   /** Shards of the log, and from which revision on; ascending. */
   shards: readonly { from: Revision; count: number }[];
 }
@@ -77,6 +79,7 @@ export const readHead = (item: Item): Head => {
     base: number(item, 'b') ?? 0n,
     marks: JSON.parse(marksText),
     marksText,
+    closed: item.x !== undefined,
     shards,
   };
 };

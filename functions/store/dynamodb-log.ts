@@ -16,7 +16,7 @@ import {
   shardsAt,
   voidEntry,
 } from './dynamodb-items.ts';
-import { readParts } from './dynamodb-writer.ts';
+import { PartMissing, readParts } from './dynamodb-writer.ts';
 import type { Change, Domain, Revision } from './store.ts';
 
 export interface LogOptions {
@@ -26,7 +26,8 @@ export interface LogOptions {
   writer: string;
   /** How long a reader waits for a revision that was given out and not written, in milliseconds; then it puts a void. */
   fenceMs: number;
-  retentionMs: number;
+  /** When a void put now may expire, in seconds since the epoch. */
+  voidUntil: () => number;
   /** Bytes of recent changes kept in memory, all domains together. */
   tailBytesMax: number;
 }
@@ -50,7 +51,7 @@ const changeBytes = 300;
 
 /** The change log of every domain, as this process sees it. */
 export const createLog = (options: LogOptions) => {
-  const { dynamo, heads, clock, writer, fenceMs, retentionMs, tailBytesMax } = options;
+  const { dynamo, heads, clock, writer, fenceMs, voidUntil, tailBytesMax } = options;
   const tails = new Map<string, Tail>();
   let held = 0;
 
@@ -100,28 +101,37 @@ export const createLog = (options: LogOptions) => {
     }
   };
   const fence = async (domain: Domain, head: Head, revision: Revision, found: Map<Revision, Item>): Promise<void> => {
-    const ttl = Math.ceil((clock.now() + retentionMs) / 1000);
-    const item = voidEntry(logKey(domain, head, revision), revision, writer, ttl);
+    const item = voidEntry(logKey(domain, head, revision), revision, writer, voidUntil());
     const put = await dynamo.put({ Item: item, ConditionExpression: 'attribute_not_exists(pk)' });
     if (put.ok) found.set(revision, item);
     else if (put.item) found.set(revision, put.item);
     else await byKeys(domain, head, [revision], found);
     if (!found.has(revision)) throw new Error(`log entry ${revision} of ${domainName(domain)} cannot be read`);
   };
-  /** Changes from `first` to `last`, which must lie above the floor. */
-  const read = async (domain: Domain, head: Head, first: Revision, last: Revision): Promise<Change[]> => {
+  /**
+   * Changes from `first` to `last`; undefined when the log no longer reaches back to them. A void may stand where an entry
+   * was that expired or was dropped since the head was read, so where one is seen the head is looked at again.
+   */
+  const read = async (domain: Domain, head: Head, first: Revision, last: Revision): Promise<Change[] | undefined> => {
     if (first > last) return [];
     const found = await entries(domain, head, first, last);
     const items: Item[] = [];
     for (const revision of range(first, last)) {
       const item = found.get(revision);
-      if (item) items.push(item);
+      if (item && !isVoid(item)) items.push(item);
     }
-    return Promise.all(
-      items
-        .filter((item) => !isVoid(item))
-        .map(async (item) => readEntry(item, await readParts(dynamo, domain, number(item, 'r') ?? 0n, partsOf(item)))),
-    );
+    if (items.length <= last - first && !(await stillReaches(domain, head, first))) return undefined;
+    try {
+      const parts = (item: Item) => readParts(dynamo, domain, number(item, 'r') ?? 0n, partsOf(item));
+      return await Promise.all(items.map(async (item) => readEntry(item, await parts(item))));
+    } catch (error) {
+      if (error instanceof PartMissing && !(await stillReaches(domain, head, first))) return undefined;
+      throw error;
+    }
+  };
+  const stillReaches = async (domain: Domain, head: Head, first: Revision): Promise<boolean> => {
+    const now = await heads.read(domain);
+    return now !== undefined && now.base === head.base && heads.floor(now) < first;
   };
 
   const sizeOf = (change: Change): number => changeBytes + change.stored.bytes.byteLength;
@@ -165,19 +175,27 @@ export const createLog = (options: LogOptions) => {
 
   /** Reads the head and brings the tail up to it: every revision up to the result is decided. */
   const advanceOnce = async (domain: Domain, tail: Tail): Promise<Revision> => {
-    const head = await heads.read(domain);
-    if (!head) {
-      const { base, readableFrom } = await heads.startOf(domain);
-      reset(tail, base, readableFrom);
-      return base;
+    for (;;) {
+      const head = await heads.read(domain);
+      if (!head) {
+        const { base, readableFrom } = await heads.startOf(domain);
+        reset(tail, base, readableFrom);
+        return base;
+      }
+      const floor = heads.floor(head);
+      if (head.base !== tail.base || tail.to < floor || tail.to > head.revision) reset(tail, head.base, floor);
+      if (await catchUp(domain, tail, head)) return tail.to;
     }
-    const floor = heads.floor(head);
-    if (head.base !== tail.base || tail.to < floor || tail.to > head.revision) reset(tail, head.base, floor);
+  };
+  /** False when what is missing can no longer be read. */
+  const catchUp = async (domain: Domain, tail: Tail, head: Head): Promise<boolean> => {
     while (tail.to < head.revision) {
       const last = tail.to + BigInt(stepEntries) < head.revision ? tail.to + BigInt(stepEntries) : head.revision;
-      append(tail, await read(domain, head, tail.to + 1n, last), last);
+      const changes = await read(domain, head, tail.to + 1n, last);
+      if (!changes) return false;
+      append(tail, changes, last);
     }
-    return tail.to;
+    return true;
   };
   const tailOf = (domain: Domain): Tail => {
     const name = domainName(domain);
@@ -229,7 +247,9 @@ export const createLog = (options: LogOptions) => {
       while (at < head.revision && changes.length < limit) {
         const step = BigInt(Math.min(stepEntries, limit - changes.length + 16));
         const last = at + step < head.revision ? at + step : head.revision;
-        changes.push(...(await read(domain, head, at + 1n, last)));
+        const more = await read(domain, head, at + 1n, last);
+        if (!more) return 'compacted';
+        changes.push(...more);
         at = last;
       }
       return changes.slice(0, limit);
@@ -248,9 +268,9 @@ export const createLog = (options: LogOptions) => {
       cut(tail, tail.changes.findLastIndex((change) => change.stored.revision <= floor) + 1);
       if (tail.from < floor) tail.from = floor;
     },
-    /** Every ticket up to the head is decided from here on; the entries, for drop(). */
+    /** Every ticket up to a closed head is decided from here on: for drop(). */
     settle: async (domain: Domain, head: Head): Promise<void> => {
-      const floor = heads.floor(head);
+      const floor = heads.unexpired(head);
       for (let at = floor > head.base ? floor : head.base; at < head.revision; at += BigInt(stepEntries)) {
         const last = at + BigInt(stepEntries) < head.revision ? at + BigInt(stepEntries) : head.revision;
         await entries(domain, head, at + 1n, last);

@@ -30,8 +30,10 @@ export interface WriterOptions {
   commitMsMax: number;
   /** A ticket older than this is not used any more, in milliseconds. */
   ticketMsMax: number;
-  /** How long log entries and tombstones stay, in milliseconds. */
+  /** How long log entries stay, in milliseconds. */
   retentionMs: number;
+  /** When a void or tombstone put now may expire, in seconds since the epoch. */
+  voidUntil: () => number;
 }
 
 /** Bounds of one transaction, below DynamoDB's 100 items and 4 MB. */
@@ -46,6 +48,29 @@ interface Transaction {
   bytes: number;
 }
 
+/** A part that an item names is not there: the item went since it was read, or the table is damaged. */
+export class PartMissing extends Error {
+  override name = 'PartMissing';
+}
+
+/** The object of an item with its parts. An item whose parts went since it was read is read again. */
+export const readWhole = async (dynamo: Dynamo, domain: Domain, item: Item): Promise<Known | undefined> => {
+  let now: Item | undefined = item;
+  for (let before: bigint | undefined; now; ) {
+    const revision: bigint = number(now, 'r') ?? 0n;
+    const parts = partsOf(now);
+    if (isTombstone(now)) return { revision, parts };
+    try {
+      return { revision, parts, stored: readObject(now, await readParts(dynamo, domain, revision, parts)) };
+    } catch (error) {
+      if (!(error instanceof PartMissing) || before === revision) throw error;
+      before = revision;
+      now = await dynamo.get(objectKey(domain, now.sk?.S ?? ''));
+    }
+  }
+  return undefined;
+};
+
 /** Reads objects with their parts, consistently. */
 export const readKnown = async (
   dynamo: Dynamo,
@@ -56,10 +81,8 @@ export const readKnown = async (
   const known = new Map<string, Known>();
   await Promise.all(
     [...items.values()].map(async (item) => {
-      const revision = number(item, 'r') ?? 0n;
-      const parts = partsOf(item);
-      const stored = isTombstone(item) ? undefined : readObject(item, await readParts(dynamo, domain, revision, parts));
-      known.set(item.sk?.S ?? '', { revision, parts, ...(stored ? { stored } : {}) });
+      const one = await readWhole(dynamo, domain, item);
+      if (one) known.set(item.sk?.S ?? '', one);
     }),
   );
   return known;
@@ -77,14 +100,14 @@ export const readParts = async (
   const found = await dynamo.getAll(keys);
   return keys.map((key) => {
     const part = found.get(nameOf(key))?.v?.B;
-    if (!part) throw new Error(`part ${key.sk.S} of ${key.pk.S} is gone`);
+    if (!part) throw new PartMissing(`part ${key.sk.S} of ${key.pk.S} is gone`);
     return part;
   });
 };
 
 /** Runs one batch of one domain to its end: reads, takes tickets, commits, and again for what lost a race. */
 export const createWriter = (options: WriterOptions) => {
-  const { dynamo, heads, clock, writer, commitMsMax, ticketMsMax, retentionMs } = options;
+  const { dynamo, heads, clock, writer, commitMsMax, ticketMsMax, retentionMs, voidUntil } = options;
   const background = new Set<Promise<void>>();
   const ttlAttribute = (): AttributeValue => ({ N: `${Math.ceil((clock.now() + retentionMs) / 1000)}` });
 
@@ -101,9 +124,8 @@ export const createWriter = (options: WriterOptions) => {
   /** Decides the fate of a ticket of ours: true when its transaction happened, false when it never will. */
   const settleTicket = async (domain: Domain, head: Head, revision: Revision): Promise<boolean> => {
     const at = logKey(domain, head, revision);
-    const ttl = Math.ceil((clock.now() + retentionMs) / 1000);
     const put = await dynamo.put({
-      Item: voidEntry(at, revision, writer, ttl),
+      Item: voidEntry(at, revision, writer, voidUntil()),
       ConditionExpression: 'attribute_not_exists(pk)',
     });
     return !put.ok && put.item !== undefined && !isVoid(put.item) && put.item.w?.S === writer;
@@ -124,7 +146,7 @@ export const createWriter = (options: WriterOptions) => {
     const base = { ...objectKey(domain, chain.key), r: { N: `${last.stored.revision}` } };
     const item: Item =
       last.type === 'delete'
-        ? { ...base, d: { BOOL: true }, ttl: ttlAttribute() }
+        ? { ...base, d: { BOOL: true }, ttl: { N: `${voidUntil()}` } }
         : { ...base, ...last.packed.attributes };
     const expected = chain.before.stored;
     return {
@@ -240,6 +262,8 @@ export const createWriter = (options: WriterOptions) => {
           giveUp(domain, head, tickets(chains).slice(1));
           return [...again, ...chains];
         }
+        // An attempt that was not answered may still happen, as a whole: the void decides before anything else is told.
+        if (result.uncertain && (await settled(domain, head, first))) return again;
         const bad = new Set<Chain>();
         result.refusals.forEach(({ code }, i) => {
           const owner = owners[i];

@@ -11,11 +11,11 @@ import { domainName } from './domain.ts';
 import { createDynamo, type DynamoSender } from './dynamodb-client.ts';
 import { dropCluster, listDomains } from './dynamodb-drop.ts';
 import { createHeads } from './dynamodb-head.ts';
-import { type Item, isTombstone, number, objectsPartition, partsOf, readObject } from './dynamodb-items.ts';
+import { type Item, isTombstone, objectsPartition } from './dynamodb-items.ts';
 import { createLog } from './dynamodb-log.ts';
 import type { Call, Pending } from './dynamodb-plan.ts';
 import type { ReadParts } from './dynamodb-stream.ts';
-import { createWriter, readKnown, readParts } from './dynamodb-writer.ts';
+import { createWriter, readKnown, readParts, readWhole } from './dynamodb-writer.ts';
 import type { Domain, Outcome, Revision, Store, Stored } from './store.ts';
 
 export interface DynamoStoreOptions {
@@ -29,6 +29,11 @@ export interface DynamoStoreOptions {
   fenceMs?: number;
   /** How long log entries stay, in milliseconds; an hour when absent. */
   retentionMs?: number;
+  /**
+   * How long a request may be under way, from the moment its process decided to send it, in milliseconds; a day when
+   * absent: a function's environment may be frozen in between.
+   */
+  lateMsMax?: number;
   /** Longest pause between two looks of wake(), in milliseconds; 1 second when absent. */
   pollMsMax?: number;
   /** Rings when a domain may have changed (a stream's doorbell); returns its stop function. */
@@ -91,12 +96,14 @@ export const createPartsReader = (options: Pick<DynamoStoreOptions, 'table' | 'c
 export const createDynamoStore = (options: DynamoStoreOptions): Store => {
   const { table, clock, doorbell } = options;
   const { commitMsMax = 10_000, fenceMs = 200, retentionMs = 3_600_000, pollMsMax = 1000 } = options;
+  const { lateMsMax = 86_400_000 } = options;
+  const voidUntil = (): number => Math.ceil((clock.now() + Math.max(retentionMs, lateMsMax)) / 1000);
   const owned = !isSender(options.client);
   const client = senderOf(options.client);
   const writerId = clock.uuid();
   const dynamo = createDynamo({ client, table, clock, requestMsMax: commitMsMax });
   const heads = createHeads({ dynamo, clock, retentionMs, shardTicketsPerSecond: 200 });
-  const log = createLog({ dynamo, heads, clock, writer: writerId, fenceMs, retentionMs, tailBytesMax });
+  const log = createLog({ dynamo, heads, clock, writer: writerId, fenceMs, voidUntil, tailBytesMax });
   const writer = createWriter({
     dynamo,
     heads,
@@ -105,6 +112,7 @@ export const createDynamoStore = (options: DynamoStoreOptions): Store => {
     commitMsMax,
     ticketMsMax: 3 * commitMsMax,
     retentionMs,
+    voidUntil,
   });
   const lanes = new Map<string, Lane>();
   const rings = new Map<string, Set<() => void>>();
@@ -148,9 +156,8 @@ export const createDynamoStore = (options: DynamoStoreOptions): Store => {
       Limit: limit,
       ...(start ? { ExclusiveStartKey: start } : {}),
     });
-    const read = async (item: Item): Promise<Stored> =>
-      readObject(item, await readParts(dynamo, domain, number(item, 'r') ?? 0n, partsOf(item)));
-    return { items: await Promise.all(items.filter((item) => !isTombstone(item)).map(read)), more };
+    const live = items.filter((item) => !isTombstone(item)).map((item) => readWhole(dynamo, domain, item));
+    return { items: (await Promise.all(live)).flatMap((known) => known?.stored ?? []), more };
   };
 
   const wake = async (domain: Domain, after: Revision, signal: AbortSignal): Promise<void> => {
@@ -226,7 +233,7 @@ export const createDynamoStore = (options: DynamoStoreOptions): Store => {
     wake,
     compact: log.compact,
     domains: (cluster) => listDomains(dynamo, cluster),
-    drop: (cluster) => dropCluster(dynamo, heads, log, cluster),
+    drop: (cluster) => dropCluster({ dynamo, heads, log, ttl: voidUntil }, cluster),
     close: async () => {
       closing.abort();
       await writer.close();
