@@ -35,7 +35,7 @@ export interface Scope {
   variables: ReadonlyMap<string, Type>;
   functions: Functions;
   /** Types by the names that expressions know them by. */
-  types: ReadonlyMap<string, Type>;
+  types: Pick<ReadonlyMap<string, Type>, 'get'>;
 }
 
 interface Checker {
@@ -100,6 +100,13 @@ const checkSelect = (c: Checker, expr: Expr & Select): Type => {
   // A name with dots may be a type: google.protobuf.Timestamp.
   const name = qualifiedName(expr);
   const first = name?.split('.', 1)[0] ?? '';
+  // A variable's name may have dots too: authorizer.requestResource. The longest name wins over a field.
+  const dotted = name !== undefined && !expr.test && !c.locals.some((one) => one.name === first);
+  const variable = dotted ? c.scope.variables.get(name) : undefined;
+  if (variable) {
+    Object.assign(expr, { kind: 'ident', name });
+    return variable;
+  }
   const named = name !== undefined && !variableType(c, first) ? c.scope.types.get(name) : undefined;
   if (named && name !== undefined) {
     Object.assign(expr, { kind: 'ident', name });

@@ -68,8 +68,10 @@ export type Compiled = { program: Program } | { issues: Issue[]; describe: () =>
 export interface EnvironmentOptions {
   variables: Readonly<Record<string, Type>>;
   libraries?: readonly Library[];
-  /** Types that expressions can make: `Object{...}`. */
+  /** Types that expressions can make. */
   types?: Readonly<Record<string, Type>>;
+  /** Types without end that no table holds, by name: `Object.spec.template{...}`. Asked before the table. */
+  resolveType?: (name: string) => Type | undefined;
 }
 export interface Environment {
   compile(source: string, options?: { result?: readonly Type[] }): Compiled;
@@ -137,10 +139,12 @@ const programOf = (expr: Expr, scope: Scope): Program => {
 export const createEnvironment = (options: EnvironmentOptions): Environment => {
   const libraries = options.libraries ?? [];
   const types = { ...baseTypes, ...options.types, ...Object.assign({}, ...libraries.map((one) => one.types ?? {})) };
+  const table = new Map<string, Type>(Object.entries(types));
+  const { resolveType } = options;
   const scope: Scope = {
     variables: new Map(Object.entries(options.variables)),
     functions: libraries.length === 0 ? baseFunctions : functionsOf([...BASE, ...libraries]),
-    types: new Map(Object.entries(types)),
+    types: resolveType ? { get: (name) => resolveType(name) ?? table.get(name) } : table,
   };
   const failed = (source: string, issues: Issue[]): Compiled => ({
     issues,

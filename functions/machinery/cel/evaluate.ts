@@ -7,8 +7,7 @@ import type { Call, Expr, Fold } from './ast.ts';
 import { callCost } from './cost.ts';
 import { compileFold } from './fold.ts';
 import type { Functions, Overload } from './library.ts';
-import type { Type } from './types.ts';
-import { typeText } from './types.ts';
+import { dyn, type FieldType, type Type, typeText } from './types.ts';
 import {
   EvalFault,
   isOfType,
@@ -38,7 +37,7 @@ export type Run = (frame: Frame) => Value;
 
 export interface Context {
   functions: Functions;
-  types: ReadonlyMap<string, Type>;
+  types: Pick<ReadonlyMap<string, Type>, 'get'>;
   /** Slots of variables, by name; the innermost last. */
   slots: { name: string; slot: number }[];
   /** How many slots a frame needs. */
@@ -301,6 +300,10 @@ const compileMap =
 const compileStruct = (expr: Expr & { kind: 'struct' }, context: Context): Run => {
   const fields = expr.fields.map(({ name, value, optional }) => ({ name, value: compile(value, context), optional }));
   const type = context.types.get(expr.name);
+  // The fields that are named here: all that the object can have, and their values are no JSON.
+  const own = new Map<string, FieldType>();
+  for (const { name } of fields) own.set(name, { type: dyn, json: name, adapt: (value) => value });
+  const made = type?.kind === 'object' ? { ...type, fields: own } : undefined;
   return (frame) => {
     const json: Record<string, unknown> = {};
     for (const { name, value, optional } of fields) {
@@ -309,9 +312,8 @@ const compileStruct = (expr: Expr & { kind: 'struct' }, context: Context): Run =
       else if (given instanceof Optional && given.value !== undefined) json[name] = given.value;
     }
     spend(frame, STRUCT_COST);
-    if (type?.kind !== 'object') throw new EvalFault(`unknown type: ${expr.name}`);
-    const own = new Map([...type.fields].map(([name, f]) => [name, { ...f, json: name, adapt: (v: unknown) => v }]));
-    return new ObjectValue({ ...type, fields: own }, json);
+    if (!made) throw new EvalFault(`unknown type: ${expr.name}`);
+    return new ObjectValue(made, json);
   };
 };
 

@@ -1,0 +1,199 @@
+/**
+ * What the expressions of a MutatingAdmissionPolicy make of an object: an apply configuration that is merged into it, or
+ * a JSON patch (KEP-3962). Throws MutationFault in upstream's words.
+ */
+import { mergeApplied } from '../../../machinery/apply/merge.ts';
+import { durationText, timestampText } from '../../../machinery/cel/times.ts';
+import {
+  Duration,
+  List,
+  MapValue,
+  ObjectValue,
+  OpaqueValue,
+  Timestamp,
+  Uint,
+  type Value,
+} from '../../../machinery/cel/values.ts';
+import { decode } from '../../../machinery/decode.ts';
+import type { Json, JsonObject } from '../../../machinery/object.ts';
+import { applyJsonPatch } from '../../../machinery/patch/json-patch.ts';
+import type { ObjectSchema, Schema } from '../../../machinery/schema.ts';
+import { StatusError } from '../../../machinery/status.ts';
+import { runOne } from './evaluate.ts';
+import type { Variables } from './inputs.ts';
+import type { Hook } from './source.ts';
+
+export class MutationFault extends Error {}
+
+/** A value as JSON. */
+const toJson = (value: Value): Json => {
+  if (typeof value === 'bigint') return Number(value);
+  if (value === null || typeof value !== 'object') return value;
+  if (value instanceof List) return value.items().map(toJson);
+  if (value instanceof MapValue) return mapToJson(value);
+  if (value instanceof ObjectValue) {
+    const out: JsonObject = {};
+    for (const name of Object.keys(value.json)) {
+      const held = value.type.fields.get(name) ? value.get(name) : undefined;
+      if (held !== undefined) out[name] = toJson(held);
+      else if (value.json[name] === null) out[name] = null;
+    }
+    return out;
+  }
+  if (value instanceof Uint) return Number(value.value);
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
+  if (value instanceof Timestamp) return timestampText(value);
+  if (value instanceof Duration) return durationText(value);
+  const type = value instanceof OpaqueValue ? value.type : 'optional_type';
+  throw new MutationFault(`a value of type ${type} has no place in an object`);
+};
+
+const mapToJson = (value: MapValue): JsonObject => {
+  const out: JsonObject = {};
+  for (const key of value.keys()) {
+    if (typeof key !== 'string')
+      throw new MutationFault(`map key ${JSON.stringify(String(key))} is of type ${typeof key}, not string`);
+    Object.defineProperty(out, key, {
+      value: toJson(value.find(key) ?? null),
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    });
+  }
+  return out;
+};
+
+/** Objects that are made say their place in their type: `Object.spec.template` can only stand there. */
+const misplaced = (value: Value, path: string): string[] => {
+  if (value instanceof List) return value.adapt ? [] : value.items().flatMap((item) => misplaced(item, path));
+  if (value instanceof MapValue)
+    return value.keys().flatMap((key) => misplaced(typeof key === 'string' ? (value.find(key) ?? null) : null, path));
+  if (!(value instanceof ObjectValue) || !value.type.name.startsWith('Object')) return [];
+  const { name } = value.type;
+  const own =
+    name === path
+      ? []
+      : [
+          `unexpected type name ${JSON.stringify(name)}, expected ${JSON.stringify(path)}, which matches field name path from root Object type`,
+        ];
+  return [
+    ...own,
+    ...[...value.type.fields.keys()].flatMap((field) => misplaced(value.get(field) ?? null, `${path}.${field}`)),
+  ];
+};
+
+const checkPlaces = (value: Value, path: string): void => {
+  const faults = misplaced(value, path);
+  if (faults.length > 0) throw new MutationFault(`type mismatch: ${faults.join('\n')}`);
+};
+
+/** Paths of what would be replaced as a whole: an apply configuration must not take away what it does not name. */
+const atomics = (schema: Schema, value: Json, path: string): string[] => {
+  if (Array.isArray(value)) {
+    if (schema.type !== 'list') return [];
+    const own = schema.listType === 'atomic' ? [path] : [];
+    return [...own, ...value.flatMap((item, i) => atomics(schema.items, item, `${path}[${i}]`))];
+  }
+  if (value === null || typeof value !== 'object') return [];
+  const own = (schema.type === 'object' || schema.type === 'map') && schema.atomic ? [path] : [];
+  if (schema.type !== 'object') return own;
+  const below = Object.entries(value).flatMap(([name, held]) => {
+    const field = schema.fields[name];
+    return field ? atomics(field.schema, held ?? null, `${path}.${name}`) : [];
+  });
+  return [...own, ...below];
+};
+
+/** Fields that no schema knows. */
+const undeclared = (schema: Schema, value: Json, path: string): string[] => {
+  if (Array.isArray(value))
+    return schema.type === 'list' ? value.flatMap((item, i) => undeclared(schema.items, item, `${path}[${i}]`)) : [];
+  if (value === null || typeof value !== 'object') return [];
+  if (schema.type === 'map')
+    return Object.entries(value).flatMap(([name, held]) => undeclared(schema.values, held ?? null, `${path}.${name}`));
+  if (schema.type !== 'object' || schema.preserveUnknown) return [];
+  return Object.entries(value).flatMap(([name, held]) => {
+    const field = schema.fields[name];
+    if (field) return undeclared(field.schema, held ?? null, `${path}.${name}`);
+    return path === '' && ['apiVersion', 'kind', 'metadata'].includes(name)
+      ? []
+      : [`${path}.${name}: field not declared in schema`];
+  });
+};
+
+const typedFault = (faults: readonly string[]): string =>
+  faults.length === 1 ? `errors:\n  ${faults[0]}` : `errors:\n${faults.map((one) => `  ${one}`).join('\n')}`;
+
+const applied = (object: JsonObject, value: Value, schema: ObjectSchema): JsonObject => {
+  checkPlaces(value, 'Object');
+  const given = toJson(value) as JsonObject;
+  const wrong = (why: string) => new MutationFault(`error applying patch: ${why}`);
+  const unknown = undeclared(schema, given, '');
+  if (unknown.length > 0) throw wrong(`failed to convert patch object to typed object: ${typedFault(unknown)}`);
+  const whole = atomics(schema, given, '');
+  if (whole.length > 0)
+    throw wrong(`invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: ${whole.join(', ')}`);
+  try {
+    return mergeApplied(object, given, schema) as JsonObject;
+  } catch (error) {
+    if (error instanceof StatusError) throw wrong(`failed to merge patch: ${error.message}`);
+    throw error;
+  }
+};
+
+const operationOf = (value: Value): Json => {
+  if (!(value instanceof ObjectValue)) throw new MutationFault('type mismatch: a JSON patch is a list of JSONPatch');
+  const text = (field: string): string => {
+    const held = value.get(field);
+    return typeof held === 'string' ? held : '';
+  };
+  const from = text('from');
+  const { value: raw } = value.json as { value?: Value };
+  if (raw instanceof ObjectValue) checkPlaces(raw, raw.type.name);
+  return {
+    op: text('op'),
+    path: text('path'),
+    ...(from && { from }),
+    ...(raw !== undefined && { value: toJson(raw) }),
+  };
+};
+
+/** The object itself where a `test` of the patch fails. */
+const patched = (object: JsonObject, value: Value): JsonObject => {
+  const operations = value instanceof List ? value.items().map(operationOf) : [];
+  try {
+    return applyJsonPatch(object, operations) as JsonObject;
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    if (/^testing value .* failed$/s.test(error.message)) return object;
+    throw new MutationFault(`JSON Patch: ${error.message}`);
+  }
+};
+
+/**
+ * One mutation of a policy. The object given is left as it is; the result is decoded and defaulted, and is the object
+ * itself where nothing was changed. Throws MutationFault and OutOfBudget.
+ */
+export const applyMutation = (
+  hook: Hook,
+  i: number,
+  object: JsonObject,
+  schema: ObjectSchema,
+  inputs: Variables,
+): JsonObject => {
+  const expression = hook.programs.mutations[i];
+  if (!expression) return object;
+  if ('fault' in expression) throw new MutationFault(expression.fault);
+  const outcome = runOne(hook.programs, expression, inputs);
+  if ('error' in outcome) throw new MutationFault(outcome.error);
+  const { value } = outcome;
+  const next =
+    hook.spec.mutations?.[i]?.patchType === 'JSONPatch' ? patched(object, value) : applied(object, value, schema);
+  if (next === object) return object;
+  try {
+    return decode<JsonObject>(schema, next, { defaults: true }).value;
+  } catch (error) {
+    if (error instanceof StatusError) throw new MutationFault(error.message);
+    throw error;
+  }
+};
