@@ -123,7 +123,7 @@ const tracked = (call: Call, live: AnyObject, next: AnyObject): AnyObject => {
 };
 
 const wantedByUpdate = async (call: Call): Promise<Wanted> => {
-  const scale = decodeScale(call, await parseRequest(call.request), false);
+  const scale = decodeScale(call, await parseRequest(call.request, 'Scale'), false);
   checkName(call, scale);
   return (live) => tracked(call, live, scale);
 };
@@ -213,6 +213,13 @@ export const scale = async (call: Call): Promise<Response> => {
   const wanted = call.info.verb === 'patch' ? await wantedByPatch(call) : await wantedByUpdate(call);
   const plain: Call = { ...call, accept: { media: 'json', as: '', version: '', pretty: false } };
   const transform: Transform = (old) => ({ next: scaled(call, old, wanted, paths), tracked: true });
-  const response = await updateObject(plain, transform, { retries: 5 });
+  const view = {
+    of: (object: AnyObject) => scaleOf(object, paths),
+    into: (object: AnyObject, seen: AnyObject) => {
+      const replicas = Number(seen.spec?.replicas ?? 0);
+      if (replicas !== Number(at(object, paths.spec) ?? 0)) put(object, paths.spec, replicas);
+    },
+  };
+  const response = await updateObject(plain, transform, { retries: 5, view });
   return objectResponse(call, 200, scaleOf((await response.json()) as AnyObject, paths));
 };

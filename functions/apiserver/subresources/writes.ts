@@ -33,7 +33,8 @@ const checkedBinding = async (call: Call, value: Json): Promise<Given> => {
 };
 
 /** POST pods/x/binding: assigns a pod to a node once. A second binding is a 409. */
-export const bind = async (call: Call): Promise<Response> => bindTo(call, (await parseRequest(call.request)).value);
+export const bind = async (call: Call): Promise<Response> =>
+  bindTo(call, (await parseRequest(call.request, 'Binding')).value);
 
 const bindTo = async (call: Call, value: Json): Promise<Response> => {
   const { target, metadata } = await checkedBinding(call, value);
@@ -67,7 +68,7 @@ const bindTo = async (call: Call, value: Json): Promise<Response> => {
     if (resourceVersion && resourceVersion !== old.metadata.resourceVersion)
       throw changedConflict(call, call.info.name);
   };
-  await updateObject(call, assign, { retries: 8, check });
+  await updateObject(call, assign, { retries: 8, check, admitted: true });
   return statusResponse(
     call.requestId,
     { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 },
@@ -85,7 +86,7 @@ const merged = (pod: KubeObject['metadata'], binding: KubeObject['metadata']): P
 /** POST bindings: the older way to write pods/x/binding; the pod is the one that the Binding is named after. */
 export const bindings = async (call: Call): Promise<Response> => {
   const resource = call.server.registry.find(call.info.cluster, '', 'v1', 'pods');
-  const body = await parseRequest(call.request);
+  const body = await parseRequest(call.request, 'Binding');
   const metadata = isObject(body.value) && isObject(body.value.metadata) ? body.value.metadata : {};
   if (!resource || typeof metadata.name !== 'string' || !metadata.name)
     throw badRequest('the name of the pod must be provided');
@@ -95,7 +96,12 @@ export const bindings = async (call: Call): Promise<Response> => {
 
 /** PUT namespaces/x/finalize: replaces spec.finalizers; the last one gone, a terminating namespace is removed. */
 export const finalize = async (call: Call): Promise<Response> => {
-  const object = decodeAs(call, await parseRequest(call.request), call.resource, call.resource.schema);
+  const object = decodeAs(
+    call,
+    await parseRequest(call.request, call.resource.kind),
+    call.resource,
+    call.resource.schema,
+  );
   call.resource.strategy.defaults?.(object);
   if (object.metadata.name !== call.info.name)
     throw badRequest(

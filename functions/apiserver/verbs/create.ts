@@ -5,7 +5,7 @@ import { decode } from '../../machinery/decode.ts';
 import { nullEmpties } from '../../machinery/empties.ts';
 import { validateObjectMeta } from '../../machinery/metadata.ts';
 import { groupVersion, type JsonObject, keyOf } from '../../machinery/object.ts';
-import { alreadyExists, badRequest, type Cause, invalid } from '../../machinery/status.ts';
+import { alreadyExists, badRequest, type Cause, genericFailure, invalid } from '../../machinery/status.ts';
 import { type AdmissionRequest, admit, settle, validate } from '../admission/admission.ts';
 import { type AnyObject, type Call, domainOf, strategyContext } from '../context.ts';
 import type { ResourceInfo } from '../registry.ts';
@@ -40,10 +40,22 @@ const prepareMetadata = (call: Call, object: AnyObject): void => {
   if (Number(meta.resourceVersion) > 0 && !call.dryRun)
     throw badRequest('resourceVersion should not be set on objects to be created');
   delete meta.resourceVersion;
-  meta.uid = call.server.clock.uuid();
-  meta.creationTimestamp = timestamp(call.server.clock.now());
+  delete meta.uid;
+  delete meta.creationTimestamp;
   if (!meta.generation) delete meta.generation;
-  if (tracksGeneration(resource)) meta.generation = 1;
+};
+
+/** What the server gives a new object, once admission has changed it: of that a webhook sees nothing, nor can it say it. */
+const stampMetadata = (call: Call, { metadata }: AnyObject): void => {
+  const { info, resource, server } = call;
+  if (resource.namespaced && metadata.namespace !== info.namespace)
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  if (Number(metadata.resourceVersion) > 0)
+    throw genericFailure(500, '', 'resourceVersion should not be set on objects to be created');
+  delete metadata.resourceVersion;
+  metadata.uid = server.clock.uuid();
+  metadata.creationTimestamp = timestamp(server.clock.now());
+  if (tracksGeneration(resource)) metadata.generation = 1;
 };
 
 /** What a client cannot set is taken away before it is worked out who owns what. */
@@ -91,6 +103,7 @@ export const createObject = async (call: Call, object: AnyObject, tracked = fals
   prepareMetadata(call, object);
   const request = { call, operation: 'CREATE' as const, subresource: '', object };
   await admit(request);
+  stampMetadata(call, object);
   // Admission sees what was asked for: the name is made after it has changed the object, and checked with the rest.
   const { metadata } = object;
   if (metadata.generateName && !metadata.name) metadata.name = metadata.generateName.slice(0, 58) + suffix(call);
@@ -167,7 +180,7 @@ const commitNew = async (call: Call, object: AnyObject, generated: boolean): Pro
 
 export const create = async (call: Call): Promise<Response> => {
   const { resource } = call;
-  const body = await parseRequest(call.request);
+  const body = await parseRequest(call.request, resource.kind);
   const object = decodeAs(call, body, resource, resource.schema);
   resource.strategy.defaults?.(object);
   return createObject(call, object);

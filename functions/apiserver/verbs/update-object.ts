@@ -29,6 +29,10 @@ export interface UpdateOptions {
   onMissing?: () => Promise<Response>;
   /** Refuses by uid and resourceVersion before anything else. */
   check?: (old: AnyObject) => void;
+  /** Admission has seen what is asked for in another form (a Binding), and is not asked again. */
+  admitted?: boolean;
+  /** Where admission sees another object than the stored one (a Scale): how it is made, and taken back after changes. */
+  view?: { of(object: AnyObject): AnyObject; into(object: AnyObject, seen: AnyObject): void };
 }
 
 const checkPreconditions = (call: Call, next: AnyObject, old: AnyObject, options: UpdateOptions): void => {
@@ -118,15 +122,16 @@ const prepared = async (
   const { managedFields } = given.metadata;
   if (managedFields && isPodEndpoint(call.info.subresource))
     given.metadata.managedFields = podEndpointFields(call.info.subresource, managedFields);
-  const request: AdmissionRequest = {
-    call,
-    operation: 'UPDATE',
-    subresource: call.info.subresource,
-    object: given,
-    old,
-  };
-  await admit(request);
-  if (raw) return { next: given, request, numbers: noNumbers };
+  const { view } = options;
+  const object = view ? view.of(given) : given;
+  const { subresource } = call.info;
+  const request: AdmissionRequest = { call, operation: 'UPDATE', subresource, object, old: view ? view.of(old) : old };
+  if (!options.admitted) await admit(request);
+  view?.into(given, object);
+  if (raw) {
+    if (!options.admitted) await validate(request);
+    return { next: given, request, numbers: noNumbers };
+  }
   const next = separate(call, given, old);
   resource.strategy.prepareForUpdate?.(next, old, strategyContext(call));
   const withStatus = resource.custom && !resource.subresources.has('status');
@@ -140,7 +145,7 @@ const prepared = async (
   try {
     await resource.strategy.ready?.(next);
     validated(call, next, old);
-    request.object = next;
+    request.object = view ? view.of(next) : next;
     await validate(request);
   } catch (error) {
     await numbers.undo();

@@ -15,6 +15,8 @@ export interface Shown {
 }
 
 const secondsDefault = 10;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: what may not stand in a header
+const control = /[\u0000-\u001f\u007f]/;
 
 /** The configurations themselves are sent to no webhook, so that one that refuses everything can be taken away. */
 const EXEMPT = new Set([
@@ -107,7 +109,9 @@ export const callHook = async (
   } catch (error) {
     throw new CallFault(error instanceof Error ? error.message : String(error));
   }
-  for (const text of answer.warnings) if (!call.warnings.includes(text)) call.warnings.push(text);
+  // A warning that no header can hold is dropped.
+  for (const text of answer.warnings)
+    if (!control.test(text) && !call.warnings.includes(text)) call.warnings.push(text);
   if (!answer.allowed) throw denial(spec.name, answer.status);
   return answer;
 };

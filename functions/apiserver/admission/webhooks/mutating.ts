@@ -19,6 +19,11 @@ interface Round {
 
 const asJson = (object: AnyObject | undefined): Json => (object ?? null) as unknown as Json;
 
+const isSameKind = (a: Json, b: Json): boolean => {
+  const [x, y] = [a, b] as ({ kind?: Json; apiVersion?: Json } | null)[];
+  return x?.kind === y?.kind && x?.apiVersion === y?.apiVersion;
+};
+
 const askAgain = (round: Round): void => {
   for (const id of round.invoked) round.again.add(id);
   round.invoked.clear();
@@ -54,7 +59,9 @@ const patched = async (request: AdmissionRequest, match: Match, operations: Json
     );
   const shown = asJson(await asSeenBy(request, match.resource, object));
   try {
-    const next = await asRequested(request, match.resource, applyJsonPatch(structuredClone(shown), operations));
+    const result = applyJsonPatch(structuredClone(shown), operations);
+    if (!isSameKind(shown, result)) throw internalError('a webhook may not change the kind of an object');
+    const next = await asRequested(request, match.resource, result);
     const managed = object.metadata.managedFields;
     // The same entries stay the same objects: their texts are known.
     if (managed && equalJson(managed as never, (next.metadata.managedFields ?? []) as never))
