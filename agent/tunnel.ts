@@ -10,16 +10,18 @@ export interface TunnelTarget {
   node: string;
   /** PEM of the authority that signed the server's certificate. */
   ca?: string;
-  token?: string;
+  /** A function is asked for each connection (tokens that are renewed). */
+  token?: string | (() => string);
 }
 
 const dial = (target: TunnelTarget, path: string, signal: AbortSignal): Promise<Duplex> => {
   const base = new URL(target.server);
   const url = new URL(`${base.pathname.replace(/\/$/, '')}${path}`, base);
+  const token = typeof target.token === 'function' ? target.token() : target.token;
   const headers = {
     connection: 'Upgrade',
     upgrade: 'skiff-tunnel',
-    ...(target.token && { authorization: `Bearer ${target.token}` }),
+    ...(token && { authorization: `Bearer ${token}` }),
   };
   return new Promise((resolve, reject) => {
     const secure = url.protocol === 'https:';

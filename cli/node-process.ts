@@ -23,11 +23,30 @@ export const nodeProcessSchema = z.object({
   serverSocket: z.string(),
   ca: z.string(),
   token: z.string(),
+  /** Where the token is that counts now, for nodes whose credential is renewed. */
+  tokenFile: z.string().optional(),
   cgroupPrefix: z.string(),
 });
 export type NodeProcessOptions = z.infer<typeof nodeProcessSchema>;
 
 const SERVER_PORT = 443;
+const TOKEN_MS = 60_000;
+
+/** The token of a node: as it was given, or as its file says, which is read again now and then. */
+const tokenOf = ({ token, tokenFile }: NodeProcessOptions): (() => string) => {
+  let current = token;
+  let readAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (!tokenFile || performance.now() - readAt < TOKEN_MS) return current;
+    readAt = performance.now();
+    try {
+      current = readFileSync(tokenFile, 'utf8').trim() || current;
+    } catch {
+      // The last one counts on.
+    }
+    return current;
+  };
+};
 
 const resolvers = (): string[] => {
   const text = readFileSync('/etc/resolv.conf', 'utf8');
@@ -46,7 +65,8 @@ const main = async (): Promise<void> => {
   ];
   const server = `https://${KUBERNETES_IP}:${SERVER_PORT}`;
   const http = createHttp2Fetch({ ca: options.ca });
-  const client = createClient({ fetch: http, baseUrl: server, token: options.token, userAgent: 'skiff-agent' });
+  const token = tokenOf(options);
+  const client = createClient({ fetch: http, baseUrl: server, token, userAgent: 'skiff-agent' });
   const runtime = await openRuntime(options.runtime, options.directory);
   const agent = createAgent({
     node: {
@@ -72,7 +92,7 @@ const main = async (): Promise<void> => {
       own: new Set([KUBERNETES_IP, DNS_IP]),
       dns: { ip: DNS_IP, port: 53, domain: CLUSTER_DOMAIN, upstreams: resolvers() },
     }),
-    tunnel: { server, ca: options.ca, token: options.token },
+    tunnel: { server, ca: options.ca, token },
     onError: (message, error) => console.error(`${message}:`, error instanceof Error ? error.message : error),
   });
   await agent.run(stopping.signal);

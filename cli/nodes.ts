@@ -21,6 +21,8 @@ import type { RuntimeName } from './runtime-choice.ts';
 /** What nodes need of the control plane, wherever that runs. */
 export type NodePlane = Pick<ControlPlane, 'client' | 'nodeToken' | 'serveNode' | 'socketPath'> & {
   access: Pick<ControlPlane['access'], 'caCert'>;
+  /** Where a node's token is that counts now, where it is renewed. */
+  tokenFile?: string;
 };
 
 export interface NodesOptions {
@@ -104,6 +106,7 @@ const processOptions = (options: NodesOptions, node: FabricNode): NodeProcessOpt
   serverSocket: options.plane.socketPath,
   ca: options.plane.access.caCert,
   token: options.plane.nodeToken('default', node.name),
+  ...(options.plane.tokenFile && { tokenFile: options.plane.tokenFile }),
   cgroupPrefix: `/skiff-${directoryId(options.directory)}/${node.name}`,
 });
 

@@ -9,6 +9,8 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { BUNDLES, type FunctionName } from './bundle.ts';
+import { createGateway } from './gateway.ts';
+import { createNodeTemplate } from './nodes.ts';
 
 export interface SkiffStackProps extends StackProps {
   /** Answers are streamed: watches last up to a quarter of an hour. Off where the platform buffers them. */
@@ -19,6 +21,10 @@ export interface SkiffStackProps extends StackProps {
   keepData: boolean;
   /** The endpoint of a stand-in for AWS, as the functions reach it. */
   endpoint?: string;
+  /** `ec2`: the stack runs a gateway of its own; else the URL of one that runs elsewhere. */
+  gateway?: string;
+  /** With a launch template for nodes on EC2. */
+  nodes?: boolean;
   /** The folder of the bundles; where bundleFunctions makes them when absent. */
   bundles?: string;
 }
@@ -39,6 +45,8 @@ export class SkiffStack extends Stack {
     super(scope, id, props);
     const table = createTable(this, props);
     const queues = createQueues(this);
+    const bundles = props.bundles ?? BUNDLES;
+    const gateway = props.gateway === 'ec2' ? createGateway(this, table, bundles) : props.gateway;
     const environment = {
       SKIFF_TABLE: table.tableName,
       SKIFF_WORK_QUEUE: queues.work.queueUrl,
@@ -46,11 +54,12 @@ export class SkiffStack extends Stack {
       SKIFF_TIMERS_QUEUE: queues.timers.queueUrl,
       SKIFF_RETENTION_MS: `${props.retentionHours * 3_600_000}`,
       SKIFF_STREAMING: `${props.streaming}`,
+      ...(gateway && { SKIFF_GATEWAY: gateway }),
       ...(props.endpoint && { AWS_ENDPOINT_URL: props.endpoint }),
     };
     const make = (id: string, name: FunctionName, timeout: Duration): Made => ({
       name,
-      function: createFunction(this, id, join(props.bundles ?? BUNDLES, name), timeout, environment),
+      function: createFunction(this, id, join(bundles, name), timeout, environment),
     });
     const apiserver = make('Apiserver', 'apiserver', props.streaming ? Duration.minutes(15) : Duration.seconds(60));
     const dispatcher = make('Dispatcher', 'dispatcher', WORK_TIMEOUT);
@@ -68,6 +77,7 @@ export class SkiffStack extends Stack {
       invokeMode: props.streaming ? lambda.InvokeMode.RESPONSE_STREAM : lambda.InvokeMode.BUFFERED,
     });
     acknowledge(queues, dispatcher);
+    if (props.nodes) createNodeTemplate(this, url.url);
     new CfnOutput(this, 'Url', { value: url.url, description: 'The API, for kubectl' });
     new CfnOutput(this, 'TableName', { value: table.tableName });
   }

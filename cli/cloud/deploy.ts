@@ -14,6 +14,8 @@ export const deployOptions = {
   profile: { type: 'string' },
   region: { type: 'string' },
   endpoint: { type: 'string' },
+  gateway: { type: 'string' },
+  nodes: { type: 'boolean' },
   stack: { type: 'string' },
   'keep-data': { type: 'boolean' },
   'retention-hours': { type: 'string' },
@@ -40,7 +42,7 @@ const progress = (line: string): void => {
   console.log(`  ${parts[1]?.padEnd(8)} ${parts[4]?.replace('AWS::', '')}  ${parts[5]?.split(' ')[0]}`);
 };
 
-/** `skiff deploy [--profile P] [--region R] [--endpoint URL] [--stack NAME] [--keep-data] [--retention-hours N] [--data DIR]` */
+/** `skiff deploy [--profile P] [--region R] [--endpoint URL] [--gateway ec2|URL] [--nodes] [--stack NAME] [--keep-data] [--retention-hours N] [--data DIR]` */
 export const run = async (args: string[]): Promise<number> => {
   const { values } = parse(args, deployOptions);
   const began = performance.now();
@@ -51,8 +53,9 @@ export const run = async (args: string[]): Promise<number> => {
   const environment = awsEnvironment({ region, ...(profile && { profile }), ...(endpoint && { endpoint }) });
   mkdirSync(directory, { recursive: true, mode: 0o700 });
 
-  const { bundleFunctions } = await import('../../infra/bundle.ts');
+  const { bundleFunctions, bundleGateway } = await import('../../infra/bundle.ts');
   const sizes = await bundleFunctions();
+  if (values.gateway === 'ec2') await bundleGateway();
   const total = Object.values(sizes).reduce((sum, size) => sum + size, 0);
   console.log(`functions bundled: ${(total / 1e6).toFixed(1)} MB (${seconds()})`);
   await cdk(['bootstrap', ...(endpoint ? [`aws://${STAND_IN_ACCOUNT}/${region}`] : [])], environment, () => {});
@@ -67,6 +70,8 @@ export const run = async (args: string[]): Promise<number> => {
       keepData: `${values['keep-data'] === true}`,
       retentionHours: `${wholeNumber('retention-hours', values['retention-hours'], 1, 1, 24 * 30)}`,
       ...(endpoint && { endpoint }),
+      ...(values.gateway && { gateway: values.gateway }),
+      ...(values.nodes && { nodes: 'true' }),
     };
     const given = Object.entries(context).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     await cdk(
@@ -76,6 +81,7 @@ export const run = async (args: string[]): Promise<number> => {
     );
     const made = (JSON.parse(readFileSync(outputs, 'utf8')) as Record<string, Record<string, string>>)[stack];
     if (!made?.Url || !made.TableName) throw new CommandError('the stack names no URL or no table');
+    const gateway = made.Gateway ?? (values.gateway === 'ec2' ? undefined : values.gateway);
     const url = reachable(made.Url, endpoint);
     writeDeployment(directory, {
       stack,
@@ -84,6 +90,7 @@ export const run = async (args: string[]): Promise<number> => {
       region,
       ...(profile && { profile }),
       ...(endpoint && { endpoint }),
+      ...(gateway && { gateway }),
     });
     console.log(`stack ${stack} deployed (${seconds()})`);
     await waitReady(url);

@@ -10,6 +10,8 @@ const schema = z.object({
   /** The URL of the API, as this machine reaches it. */
   url: z.string(),
   region: z.string(),
+  /** The URL of its gateway, where it has one. */
+  gateway: z.string().optional(),
   profile: z.string().optional(),
   endpoint: z.string().optional(),
 });
@@ -21,6 +23,8 @@ export const writeDeployment = (directory: string, deployment: Deployment): void
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   writeFileSync(pathOf(directory), `${JSON.stringify(deployment, null, 2)}\n`, { mode: 0o600 });
 };
+
+export const hasDeployment = (directory: string): boolean => existsSync(pathOf(directory));
 
 /** Reads it; a directory without one is a line that says how to make it. */
 export const readDeployment = (directory: string): Deployment => {

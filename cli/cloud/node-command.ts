@@ -1,120 +1,220 @@
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { podCidrOf } from '../../agent/network/addresses.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { placeOf } from '../../agent/network/addresses.ts';
 import { forwardTo } from '../../agent/network/relay.ts';
-import { createTokenAuthority } from '../../functions/apiserver/authn/token-authority.ts';
 import type { Client } from '../../functions/client/client.ts';
 import { createClient } from '../../functions/client/fetch-client.ts';
 import { createHttp2Fetch } from '../../functions/client/http2-fetch.ts';
 import { createSystemClock } from '../../functions/clock/system.ts';
-import { ISSUER } from '../../functions/entry/cloud/plane.ts';
 import { createFront } from '../../functions/entry/front.ts';
-import { loadPki } from '../../functions/entry/pki.ts';
-import { createListener } from '../../functions/entry/server.ts';
+import { passUpgrades, withGateway } from '../../functions/entry/gateway-pass.ts';
+import { makeJoinToken } from '../../functions/entry/join.ts';
+import { createListener, type Listener } from '../../functions/entry/server.ts';
 import type { Node } from '../../functions/machinery/kinds.d.ts';
-import { CommandError, dataDirectory, parse } from '../command.ts';
+import { connectClient, readAccess } from '../access.ts';
+import { CommandError, dataDirectory, parse, wholeNumber } from '../command.ts';
 import { NODES } from '../demo/context.ts';
 import { writeState } from '../directory.ts';
 import { startNodes } from '../nodes.ts';
 import { type RuntimeChoice, runtimeFor } from '../runtime-choice.ts';
 import { ensureContainerTools, mayInstall } from '../setup.ts';
+import { hasDeployment, readDeployment } from './deployment.ts';
 import { readKeys } from './keys.ts';
+import { joinAs, type NodeCredential, readCredential, renewed, tokenPath } from './node-credential.ts';
 
 const joinOptions = {
   data: { type: 'string' },
   server: { type: 'string' },
   token: { type: 'string' },
+  name: { type: 'string' },
+  gateway: { type: 'string' },
   ca: { type: 'string' },
   runtime: { type: 'string' },
   yes: { type: 'boolean' },
 } as const;
 
-/** The name that a node token speaks for. */
-const nameIn = (token: string): string => {
-  try {
-    const { sub } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { sub?: string };
-    const name = /^system:node:(.+)$/.exec(sub ?? '')?.[1];
-    if (name) return name;
-  } catch {
-    // Told below.
-  }
-  throw new CommandError('--token takes the token of a node: make one with ./skiff node token NAME');
-};
+type Send = (request: Request) => Promise<Response>;
 
-/** The first place in the address plan that no node of the cluster has; the node's own where it was there before. */
-const freePlace = async (client: Client, name: string): Promise<number> => {
-  const nodes = (await client.list<Node>(NODES)).items;
-  const taken = new Map(nodes.map((node) => [node.spec?.podCIDR ?? '', node.metadata.name]));
-  for (let place = 0; ; place++) {
-    const holder = taken.get(podCidrOf(place));
-    if (holder === undefined || holder === name) return place;
+const PLACE_MS = 60_000;
+const RENEW_MS = 3_600_000;
+
+/** The block of pod addresses that the cluster gave to the node, as its place in the address plan. */
+const givenPlace = async (client: Client, name: string): Promise<number> => {
+  const until = performance.now() + PLACE_MS;
+  for (;;) {
+    const node = await client.get<Node>(NODES, '', name);
+    const place = placeOf(node?.spec?.podCIDR ?? '');
+    if (place !== undefined) return place;
+    if (performance.now() > until) throw new CommandError(`the cluster gives node ${name} no pod addresses`);
+    await delay(250);
   }
 };
 
-/** `skiff node join --server URL --token T [--ca FILE] [--runtime R] [--data DIR] [--yes]`, until interrupted. */
-const joinCluster = async (args: string[]): Promise<number> => {
-  const { values } = parse(args, joinOptions);
-  const { server, token } = values;
+/** The credential of this machine: the one it has, or the one that it gets for the token. */
+const credentialFor = async (
+  directory: string,
+  given: { server?: string; token?: string; name?: string },
+  send: Send,
+): Promise<NodeCredential> => {
+  const own = readCredential(directory);
+  if (own) {
+    if (given.name && given.name !== own.node) throw new CommandError(`${directory} is of node ${own.node}`);
+    return renewed(directory, { ...own, ...(given.server && { server: given.server }) }, send);
+  }
+  const { server, token, name = hostname().toLowerCase() } = given;
   if (!server || !token) throw new CommandError('node join needs --server and --token');
-  const name = nameIn(token);
-  const directory = dataDirectory(values.data);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const runtime = await runtimeFor((values.runtime ?? 'auto') as RuntimeChoice);
-  if (runtime !== 'hollow') await ensureContainerTools({ yes: mayInstall(values.yes === true), say: console.log });
-  const ca = values.ca ? readFileSync(values.ca, 'utf8') : undefined;
-  const http2 = server.startsWith('https:') ? createHttp2Fetch({ ...(ca && { ca }) }) : undefined;
-  const send = http2 ?? ((request: Request) => fetch(request));
+  return joinAs(directory, { server, token, node: name, send });
+};
 
-  // The node speaks TLS to an address of its own; what answers there passes on to the server.
-  const pki = await loadPki(directory);
+interface Front {
+  listener: Listener;
+  socketPath: string;
+  close(): Promise<void>;
+}
+
+/**
+ * What the node and its pods take for the API: TLS on an address of the node's own, with a certificate that they trust,
+ * which passes on to the server. What leaves HTTP, the agent's tunnel too, goes to the gateway.
+ */
+const openFront = async (
+  directory: string,
+  { server, certificate, key, caCert, gateway }: NodeCredential,
+  send: Send,
+): Promise<Front> => {
+  const plain = createFront({ server, fetch: send });
+  const target = gateway ? { server: gateway, ca: caCert } : undefined;
+  const toGateway = target && createHttp2Fetch({ ca: caCert });
   const listener = await createListener({
-    app: createFront({ server, fetch: send }),
-    tls: { cert: pki.serverCert, key: pki.serverKey, clientCa: pki.caCert },
+    app: target && toGateway ? withGateway(plain, target, toGateway) : plain,
+    tls: { cert: certificate, key },
     host: '127.0.0.1',
     port: 0,
+    ...(target && { onUpgrade: passUpgrades(target) }),
   });
   const socketPath = join(directory, 'apiserver.sock');
   const relay = await forwardTo({ path: socketPath }, async () =>
     createConnection({ host: '127.0.0.1', port: listener.port, allowHalfOpen: true }),
   );
-  const client = (): Client => createClient({ fetch: send, baseUrl: server, token, userAgent: 'skiff-agent' });
+  return {
+    listener,
+    socketPath,
+    close: async () => {
+      relay.close();
+      await listener.close();
+      toGateway?.close();
+      rmSync(socketPath, { force: true });
+    },
+  };
+};
+
+/** Renews in time until aborted. */
+const keepCredential = async (
+  directory: string,
+  credential: NodeCredential,
+  send: Send,
+  listener: Listener,
+  signal: AbortSignal,
+): Promise<void> => {
+  let current = credential;
+  while (!signal.aborted) {
+    await delay(RENEW_MS, undefined, { signal, ref: false }).catch(() => {});
+    if (signal.aborted) return;
+    try {
+      const next = await renewed(directory, current, send);
+      if (next !== current) listener.useCertificate({ cert: next.certificate, key: next.key });
+      current = next;
+    } catch (error) {
+      console.error(`the credential is not renewed: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+};
+
+/**
+ * `skiff node join --server URL --token T [--name N] [--gateway URL] [--ca FILE] [--runtime R] [--data DIR] [--yes]`, until
+ * interrupted. A machine that joined before needs no token: it goes on with its own credential, and adopts its containers.
+ */
+const joinCluster = async (args: string[]): Promise<number> => {
+  const { values } = parse(args, joinOptions);
+  const directory = dataDirectory(values.data);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const server = values.server ?? readCredential(directory)?.server;
+  if (!server) throw new CommandError('node join needs --server and --token');
+  const runtime = await runtimeFor((values.runtime ?? 'auto') as RuntimeChoice);
+  if (runtime !== 'hollow') await ensureContainerTools({ yes: mayInstall(values.yes === true), say: console.log });
+  const ca = values.ca ? readFileSync(values.ca, 'utf8') : undefined;
+  const http2 = server.startsWith('https:') ? createHttp2Fetch({ ...(ca && { ca }) }) : undefined;
+  const send: Send = http2 ?? ((request) => fetch(request));
+  const { token, name, gateway } = values;
+  const own = await credentialFor(directory, { server, ...(token && { token }), ...(name && { name }) }, send);
+  const credential = { ...own, ...(gateway && { gateway }) };
+  const client = (): Client =>
+    createClient({ fetch: send, baseUrl: server, token: () => readFileSync(tokenPath(directory), 'utf8') });
+
+  const place = await givenPlace(client(), credential.node);
+  const front = await openFront(directory, credential, send);
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
-  writeState(directory, { port: listener.port, nodes: 1, runtime });
+  writeState(directory, { port: front.listener.port, nodes: 1, runtime });
   const nodes = await startNodes({
     directory,
     count: 1,
-    names: [name],
-    place: await freePlace(client(), name),
+    names: [credential.node],
+    place,
     runtime,
     log: console.error,
-    plane: { client, nodeToken: () => token, serveNode: () => {}, socketPath, access: { caCert: pki.caCert } },
+    plane: {
+      client,
+      nodeToken: () => credential.token,
+      tokenFile: tokenPath(directory),
+      serveNode: () => {},
+      socketPath: front.socketPath,
+      access: { caCert: credential.caCert },
+    },
   });
+  const kept = keepCredential(directory, credential, send, front.listener, stopping.signal);
   await nodes.ready((ready) => console.log(`node ${ready} Ready (${runtime})`), stopping.signal);
   if (!stopping.signal.aborted) await new Promise((resolve) => stopping.signal.addEventListener('abort', resolve));
+  await kept;
   await nodes.detach();
-  relay.close();
-  await listener.close();
+  await front.close();
   http2?.close();
-  rmSync(socketPath, { force: true });
   return 0;
 };
 
-/** The key that signs node tokens: of the deployment or of the embedded cluster in a data directory. */
-const tokenKey = async (directory: string): Promise<string> => {
-  if (existsSync(join(directory, 'deployment.json'))) return (await readKeys(directory)).tokenKey;
-  if (existsSync(join(directory, 'pki.json'))) return (await loadPki(directory)).tokenKey;
-  throw new CommandError(`nothing in ${directory} that a node could join`);
+/** A client as the administrator of the deployment, or of the embedded cluster, in a data directory. */
+const administrator = async (directory: string, cluster: string | undefined) => {
+  if (!hasDeployment(directory)) {
+    const { client, close } = connectClient(readAccess(directory));
+    return { client, close };
+  }
+  const { url } = readDeployment(directory);
+  const { adminToken: token } = await readKeys(directory);
+  const http2 = url.startsWith('https:') ? createHttp2Fetch() : undefined;
+  const client = createClient({
+    fetch: http2 ?? ((request) => fetch(request)),
+    baseUrl: url,
+    token,
+    ...(cluster && cluster !== 'default' && { cluster }),
+  });
+  return { client, close: () => http2?.close() };
 };
 
-/** `skiff node token [NAME] [--cluster C] [--data DIR]` prints the credential of one node. */
+/** `skiff node token [--nodes PREFIX] [--minutes N] [--cluster C] [--data DIR]` prints a token to join with. */
 const token = async (args: string[]): Promise<number> => {
-  const { values, positionals } = parse(args, { data: { type: 'string' }, cluster: { type: 'string' } }, 1);
-  const keyPem = await tokenKey(dataDirectory(values.data));
-  const authority = createTokenAuthority({ keyPem, issuer: ISSUER, clock: createSystemClock() });
-  console.log(authority.mintNodeToken(values.cluster ?? 'default', positionals[0] ?? hostname()));
+  const { values } = parse(args, {
+    data: { type: 'string' },
+    cluster: { type: 'string' },
+    nodes: { type: 'string' },
+    minutes: { type: 'string' },
+  });
+  const minutes = wholeNumber('minutes', values.minutes, 60, 1, 24 * 60);
+  const { client, close } = await administrator(dataDirectory(values.data), values.cluster);
+  const made = await makeJoinToken(client, createSystemClock(), { seconds: minutes * 60, prefix: values.nodes ?? '' });
+  close();
+  console.log(made.token);
   return 0;
 };
 

@@ -37,6 +37,8 @@ export interface Listener {
    * `drainMs` (200 where not said), and then ends every connection.
    */
   close(drainMs?: number): Promise<void>;
+  /** PEM: what new connections see from now on. */
+  useCertificate(renewed: { cert: string; key: string }): void;
 }
 
 /** Go clients put every request and watch on one connection. */
@@ -314,6 +316,8 @@ export const createListener = async (options: ListenerOptions): Promise<Listener
   });
   return {
     port: (server.address() as AddressInfo).port,
+    useCertificate: ({ cert, key }) =>
+      server.setSecureContext({ cert, key, ...(tls.clientCa && { ca: tls.clientCa }) }),
     close: async (drainMs = DRAIN_MS) => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       const drained = [...http2.sessions.keys()].map(drain);

@@ -11,7 +11,8 @@ import { redisImage, webImage } from '../../cli/demo/images.ts';
 import { takeDown } from '../../cli/down.ts';
 import { loadImages } from '../../cli/image/load.ts';
 import { ensureContainerTools, mayInstall } from '../../cli/setup.ts';
-import { type MiniStack, startMiniStack } from './ministack.ts';
+import { freePort, type MiniStack, startMiniStack } from './ministack.ts';
+import { forwarded } from './port-forward.ts';
 import { kubectl, type Running, skiff, startSkiff } from './processes.ts';
 
 const EXAMPLE = join(import.meta.dirname, '../../examples/guestbook');
@@ -23,6 +24,7 @@ const k = (...args: string[]): Promise<string> => kubectl(kubeconfig, args);
 const rollout = (name: string) => k('-n', 'guestbook', 'rollout', 'status', `deployment/${name}`, '--timeout=90s');
 
 let stack: MiniStack | undefined;
+let gateway = '';
 const running: Running[] = [];
 let passed = 0;
 
@@ -63,8 +65,14 @@ const deploySteps = async (): Promise<void> => {
     return undefined;
   });
   await step('skiff deploy puts the stack there with the CDK', async () => {
-    const output = await skiff(['deploy', '--endpoint', started().endpoint, '--data', data]);
+    gateway = `https://127.0.0.1:${await freePort()}`;
+    const output = await skiff(['deploy', '--endpoint', started().endpoint, '--gateway', gateway, '--data', data]);
     return /stack .*/.exec(output)?.[0];
+  });
+  await step('a gateway waits for the agents of nodes', async () => {
+    const { port } = new URL(gateway);
+    running.push(await startSkiff(['gateway', '--data', data, '--port', port], 'gateway on', 20_000));
+    return undefined;
   });
   await step('a front gives kubectl its TLS', async () => {
     running.push(await startSkiff(['front', '--data', data, '--port', '0'], 'export KUBECONFIG', 20_000));
@@ -74,9 +82,10 @@ const deploySteps = async (): Promise<void> => {
   });
   await step('a node with containers joins by its token', async () => {
     await ensureContainerTools({ yes: mayInstall(true), say: console.log });
-    const token = (await skiff(['node', 'token', 'edge-1', '--data', data])).trim();
+    const token = (await skiff(['node', 'token', '--nodes', 'edge-', '--data', data])).trim();
     const { url } = readDeployment(data);
-    const join_ = ['node', 'join', '--server', url, '--token', token, '--runtime', 'cri', '--yes', '--data', edge];
+    const by = ['--server', url, '--token', token, '--name', 'edge-1'];
+    const join_ = ['node', 'join', ...by, '--runtime', 'cri', '--yes', '--data', edge];
     running.push(await startSkiff(join_, 'node edge-1 Ready', 60_000));
     return (await k('get', 'nodes', '--no-headers')).trim();
   });
@@ -88,6 +97,41 @@ const web = (): Promise<string> =>
     ensure(answer.status === 201, `the node port answers ${answer.status}`);
     return `the node port answers ${answer.status}`;
   });
+
+/** Asks the API who it is, as a program in a pod does: by its name, with the authority and the token that it was given. */
+const WHO = `
+const {readFileSync}=require('fs'),{request}=require('https'),d='/var/run/secrets/kubernetes.io/serviceaccount/';
+const r=request('https://kubernetes.default.svc/apis/authentication.k8s.io/v1/selfsubjectreviews',{method:'POST',
+ca:readFileSync(d+'ca.crt'),headers:{authorization:'Bearer '+readFileSync(d+'token'),'content-type':'application/json'}},
+a=>{let t='';a.on('data',c=>t+=c).on('end',()=>console.log(a.statusCode,JSON.parse(t).status.userInfo.username))});
+r.on('error',e=>console.log(e.message));r.end('{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}')`;
+
+const nodeSteps = async (): Promise<void> => {
+  await step('logs of a pod come through the gateway', async () => {
+    const log = await eventually(10_000, () => k('-n', 'guestbook', 'logs', 'deployment/redis'));
+    ensure(log.includes('Ready to accept connections'), log);
+    return undefined;
+  });
+  await step('exec runs a program in a pod, which trusts and reaches the API', async () => {
+    const said = await k('-n', 'guestbook', 'exec', 'deployment/web', '--', '/usr/bin/node', '-e', WHO);
+    ensure(said.trim() === '201 system:serviceaccount:guestbook:default', said);
+    return said.trim();
+  });
+  await step('a port is forwarded to a pod', async () => {
+    const answer = await forwarded(kubeconfig, ['-n', 'guestbook', 'service/web', ':80'], '/entries');
+    ensure(answer.includes('from the cloud test'), answer);
+    return undefined;
+  });
+  await step('a node that comes back needs no token, and keeps its containers', async () => {
+    const ids = () => k('-n', 'guestbook', 'get', 'pods', '-o', 'jsonpath={..containerID}');
+    const before = await ids();
+    await running.pop()?.stop();
+    running.push(await startSkiff(['node', 'join', '--runtime', 'cri', '--data', edge], 'node edge-1 Ready', 60_000));
+    await k('-n', 'guestbook', 'wait', '--for=condition=Ready', 'pods', '--all', '--timeout=60s');
+    ensure((await ids()) === before, 'other containers run');
+    return undefined;
+  });
+};
 
 const applicationSteps = async (): Promise<void> => {
   await step('images are loaded into the node', async () => {
@@ -104,6 +148,7 @@ const applicationSteps = async (): Promise<void> => {
     await rollout('web');
     return web();
   });
+  await nodeSteps();
   await step('a deployment of changed code serves on meanwhile', async () => {
     let asked = 0;
     let over = false;
@@ -113,7 +158,17 @@ const applicationSteps = async (): Promise<void> => {
         asked++;
       }
     })();
-    await skiff(['deploy', '--endpoint', started().endpoint, '--data', data, '--retention-hours', '2']);
+    await skiff([
+      'deploy',
+      '--endpoint',
+      started().endpoint,
+      '--gateway',
+      gateway,
+      '--data',
+      data,
+      '--retention-hours',
+      '2',
+    ]);
     over = true;
     await asking;
     ensure(asked > 3, `asked only ${asked} times`);
