@@ -2,6 +2,7 @@
 import type {
   MatchCondition,
   NamedRuleWithOperations,
+  ParamRef,
   RuleWithOperations,
   ValidatingAdmissionPolicy,
   ValidatingAdmissionPolicyBinding,
@@ -19,14 +20,20 @@ import {
   required,
   requiredOneOf,
 } from './checks.ts';
-import { expressionFault, loadExpressions } from './expressions.ts';
+import { type ExpressionKind, loadExpressions, type PolicyExpressions, policyExpressions } from './expressions.ts';
 import { dns1035Label, dnsSubdomain, pathSegment, qualifiedName } from './names.ts';
 
 type Spec = NonNullable<ValidatingAdmissionPolicy['spec']>;
-type Where = 'policy' | 'policyWithoutParams';
 
 const CONDITIONS_MAX = 64;
 const ANNOTATIONS_MAX = 20;
+const ANNOTATION_BYTES_MAX = 5 * 1024;
+const EXCLUSIVE = 'name and selector are mutually exclusive';
+const RESERVED = new Set(
+  'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(
+    ' ',
+  ),
+);
 const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
 const REASONS = ['Forbidden', 'Invalid', 'RequestEntityTooLarge'];
 
@@ -75,31 +82,37 @@ export const checkRule = (out: Causes, path: string, rule: RuleWithOperations): 
   if (rule.scope !== undefined) oneOf(out, `${path}.scope`, rule.scope, ['*', 'Cluster', 'Namespaced']);
 };
 
+const NOT_SPECIFIED = 'expression is not specified';
+
 const checkExpression = (
   out: Causes,
   path: string,
   source: string | undefined,
-  where: Where,
-  result: 'bool' | 'string' | 'any',
+  kind: ExpressionKind,
+  expressions: PolicyExpressions,
 ): void => {
-  if (!required(out, path, source?.trim(), 'expression is not specified')) return;
-  const fault = expressionFault(where, source ?? '', result);
+  if (!required(out, path, source?.trim(), NOT_SPECIFIED)) return;
+  const fault = expressions.fault(kind, source ?? '');
   if (fault) out.push(cause.invalid(path, source, fault));
 };
 
-/** The conditions of a webhook or policy (KEP-3716). */
+/** The conditions of a webhook or policy (KEP-3716): they know no variables of a policy, but its parameters. */
 export const checkMatchConditions = (
   out: Causes,
   path: string,
   conditions: readonly MatchCondition[] | undefined,
-  where: Where = 'policyWithoutParams',
+  hasParams = false,
 ): void => {
   const count = conditions?.length ?? 0;
   if (count > CONDITIONS_MAX) out.push(cause.tooMany(path, count, CONDITIONS_MAX));
+  if (!conditions?.length) return;
   const names = new Set<string>();
-  conditions?.forEach((condition, i) => {
+  const expressions = policyExpressions(hasParams);
+  conditions.forEach((condition, i) => {
     const entry = at(path, i);
-    checkExpression(out, `${entry}.expression`, condition.expression, where, 'bool');
+    const source = condition.expression?.trim();
+    const fault = required(out, `${entry}.expression`, source) ? expressions.fault('condition', source) : undefined;
+    if (fault) out.push(cause.invalid(`${entry}.expression`, source, fault));
     if (required(out, `${entry}.name`, condition.name))
       invalidEach(out, `${entry}.name`, condition.name, qualifiedName(condition.name));
     if (condition.name && names.has(condition.name)) out.push(cause.duplicate(`${entry}.name`, condition.name));
@@ -119,7 +132,8 @@ const checkNamedRules = (out: Causes, path: string, rules: readonly NamedRuleWit
   });
 };
 
-const checkMatch = (out: Causes, path: string, match: Spec['matchConstraints']): void => {
+/** Which requests a policy or a binding is about. */
+export const checkMatch = (out: Causes, path: string, match: Spec['matchConstraints']): void => {
   if (!match) return;
   oneOf(out, `${path}.matchPolicy`, match.matchPolicy, ['Equivalent', 'Exact']);
   checkSelector(out, `${path}.namespaceSelector`, match.namespaceSelector);
@@ -149,9 +163,9 @@ const checkValidation = (
   out: Causes,
   path: string,
   one: NonNullable<Spec['validations']>[number],
-  where: Where,
+  expressions: PolicyExpressions,
 ): void => {
-  checkExpression(out, `${path}.expression`, one.expression, where, 'bool');
+  checkExpression(out, `${path}.expression`, one.expression, 'condition', expressions);
   const { message, messageExpression, reason } = one;
   const blank = (field: string, text: string | undefined): boolean => {
     if (!text) return false;
@@ -160,71 +174,115 @@ const checkValidation = (
     return true;
   };
   if (!blank('messageExpression', messageExpression) && messageExpression)
-    checkExpression(out, `${path}.messageExpression`, messageExpression, where, 'string');
+    checkExpression(out, `${path}.messageExpression`, messageExpression, 'message', expressions);
   if (!blank('message', message) && message?.trim().includes('\n'))
     out.push(cause.invalid(`${path}.message`, message, 'must not contain line breaks'));
   oneOf(out, `${path}.reason`, reason, REASONS);
 };
 
-const checkAnnotations = (out: Causes, spec: Spec, name: string, where: Where): void => {
+const checkAnnotations = (out: Causes, spec: Spec, name: string, expressions: PolicyExpressions): void => {
   const path = 'spec.auditAnnotations';
   const list = spec.auditAnnotations ?? [];
   if (list.length > ANNOTATIONS_MAX)
     out.push(cause.invalid(path, list, `must not have more than ${ANNOTATIONS_MAX} auditAnnotations`));
   list.forEach(({ key, valueExpression }, i) => {
     const entry = at(path, i);
-    invalidEach(out, `${entry}.key`, key, qualifiedName(`${name}/${key}`));
-    checkExpression(out, `${entry}.valueExpression`, valueExpression, where, 'string');
+    if (name) invalidEach(out, `${entry}.key`, key, qualifiedName(`${name}/${key}`));
+    else out.push(cause.invalid(`${entry}.key`, key, 'requires metadata.name be non-empty'));
+    const where = `${entry}.valueExpression`;
+    const source = valueExpression?.trim() ?? '';
+    if (required(out, where, source, 'valueExpression is not specified')) {
+      if (Buffer.byteLength(source) > ANNOTATION_BYTES_MAX)
+        out.push(cause.required(where, `must not exceed ${ANNOTATION_BYTES_MAX} bytes in length`));
+      else {
+        const fault = expressions.fault('annotation', source);
+        if (fault) out.push(cause.invalid(where, valueExpression, fault));
+      }
+    }
     if (list.findIndex((one) => one.key === key) < i) out.push(cause.duplicate(`${entry}.key`, key));
   });
 };
 
-const validatePolicy = (object: KubeObject): Causes => {
-  const out: Causes = [];
-  const { spec = {}, metadata } = object as unknown as ValidatingAdmissionPolicy;
-  const where: Where = spec.paramKind ? 'policy' : 'policyWithoutParams';
+/** What all policies share; the expressions that follow know the variables. */
+export const checkPolicy = (
+  out: Causes,
+  spec: Pick<Spec, 'failurePolicy' | 'paramKind' | 'matchConstraints' | 'matchConditions' | 'variables'>,
+  composed: boolean,
+  operations?: readonly string[],
+): PolicyExpressions => {
   requiredOneOf(out, 'spec.failurePolicy', spec.failurePolicy, ['Fail', 'Ignore']);
   if (spec.paramKind) checkParamKind(out, 'spec.paramKind', spec.paramKind);
   if (!spec.matchConstraints) out.push(cause.required('spec.matchConstraints'));
   else {
     checkMatch(out, 'spec.matchConstraints', spec.matchConstraints);
     if (!spec.matchConstraints.resourceRules?.length) out.push(cause.required('spec.matchConstraints.resourceRules'));
+    if (operations) checkOperations(out, 'spec.matchConstraints', spec.matchConstraints, operations);
   }
-  checkMatchConditions(out, 'spec.matchConditions', spec.matchConditions, where);
+  checkMatchConditions(out, 'spec.matchConditions', spec.matchConditions, spec.paramKind !== undefined);
+  const expressions = policyExpressions(spec.paramKind !== undefined, composed);
   spec.variables?.forEach(({ name, expression }, i) => {
     const entry = at('spec.variables', i);
-    if (required(out, `${entry}.name`, name?.trim(), 'name is not specified') && !/^[A-Za-z_]\w*$/.test(name))
+    if (required(out, `${entry}.name`, name?.trim(), 'name is not specified') && !isIdentifier(name))
       out.push(cause.invalid(`${entry}.name`, name, 'must be a valid CEL identifier'));
-    checkExpression(out, `${entry}.expression`, expression, where, 'any');
+    if (!required(out, `${entry}.expression`, expression?.trim(), NOT_SPECIFIED)) return;
+    const fault = expressions.variableFault(name, expression);
+    if (fault) out.push(cause.invalid(`${entry}.expression`, expression, fault));
   });
+  return expressions;
+};
+
+/** Some operations are nothing that can be mutated. */
+export const checkOperations = (
+  out: Causes,
+  path: string,
+  match: NonNullable<Spec['matchConstraints']>,
+  allowed: readonly string[],
+): void => {
+  for (const rule of match.resourceRules ?? [])
+    for (const operation of rule.operations ?? []) oneOf(out, `${path}.resourceRules.operations`, operation, allowed);
+};
+
+const isIdentifier = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name) && !RESERVED.has(name);
+
+const validatePolicy = (object: KubeObject): Causes => {
+  const out: Causes = [];
+  const { spec = {}, metadata } = object as unknown as ValidatingAdmissionPolicy;
+  const expressions = checkPolicy(out, spec, (spec.variables?.length ?? 0) > 0);
   if (!spec.validations?.length && !spec.auditAnnotations?.length) {
     const detail = 'validations or auditAnnotations must contain at least one item';
     out.push(cause.required('spec.validations', detail), cause.required('spec.auditAnnotations', detail));
   }
   spec.validations?.forEach((validation, i) => {
-    checkValidation(out, at('spec.validations', i), validation, where);
+    checkValidation(out, at('spec.validations', i), validation, expressions);
   });
-  checkAnnotations(out, spec, metadata?.name ?? '', where);
+  checkAnnotations(out, spec, metadata?.name ?? '', expressions);
   return out;
+};
+
+/** Which policy a binding binds, and its parameters. */
+export const checkBinding = (
+  out: Causes,
+  spec: { policyName?: string; paramRef?: ParamRef; matchResources?: Spec['matchConstraints'] },
+): void => {
+  if (required(out, 'spec.policyName', spec.policyName)) checkSubdomain(out, 'spec.policyName', spec.policyName ?? '');
+  const ref = spec.paramRef;
+  if (ref) {
+    const path = 'spec.paramRef';
+    if (ref.name) invalidEach(out, `${path}.name`, ref.name, pathSegment(ref.name));
+    if (ref.name && ref.selector) out.push(cause.forbidden(`${path}.name`, EXCLUSIVE));
+    checkSelector(out, `${path}.selector`, ref.selector);
+    if (ref.name && ref.selector) out.push(cause.forbidden(`${path}.selector`, EXCLUSIVE));
+    if (!ref.name && !ref.selector) out.push(cause.required(path, 'one of name or selector must be specified'));
+    requiredOneOf(out, `${path}.parameterNotFoundAction`, ref.parameterNotFoundAction, ['Deny', 'Allow']);
+  }
+  checkMatch(out, 'spec.matchResources', spec.matchResources);
 };
 
 const validateBinding = (object: KubeObject): Causes => {
   const out: Causes = [];
   const { spec: given } = object as unknown as ValidatingAdmissionPolicyBinding;
   const spec: Partial<NonNullable<typeof given>> = given ?? {};
-  if (required(out, 'spec.policyName', spec.policyName)) checkSubdomain(out, 'spec.policyName', spec.policyName ?? '');
-  const ref = spec.paramRef;
-  if (ref) {
-    const path = 'spec.paramRef';
-    if (ref.name) invalidEach(out, `${path}.name`, ref.name, pathSegment(ref.name));
-    if (ref.name && ref.selector)
-      for (const field of ['name', 'selector'])
-        out.push(cause.forbidden(`${path}.${field}`, 'name and selector are mutually exclusive'));
-    checkSelector(out, `${path}.selector`, ref.selector);
-    if (!ref.name && !ref.selector) out.push(cause.required(path, 'one of name or selector must be specified'));
-    requiredOneOf(out, `${path}.parameterNotFoundAction`, ref.parameterNotFoundAction, ['Deny', 'Allow']);
-  }
-  checkMatch(out, 'spec.matchResources', spec.matchResources);
+  checkBinding(out, spec);
   const actions = spec.validationActions ?? [];
   actions.forEach((action, i) => {
     const where = at('spec.validationActions', i);

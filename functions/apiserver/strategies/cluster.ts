@@ -81,6 +81,8 @@ const checkNodeUpdate = (next: Node, old: Node): Causes => {
   if (old.spec?.providerID && old.spec.providerID !== next.spec?.providerID) {
     out.push(cause.forbidden('spec.providerID', 'node updates may not change providerID except from "" to valid'));
   }
+  if ((old.spec?.externalID ?? '') !== (next.spec?.externalID ?? ''))
+    out.push(cause.forbidden('spec.externalID', 'may not be updated'));
   return out;
 };
 

@@ -9,7 +9,7 @@ import { cause } from '../../machinery/status.ts';
 import type { Strategy } from '../registry.ts';
 import { at, type Causes, checkDnsLabel, checkSubdomain, immutable, oneOf, positive, required } from './checks.ts';
 import { checkDriver, checkQualifiedName, validateSlice, validateSliceUpdate } from './device-slices.ts';
-import { expressionFault, loadExpressions } from './expressions.ts';
+import { deviceExpressionFault, loadExpressions } from './expressions.ts';
 
 type Spec = ResourceClaim['spec'];
 type Request = NonNullable<NonNullable<Spec['devices']>['requests']>[number];
@@ -32,7 +32,7 @@ const checkSelectors = (out: Causes, path: string, list: readonly Selector[] | u
       out.push(cause.tooLong(where, EXPRESSION_BYTES_MAX));
       return;
     }
-    const fault = expressionFault('device', cel.expression, 'bool');
+    const fault = deviceExpressionFault(cel.expression);
     if (fault) out.push(cause.invalid(where, cel.expression, fault));
   });
 };

@@ -3,13 +3,12 @@ import type { Environment } from '../../machinery/cel/environment.ts';
 import type { FieldType, Type } from '../../machinery/cel/types.ts';
 import { loadRegex } from '../../machinery/regex.ts';
 
-type Result = 'bool' | 'string' | 'any';
+type Admission = typeof import('../../machinery/cel/admission.ts');
 interface Engine {
   device: Environment;
-  policy: Environment;
-  /** A policy without parameters knows no `params`. */
-  policyWithoutParams: Environment;
-  results: Record<Result, Type[] | undefined>;
+  bool: Type;
+  dyn: Type;
+  admission: Admission;
 }
 
 let engine: Engine | undefined;
@@ -17,12 +16,13 @@ let engine: Engine | undefined;
 /** Loads the expression language, which few writes need: a strategy's ready(). */
 export const loadExpressions = async (): Promise<void> => {
   if (engine) return;
-  const [{ createEnvironment }, types] = await Promise.all([
+  const [{ createEnvironment }, types, admission] = await Promise.all([
     import('../../machinery/cel/environment.ts'),
     import('../../machinery/cel/types.ts'),
+    import('../../machinery/cel/admission.ts'),
     loadRegex(),
   ]);
-  const { bool, dyn, mapOf, nullType, string } = types;
+  const { bool, dyn, mapOf, string } = types;
   const properties = mapOf(string, mapOf(string, dyn));
   const field = (json: string, type: Type): [string, FieldType] => [json, { type, json, adapt: (value) => value }];
   const fields = new Map([
@@ -31,26 +31,50 @@ export const loadExpressions = async (): Promise<void> => {
     field('capacity', properties),
     field('allowMultipleAllocations', bool),
   ]);
-  const known = { object: dyn, oldObject: dyn, request: dyn, namespaceObject: dyn, variables: dyn };
-  engine = {
-    device: createEnvironment({ variables: { device: { kind: 'object', name: 'device', fields } } }),
-    policy: createEnvironment({ variables: { ...known, params: dyn } }),
-    policyWithoutParams: createEnvironment({ variables: known }),
-    results: { bool: [bool, dyn], string: [string, nullType, dyn], any: undefined },
-  };
+  const device = createEnvironment({ variables: { device: { kind: 'object', name: 'device', fields } } });
+  engine = { device, bool, dyn, admission };
 };
 
-/**
- * Why an expression does not compile in one of the environments, or to that result; undefined where it does, where the
- * language was not loaded, and for what asks the authorizer, which this does not know.
- */
-export const expressionFault = (
-  where: 'device' | 'policy' | 'policyWithoutParams',
-  source: string,
-  result: Result,
-): string | undefined => {
-  if (!engine || /\bauthorizer\b/.test(source)) return undefined;
-  const wanted = engine.results[result];
-  const compiled = engine[where].compile(source, wanted && { result: wanted });
-  return 'issues' in compiled ? compiled.describe() : undefined;
+/** Why the selector of a device does not compile; undefined where it does, and where the language was not loaded. */
+export const deviceExpressionFault = (source: string): string | undefined => {
+  const compiled = engine?.device.compile(source, { result: [engine.bool, engine.dyn] });
+  return compiled && 'issues' in compiled ? compiled.describe() : undefined;
+};
+
+export type ExpressionKind = keyof Admission['RESULTS'];
+
+/** The expressions of one policy, checked in their order: what is a variable is known from then on. */
+export interface PolicyExpressions {
+  /** Why an expression does not compile, in upstream's words; undefined where it does. */
+  fault(kind: ExpressionKind, source: string): string | undefined;
+  variableFault(name: string, source: string): string | undefined;
+}
+
+const everything: PolicyExpressions = { fault: () => undefined, variableFault: () => undefined };
+
+/** `params`: the policy has a paramKind. `composed`: it may have variables. */
+export const policyExpressions = (params: boolean, composed = false): PolicyExpressions => {
+  if (!engine) return everything;
+  const { admissionEnvironment, compileFor, RESULTS, variablesType } = engine.admission;
+  const unknown = engine.dyn;
+  const variables = composed ? variablesType() : undefined;
+  const given = { params, ...(variables && { variables: variables.type }) };
+  const main = admissionEnvironment({ ...given, authorizer: true });
+  const fault = (kind: ExpressionKind, source: string): string | undefined => {
+    const patches = kind === 'apply' || kind === 'jsonPatch';
+    const env =
+      kind === 'message'
+        ? admissionEnvironment({ ...given, authorizer: false })
+        : patches
+          ? admissionEnvironment({ ...given, authorizer: true, patches })
+          : main;
+    const compiled = compileFor(env, source, RESULTS[kind]);
+    return 'fault' in compiled ? compiled.fault : undefined;
+  };
+  const variableFault = (name: string, source: string): string | undefined => {
+    const compiled = compileFor(main, source);
+    variables?.add(name, 'program' in compiled ? compiled.program.type : unknown);
+    return 'fault' in compiled ? compiled.fault : undefined;
+  };
+  return { fault, variableFault };
 };

@@ -13,6 +13,7 @@ import { checkMatchConditions, checkRule, policyStrategies } from './admission-p
 import { apiServiceStrategy } from './api-service.ts';
 import { at, type Causes, checkPort, checkSelector, invalidEach, oneOf, required } from './checks.ts';
 import { loadExpressions } from './expressions.ts';
+import { mutatingPolicyStrategies } from './mutating-policies.ts';
 import { dns1035Label, dnsSubdomain, pathSegment, qualifiedDomain } from './names.ts';
 import { checkCertificate, checkConditions, keepApproval, stampConditions } from './request-conditions.ts';
 import { checkSignerName } from './signer-name.ts';
@@ -210,6 +211,7 @@ export const registrationStrategies: Readonly<Record<string, Strategy>> = {
   [`${ADMISSION}/ValidatingWebhookConfiguration`]: webhooks,
   [`${ADMISSION}/MutatingWebhookConfiguration`]: webhooks,
   ...policyStrategies,
+  ...mutatingPolicyStrategies,
   'certificates.k8s.io/CertificateSigningRequest': requests,
   'apiregistration.k8s.io/APIService': apiServiceStrategy,
 };

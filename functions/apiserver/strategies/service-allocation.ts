@@ -17,7 +17,7 @@ import type { Domain, Store } from '../../store/store.ts';
 import { at } from './checks.ts';
 import { addressNumber, canonicalAddress, familyOf, parseCidr } from './ip.ts';
 import { initFamilies } from './service-families.ts';
-import { needsClusterIP, needsHealthPort, needsNodePorts } from './service-needs.ts';
+import { hasNodePorts, needsClusterIP, needsHealthPort, needsNodePorts } from './service-needs.ts';
 
 export interface ServiceRanges {
   /** CIDR of cluster IPs; its first and last address are never given out. */
@@ -107,7 +107,7 @@ const createHold = (store: Store, cluster: string, service: Service, dryRun: boo
     const current = outcome.current ?? (await store.get(domain, held.key));
     return current !== undefined && parse(current.bytes).uid === owner.uid;
   };
-  return { take, taken, owner };
+  return { take, taken, owner, dryRun };
 };
 type Hold = ReturnType<typeof createHold>;
 
@@ -167,7 +167,8 @@ const assignAddress = async (hold: Hold, spec: ServiceSpec, ranges: ServiceRange
 
 const takePort = async (hold: Hold, path: string, port: number, ranges: ServiceRanges): Promise<Cause[]> => {
   const [first, last] = ranges.nodePorts;
-  if (port < first || port > last) {
+  // A dry run sees whether the port is free, and not whether it is one of the range, as upstream.
+  if (!hold.dryRun && (port < first || port > last)) {
     return [
       cause.invalid(
         path,
@@ -182,6 +183,7 @@ const takePort = async (hold: Hold, path: string, port: number, ranges: ServiceR
 
 const assignPorts = async (hold: Hold, spec: ServiceSpec, ranges: ServiceRanges, random: () => number) => {
   const [first, last] = ranges.nodePorts;
+  const wanted = needsNodePorts(spec);
   const range = { pool: 'nodeports' as const, size: last - first + 1, keyAt: (i: number) => String(first + i) };
   const full = (path: string) => [cause.invalid(path, 0, 'failed to allocate a nodePort: range is full')];
   // Ports that differ only in protocol share a node port where they share the port.
@@ -200,7 +202,8 @@ const assignPorts = async (hold: Hold, spec: ServiceSpec, ranges: ServiceRanges,
       used.set(port.nodePort, protocol);
       continue;
     }
-    const twin = spec.ports?.slice(0, i).find((p) => p.port === port.port && p.protocol !== port.protocol)?.nodePort;
+    if (!wanted) continue;
+    const twin = spec.ports?.find((p) => p.port === port.port && p.protocol !== port.protocol)?.nodePort;
     const key = twin ? String(twin) : await pick(hold, range, random);
     if (key === undefined) return full(path);
     port.nodePort = Number(key);
@@ -226,7 +229,7 @@ const assign = async (
     const refused = await assignAddress(hold, spec, ranges, random);
     if (refused.length > 0) return refused;
   }
-  if (needsNodePorts(spec)) {
+  if (hasNodePorts(spec)) {
     const refused = await assignPorts(hold, spec, ranges, random);
     if (refused.length > 0) return refused;
   }

@@ -53,7 +53,10 @@ const checkClass: NonNullable<Strategy['validate']> = (object) => {
   storage.allowedTopologies?.forEach((term, i) => {
     const pairs = (term.matchLabelExpressions ?? []).map((r) => [r.key, ...[...(r.values ?? [])].sort()].join(' '));
     const text = pairs.sort().join(',');
-    if (terms.has(text)) out.push(cause.duplicate(`${at('allowedTopologies', i)}.matchLabelExpressions`, ''));
+    // Upstream compares with as many empty terms as there are terms.
+    const twins = text === '' ? (storage.allowedTopologies?.length ?? 0) : Number(terms.has(text));
+    for (let n = 0; n < twins; n++)
+      out.push(cause.duplicate(`${at('allowedTopologies', i)}.matchLabelExpressions`, ''));
     terms.add(text);
     const keys = new Set<string>();
     term.matchLabelExpressions?.forEach((r, n) => {

@@ -57,7 +57,7 @@ const checkOwnSelector = (
     out.push(cause.invalid('spec.selector', selector, 'invalid label selector'));
     return false;
   }
-  if (!matches) out.push(cause.invalid(`${TEMPLATE}.metadata.labels`, labels ?? {}, MISMATCH));
+  if (!matches) out.push(cause.invalid(`${TEMPLATE}.metadata.labels`, labels ?? null, MISMATCH));
   return true;
 };
 
@@ -140,7 +140,7 @@ const checkDaemonSet = (object: KubeObject): Causes => {
   checkSelector(out, 'spec.selector', selector);
   const labels = spec?.template?.metadata?.labels;
   if ((selector ? selectorMatches(selector, labels) : false) === false) {
-    out.push(cause.invalid(`${TEMPLATE}.metadata.labels`, labels ?? {}, MISMATCH));
+    out.push(cause.invalid(`${TEMPLATE}.metadata.labels`, labels ?? null, MISMATCH));
   }
   if (selector && isEmptySelector(selector)) {
     out.push(cause.invalid('spec.selector', selector, 'empty selector is invalid for daemonset'));
@@ -253,7 +253,7 @@ const checkController = (object: KubeObject): Causes => {
   }
   const labels = spec.template.metadata?.labels;
   if (Object.entries(selector).some(([key, value]) => labels?.[key] !== value)) {
-    out.push(cause.invalid(`${TEMPLATE}.metadata.labels`, labels ?? {}, MISMATCH));
+    out.push(cause.invalid(`${TEMPLATE}.metadata.labels`, labels ?? null, MISMATCH));
   }
   checkTemplate(out, TEMPLATE, spec.template);
   checkEndless(out, spec.template.spec, 'ReplicationController');
