@@ -15,6 +15,8 @@ export interface AdmissionRequest {
   reinvoke?: boolean;
   /** True while they are. */
   reinvoked?: boolean;
+  /** What the audit event of the request is to say, by key. */
+  annotations?: Record<string, string>;
   /** Set by a plugin that has to hear whether the write was stored in the end. */
   settled?: (stored: boolean) => Promise<void>;
 }

@@ -12,6 +12,8 @@ import { limitRanger } from './limitranger/limitranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './noderestriction/noderestriction.ts';
 import { storageObjectInUseProtection, taintNodesByCondition } from './objects-in-use.ts';
+import { createMutatingPolicies } from './policies/mutating.ts';
+import { createValidatingPolicies } from './policies/validating.ts';
 import { podResizeValidator, podTopologyLabels } from './pods-on-nodes.ts';
 import { createPodSecurity, type PodSecurityOptions } from './podsecurity/podsecurity.ts';
 import { priority } from './priority.ts';
@@ -48,8 +50,10 @@ export const createPlugins = (options: PluginOptions): AdmissionPlugin[] => [
   certificateSubjectRestriction,
   defaultIngressClass,
   podResizeValidator,
+  createMutatingPolicies(),
   createMutatingWebhooks(),
   ...(options.admission ?? []),
+  createValidatingPolicies(),
   createValidatingWebhooks(),
   rbacEscalation,
   createResourceQuota(),
