@@ -32,7 +32,7 @@ const converted = async (from: ResourceInfo, to: ResourceInfo, object: AnyObject
   await readiedToStore(from, copy);
   const stored = from.convert ? from.convert.toStorage(copy) : copy;
   const bytes = encoder.encode(JSON.stringify(stored));
-  await readied(to, [{ key: '', revision: 0, bytes, index: { labels: {}, fields: {}, owners: [] } } as never]);
+  await readied(to, [{ key: '', revision: 0n, bytes, index: { labels: {}, fields: {}, owners: [] } }]);
   const parsed = JSON.parse(JSON.stringify(stored)) as KubeObject;
   const made = to.convert ? to.convert.fromStorage(parsed, bytes) : parsed;
   return { ...made, kind: to.kind, apiVersion: groupVersion(to.group, to.version) } as AnyObject;
