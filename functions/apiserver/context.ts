@@ -74,8 +74,8 @@ export interface ConnectionInfo {
     commonName: string;
     organizations: readonly string[];
     fingerprint: string;
-    /** The one cluster that it counts in; `default` where absent. */
-    cluster?: string;
+    /** Stands for the one cluster that it counts in (authn/certificate-scope.ts); `default` where absent. */
+    scope?: string;
   };
   /** It is this process that asks, as a part of the control plane: quotas of requests are not for it. */
   internal?: true;

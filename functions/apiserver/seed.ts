@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { timestamp } from '../clock/clock.ts';
 import { groupVersion, type KubeObject, keyOf } from '../machinery/object.ts';
 import type { Store } from '../store/store.ts';
@@ -164,4 +165,20 @@ export const seedCluster = async ({ store, cluster, clock, apiserver }: SeedOpti
   };
   await Promise.all([...byResource].map(([resource, objects]) => commit(resource, objects)));
   return seeded;
+};
+
+const encoder = new TextEncoder();
+
+/**
+ * seedCluster for processes that come and go: a record beside the objects says that these very ones have been made, so
+ * that all but the first pay one read.
+ */
+export const seedClusterOnce = async (options: SeedOptions): Promise<void> => {
+  const { store, cluster } = options;
+  const key = hash('sha256', JSON.stringify(seedObjects(options.apiserver, 0)));
+  const domain = { cluster, group: 'skiff.dev', resource: 'seeds' };
+  if (await store.get(domain, key)) return;
+  await seedCluster(options);
+  const index = { labels: {}, fields: {}, owners: [] };
+  await store.commit(domain, [{ op: 'create', key, index, bytes: () => encoder.encode('{}') }]);
 };

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
+import { certificateScope, scopedSerial } from '../apiserver/authn/certificate-scope.ts';
 import type { CertificateAuthority, CertificateRequest } from '../controllers/certificates/requests.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
@@ -43,8 +44,12 @@ const parsed = (request: x509.Pkcs10CertificateRequest): CertificateRequest => {
   };
 };
 
-/** Issues certificates with the authority of an embedded cluster. */
-export const createCertificateAuthority = (caCertPem: string, caKeyPem: string): CertificateAuthority => {
+/** Issues certificates with the authority of a deployment; `uidOf` knows the uids of its clusters. */
+export const createCertificateAuthority = (
+  caCertPem: string,
+  caKeyPem: string,
+  uidOf?: (cluster: string) => string | undefined,
+): CertificateAuthority => {
   const ca = new x509.X509Certificate(caCertPem);
   const der = Buffer.from(caKeyPem.replace(/-----[^-]+-----|\s/g, ''), 'base64');
   const signer = crypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign']);
@@ -54,13 +59,13 @@ export const createCertificateAuthority = (caCertPem: string, caKeyPem: string):
       if (!(await request.verify())) throw new Error('the signature of the certificate request does not hold');
       return parsed(request);
     },
-    sign: async (pem, { usages, seconds, now }) => {
+    sign: async (pem, { usages, seconds, now, cluster = 'default' }) => {
       const request = new x509.Pkcs10CertificateRequest(pem);
       const names = alternativeNames(request);
       const flags = usages.reduce((all, usage) => all | (KEY_USAGES[usage] ?? 0), 0);
       const extended = usages.flatMap((usage) => EXTENDED[usage] ?? []);
       const certificate = await x509.X509CertificateGenerator.create({
-        serialNumber: `01${randomBytes(12).toString('hex')}`,
+        serialNumber: scopedSerial(certificateScope(cluster, uidOf?.(cluster)), randomBytes(12).toString('hex')),
         subject: request.subjectName.toJSON(),
         issuer: ca.subject,
         notBefore: new Date(now - BACKDATE_MS),

@@ -6,8 +6,8 @@ import { createMemoryStore } from '../store/memory.ts';
 import { type CloudPlane, createCloudPlane } from './cloud/plane.ts';
 import { joinable } from './cloud/trust.ts';
 import { FRONT_ADDRESSES, FRONT_NAMES, FRONT_SUBJECT } from './front-names.ts';
+import { requestServing } from './issue.ts';
 import { type JoinAnswer, makeJoinToken } from './join.ts';
-import { requestServing } from './pki.ts';
 
 const NODES = { group: '', version: 'v1', resource: 'nodes' };
 const SECRETS = { group: '', version: 'v1', resource: 'secrets' };

@@ -22,8 +22,8 @@ import { createFleet, type Fleet } from '../fleet/fleet.ts';
 import { createReplicas } from '../store/replica.ts';
 import { createSqliteStore } from '../store/sqlite.ts';
 import { type Background, startBackground } from './background.ts';
-import { createCertificateAuthority } from './certificates.ts';
 import { secretToken } from './components.ts';
+import { lazyAuthority } from './lazy-authority.ts';
 import { loadPki, type Pki } from './pki.ts';
 import { createListener } from './server.ts';
 
@@ -121,7 +121,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     admitRequest: fleet.admitRequest,
     replicas,
     clock,
-    authenticator: authenticatorChain({ adminToken: pki.adminToken, authority, replicas, clock }),
+    authenticator: authenticatorChain({ adminToken: pki.adminToken, authority, replicas, clock, uidOf: fleet.uidOf }),
     authorizer: unionAuthorizer(
       mastersAuthorizer(),
       nodeAuthorizer(createNodeReferences(replicas)),
@@ -185,7 +185,13 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
     store,
     clock,
     adminToken: pki.adminToken,
-    restoring: (cluster) => begun.background?.hold(cluster) ?? (async () => {}),
+    restoring: (cluster) => {
+      const release = begun.background?.hold(cluster);
+      return async () => {
+        await fleet.adopt(cluster);
+        await release?.();
+      };
+    },
     log: options.log,
   });
   const listener = await createListener({
@@ -209,7 +215,7 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
     clock,
     client: (cluster) => client(cluster),
     caCert: pki.caCert,
-    certificates: createCertificateAuthority(pki.caCert, pki.caKey),
+    certificates: lazyAuthority(pki, fleet.uidOf),
     signSecretToken: (cluster, subject) => secretToken(authority, cluster, subject, clock.now()),
     fleet,
     onFailure: parts.failed,

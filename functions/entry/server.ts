@@ -10,6 +10,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { type Duplex, Readable, type Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { scopeOfSerial } from '../apiserver/authn/certificate-scope.ts';
 import type { ConnectionInfo } from '../apiserver/context.ts';
 import { type PlainParts, plainParts, type StreamedBody } from '../apiserver/plain-response.ts';
 import { isPassedOn, passOn } from '../apiserver/streams.ts';
@@ -58,11 +59,13 @@ const HEAD_MS = 32_000;
 const connectionOf = (socket: TLSSocket): ConnectionInfo => {
   const remote = socket.remoteAddress === undefined ? {} : { remoteAddress: socket.remoteAddress };
   if (!socket.authorized) return remote;
-  const { subject, fingerprint256 } = socket.getPeerCertificate();
+  const { subject, fingerprint256, serialNumber } = socket.getPeerCertificate();
   if (!subject?.CN) return remote;
   const organizations = subject.O === undefined ? [] : Array.isArray(subject.O) ? subject.O : [subject.O];
   const fingerprint = fingerprint256.replaceAll(':', '').toLowerCase();
-  return { ...remote, clientCertificate: { commonName: String(subject.CN), organizations, fingerprint } };
+  const scope = scopeOfSerial(serialNumber);
+  const clientCertificate = { commonName: String(subject.CN), organizations, fingerprint, ...(scope && { scope }) };
+  return { ...remote, clientCertificate };
 };
 
 /** What both protocols' answers are written to. */

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { ConnectionInfo } from '../context.ts';
 import type { UserInfo } from '../registry.ts';
+import { certificateScope } from './certificate-scope.ts';
 
 /** Who a bearer token or a connection belongs to; undefined when this authenticator does not know it. */
 export interface Authenticator {
@@ -33,9 +34,9 @@ export const staticTokens = (tokens: ReadonlyMap<string, UserInfo>): Authenticat
  * User from the certificate's common name, groups from its organizations, as upstream's x509 authenticator. One authority
  * signs for all clusters of a deployment: a certificate counts in the cluster that it names, else in `default` only.
  */
-export const clientCertificates = (): Authenticator => ({
+export const clientCertificates = (uidOf?: (cluster: string) => string | undefined): Authenticator => ({
   authenticate: async (cluster, _token, { clientCertificate: c }) =>
-    c?.commonName && (c.cluster ?? 'default') === cluster
+    c?.commonName && c.scope === certificateScope(cluster, uidOf?.(cluster))
       ? user(c.commonName, c.organizations, '', {
           'authentication.kubernetes.io/credential-id': [`X509SHA256=${c.fingerprint}`],
         })

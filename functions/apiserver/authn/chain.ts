@@ -13,6 +13,8 @@ export interface ChainOptions {
   authority: TokenAuthority;
   replicas: Replicas;
   clock: { now(): number };
+  /** The uid of a cluster's object: certificates of an earlier cluster of its name do not count. */
+  uidOf?(cluster: string): string | undefined;
   /** Requests without credentials are system:anonymous everywhere; otherwise only health and version paths take them. */
   anonymous?: boolean;
 }
@@ -39,7 +41,7 @@ export const authenticatorChain = (options: ChainOptions): Authenticator => {
   const bound = createBoundObjects(options);
   return firstOf(
     staticTokens(fixed),
-    clientCertificates(),
+    clientCertificates(options.uidOf),
     boundNodes(options.authority.nodeTokens, bound),
     options.authority.adminTokens,
     serviceAccountTokens(options.authority, bound),

@@ -15,8 +15,11 @@ export interface CertificateRequest {
 export interface CertificateAuthority {
   /** `pem` as in spec.request once its base64 is undone. Rejects where it is none. */
   parse(pem: string): Promise<CertificateRequest>;
-  /** PEM of a certificate with the request's subject and key. */
-  sign(pem: string, issue: { usages: readonly string[]; seconds: number; now: number }): Promise<string>;
+  /** PEM of a certificate with the request's subject and key, which counts in one cluster; `default` where absent. */
+  sign(
+    pem: string,
+    issue: { usages: readonly string[]; seconds: number; now: number; cluster?: string },
+  ): Promise<string>;
 }
 
 export interface SignerOptions {

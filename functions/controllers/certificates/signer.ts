@@ -56,7 +56,8 @@ export const createSigningController = ({ certificates }: SignerOptions): Contro
     // Valid from the approval on: the same request gives the same dates, whenever it is looked at.
     const approved = csr.status?.conditions?.find((c) => c.type === 'Approved')?.lastUpdateTime;
     const now = Date.parse(approved ?? csr.metadata.creationTimestamp ?? '');
-    return { csr, issued: { certificate: await certificates.sign(pem, { usages, seconds, now }) } };
+    const issue = { usages, seconds, now, cluster: read.cluster };
+    return { csr, issued: { certificate: await certificates.sign(pem, issue) } };
   },
   decide,
 });

@@ -1,5 +1,5 @@
 import type { Store } from '../../store/store.ts';
-import type { Authority } from '../pki.ts';
+import type { Authority } from '../issue.ts';
 
 const domain = { cluster: 'system', group: 'skiff.dev', resource: 'keys' };
 const key = 'authority';
@@ -15,7 +15,7 @@ export const loadAuthority = async (store: Store): Promise<Authority> => {
   const known = await store.get(domain, key);
   if (known) return JSON.parse(decoder.decode(known.bytes)) as Authority;
   // Loaded when needed: functions that only read the authority start faster without it.
-  const { makeAuthority } = await import('../pki.ts');
+  const { makeAuthority } = await import('../issue.ts');
   const made = await makeAuthority();
   const [outcome] = await store.commit(domain, [
     {

@@ -10,7 +10,7 @@ import { createHttp2Fetch } from '../../client/http2-fetch.ts';
 import { createSystemClock } from '../../clock/system.ts';
 import { createMemoryStore } from '../../store/memory.ts';
 import { passUpgrades, reachesNode, withGateway } from '../gateway-pass.ts';
-import { issueServing } from '../pki.ts';
+import { issueServing } from '../issue.ts';
 import { createListener, type Listener } from '../server.ts';
 import { loadAuthority } from './authority.ts';
 import { type Gateway, startGateway } from './gateway.ts';

@@ -3,7 +3,7 @@ import { createTunnel } from '../../apiserver/tunnel.ts';
 import { createUpgrades } from '../../apiserver/upgrade.ts';
 import type { Clock } from '../../clock/clock.ts';
 import type { Store } from '../../store/store.ts';
-import { issueServing } from '../pki.ts';
+import { issueServing } from '../issue.ts';
 import { createListener } from '../server.ts';
 import { loadAuthority } from './authority.ts';
 import { createCloudPlane } from './plane.ts';

@@ -7,7 +7,6 @@ import type { Work } from './work.ts';
 
 /** Time that a batch leaves unused, in milliseconds: what has not begun by then comes again. */
 const RESERVE_MS = 2_000;
-const OWN_GROUP = 'skiff.dev';
 /** A timer that is due within this time is due: SQS counts in seconds. */
 const SLACK_MS = 500;
 
@@ -54,8 +53,6 @@ export const createDispatchHandler =
     const found = await changesOfRecords(event.Records, parts);
     let changed = 0;
     for (const { domain, changes } of found) {
-      // Reservations and other records of our own are no API objects.
-      if (domain.group === OWN_GROUP) continue;
       changed += changes.length;
       await work.dispatcher.changed(domain, changes);
     }

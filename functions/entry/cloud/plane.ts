@@ -5,11 +5,12 @@ import { mastersAuthorizer, unionAuthorizer } from '../../apiserver/authz/author
 import { nodeAuthorizer } from '../../apiserver/authz/node.ts';
 import { createNodeReferences } from '../../apiserver/authz/node-references.ts';
 import { rbacAuthorizer } from '../../apiserver/authz/rbac.ts';
-import { seedCluster } from '../../apiserver/seed.ts';
+import { seedClusterOnce } from '../../apiserver/seed.ts';
 import type { NodeDialer } from '../../apiserver/streams.ts';
 import type { Client } from '../../client/client.ts';
 import { createClient } from '../../client/fetch-client.ts';
 import type { Clock } from '../../clock/clock.ts';
+import { createFleet, type Fleet } from '../../fleet/fleet.ts';
 import { createReplicas } from '../../store/replica.ts';
 import type { Replicas } from '../../store/replica-port.ts';
 import type { Store } from '../../store/store.ts';
@@ -36,6 +37,8 @@ export interface CloudPlane {
   clock: Clock;
   authority: TokenAuthority;
   adminToken: string;
+  /** The clusters of the deployment. */
+  fleet: Fleet;
   /** A client in process, as system:masters. */
   client(cluster: string): Client;
   /** Makes what every cluster starts with, where it is missing. */
@@ -60,12 +63,34 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
     windowChanges: WINDOW_CHANGES,
     windowMs: WINDOW_MS,
   });
-  const authority = createTokenAuthority({ keyPem: keys.tokenKey, issuer: ISSUER, clock });
-  const api = createApiServer({
+  const seed = (cluster: string): Promise<void> => seedClusterOnce({ store, cluster, clock });
+  const client = (cluster: string): Client =>
+    createClient({
+      fetch: (request) => api.fetch(request, { internal: true }),
+      baseUrl: 'https://127.0.0.1',
+      ...(cluster !== DEFAULT_CLUSTER && { cluster }),
+      token: keys.adminToken,
+      userAgent: 'skiff-control-plane',
+    });
+  const fleet = createFleet({
     store,
     replicas,
     clock,
-    authenticator: authenticatorChain({ adminToken: keys.adminToken, authority, replicas, clock }),
+    client,
+    seed,
+    alone: false,
+    forget: (cluster) => api.server.registry.forget(cluster),
+    onFailure: (what, error) => log(`${what}: ${error instanceof Error ? error.message : error}`),
+  });
+  const { uidOf } = fleet;
+  const authority = createTokenAuthority({ keyPem: keys.tokenKey, issuer: ISSUER, clock, uidOf });
+  const api = createApiServer({
+    store: fleet.store,
+    clusterExists: fleet.clusterExists,
+    admitRequest: fleet.admitRequest,
+    replicas,
+    clock,
+    authenticator: authenticatorChain({ adminToken: keys.adminToken, authority, replicas, clock, uidOf }),
     authorizer: unionAuthorizer(
       mastersAuthorizer(),
       nodeAuthorizer(createNodeReferences(replicas)),
@@ -86,16 +111,8 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
     clock,
     authority,
     adminToken: keys.adminToken,
-    client: (cluster) =>
-      createClient({
-        fetch: (request) => api.fetch(request),
-        baseUrl: 'https://127.0.0.1',
-        ...(cluster !== DEFAULT_CLUSTER && { cluster }),
-        token: keys.adminToken,
-        userAgent: 'skiff-control-plane',
-      }),
-    seed: async (cluster) => {
-      await seedCluster({ store, cluster, clock });
-    },
+    fleet,
+    client,
+    seed,
   };
 };

@@ -2,17 +2,18 @@ import type { Reader } from '../../client/reader.ts';
 import { createEventRecorder } from '../../controllers/events.ts';
 import { createRunner, LostRaceError, ReaderBehindError } from '../../controllers/run.ts';
 import { createDispatcher, type Dispatcher } from '../../dispatcher/dispatch.ts';
+import { FLEET_CONSUMER } from '../../fleet/fleet.ts';
 import type { Message, Queue } from '../../queue/queue.ts';
 import { SCHEDULER, schedulerConsumer } from '../../scheduler/consumer.ts';
 import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
 import { decodeOnce } from '../../store/decoded.ts';
 import type { Domain } from '../../store/store.ts';
 import { composeControllers, rememberTypes, secretToken } from '../components.ts';
-import type { Authority } from '../pki.ts';
+import type { Authority } from '../issue.ts';
+import { lazyAuthority } from '../lazy-authority.ts';
 import { createFreshReader } from './fresh-reader.ts';
 import { awsAuthorities } from './keys.ts';
 import type { CloudPlane } from './plane.ts';
-import { lazyAuthority } from './trust.ts';
 
 export { SCHEDULER };
 
@@ -25,6 +26,8 @@ export interface Work {
   handle(message: Message): Promise<void>;
   dispatcher: Dispatcher;
 }
+
+const OWN_GROUP = 'skiff.dev';
 
 const expected = (error: unknown): boolean => error instanceof LostRaceError || error instanceof ReaderBehindError;
 
@@ -44,7 +47,7 @@ export const createWork = (plane: CloudPlane, queue: Pick<Queue, 'send'>, author
     client,
     resourceTypes,
     signSecretToken: (cluster, subject) => secretToken(plane.authority, cluster, subject, clock.now()),
-    ...(authority && { certificates: lazyAuthority(authority) }),
+    ...(authority && { certificates: lazyAuthority(authority, plane.fleet.uidOf) }),
     rootCa: () => {
       rootCa ??= [authority?.caCert.trim(), awsAuthorities()].filter(Boolean).join('\n');
       return rootCa;
@@ -84,6 +87,16 @@ export const createWork = (plane: CloudPlane, queue: Pick<Queue, 'send'>, author
   };
 
   const once = async (message: Message): Promise<void> => {
+    // A message outlives its cluster.
+    if (!(await plane.fleet.clusterExists(message.cluster))) {
+      schedulers.delete(message.cluster);
+      return;
+    }
+    if (message.consumer === FLEET_CONSUMER) {
+      const later = await plane.fleet.handle(message);
+      if (later !== undefined) await queue.send([message], later);
+      return;
+    }
     if (message.consumer !== SCHEDULER) return runner.handle(message);
     const { scheduler, use } = schedulerOf(message.cluster);
     use(reader(message.cluster));
@@ -101,7 +114,15 @@ export const createWork = (plane: CloudPlane, queue: Pick<Queue, 'send'>, author
     },
   });
   return {
-    dispatcher,
+    dispatcher: {
+      ...dispatcher,
+      changed: async (domain, changes) => {
+        const messages = plane.fleet.changed(domain, changes);
+        if (messages.length > 0) await queue.send(messages);
+        // Reservations and other records of our own are no API objects.
+        if (domain.group !== OWN_GROUP) await dispatcher.changed(domain, changes);
+      },
+    },
     handle: async (message) => {
       for (let tries = 1; ; tries++) {
         try {
