@@ -1,9 +1,18 @@
 import { type ParsedBody, parseBody } from '../machinery/body.ts';
 import { decodeKind } from '../machinery/decode.ts';
-import { groupVersion, type Json, type JsonObject } from '../machinery/object.ts';
+import { kindSchema } from '../machinery/facts.ts';
+import { groupVersion, type Json, type JsonObject, parseGroupVersion } from '../machinery/object.ts';
 import { decodeProtobuf } from '../machinery/protobuf/codec.ts';
 import type { ObjectSchema } from '../machinery/schema.ts';
-import { badRequest, type Cause, cause, invalid, tooLarge, unsupportedMediaType } from '../machinery/status.ts';
+import {
+  badRequest,
+  type Cause,
+  cause,
+  invalid,
+  StatusError,
+  tooLarge,
+  unsupportedMediaType,
+} from '../machinery/status.ts';
 import type { AnyObject, Call } from './context.ts';
 
 /** Largest request body, in bytes: upstream's limit. */
@@ -21,14 +30,38 @@ export const readBody = async (request: Request): Promise<Uint8Array> => {
 const mediaType = (request: Request): string =>
   (request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 
-/** Parses a body by its content type: JSON, YAML or protobuf. Throws 415 for others, 400 for bad syntax. */
-export const parseRequest = async (request: Request): Promise<ParsedBody> => {
+const SHOWN_BYTES = 30;
+/** The beginning of a body in an error text: as it is where it looks like JSON, else in hexadecimal digits. */
+const shownBody = (bytes: Uint8Array): string => {
+  if (bytes.byteLength === 0) return '<empty>';
+  const begun = Buffer.from(bytes.subarray(0, SHOWN_BYTES));
+  return begun.toString(begun[0] === 0x7b ? 'utf8' : 'hex') + (bytes.byteLength > SHOWN_BYTES ? ' ...' : '');
+};
+
+const parseText = (bytes: Uint8Array, format: 'json' | 'yaml', kind: string): ParsedBody => {
+  try {
+    const body = parseBody(bytes, format);
+    checkTypeMeta(body.value);
+    // What is null is an object without fields.
+    return body.value === null ? { ...body, value: {} } : body;
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    const message = error.message.replace(/^error converting YAML to JSON: /, '');
+    throw badRequest(`the object provided is unrecognized (must be of type ${kind}): ${message} (${shownBody(bytes)})`);
+  }
+};
+
+/**
+ * Parses a body by its content type: JSON, YAML or protobuf. Throws 415 for others, 400 for bad syntax and for what says
+ * neither version nor kind as text; `kind` is the one that the endpoint takes.
+ */
+export const parseRequest = async (request: Request, kind: string): Promise<ParsedBody> => {
   const type = mediaType(request);
   const bytes = await readBody(request);
   if (type === 'application/vnd.kubernetes.protobuf')
     return { value: decodeProtobuf(bytes), duplicates: [], oddNumbers: undefined };
-  if (type === 'application/yaml') return parseBody(bytes, 'yaml');
-  if (type === 'application/json' || type === '') return parseBody(bytes, 'json');
+  if (type === 'application/yaml') return parseText(bytes, 'yaml', kind);
+  if (type === 'application/json' || type === '') return parseText(bytes, 'json', kind);
   throw unsupportedMediaType(['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf']);
 };
 
@@ -91,34 +124,57 @@ const checkCustomKind = (value: JsonObject, expected: Gvk, wanted: string, patch
   throw invalid({ group: expected.group, kind: String(kind), name }, causes);
 };
 
+const TYPE_META =
+  'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
+const jsonType = (value: Json): string =>
+  Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+
+/** Refuses a value whose version and kind cannot be read: 400 with Go's sentence. */
+const checkTypeMeta = (value: Json): void => {
+  const refuse = (what: Json, into: string) =>
+    badRequest(`couldn't get version/kind; json parse error: json: cannot unmarshal ${jsonType(what)} into Go ${into}`);
+  if (value === null) return;
+  if (!isObject(value)) throw refuse(value, `value of type ${TYPE_META}`);
+  for (const field of ['apiVersion', 'kind']) {
+    const given = value[field];
+    if (given !== undefined && given !== null && typeof given !== 'string')
+      throw refuse(given, `struct field .${field} of type string`);
+  }
+};
+
+/** Go's package of a group's internal types. */
+const packageOf = (group: string): string => group.split('.', 1)[0] || 'core';
+
+/** Why a kind is not the endpoint's, in the words of upstream's decoders. */
+const notOfEndpoint = (apiVersion: string, kind: string, expected: Gvk): string => {
+  const given = parseGroupVersion(apiVersion);
+  if (!kindSchema(given.group, given.version, kind))
+    return `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/runtime/scheme.go:111"`;
+  return `converting (${given.version}.${kind}) to (${packageOf(expected.group)}.${expected.kind}): unknown conversion`;
+};
+
 /** Checks apiVersion and kind of a body against what the endpoint takes; both may be absent for built-in kinds. */
 export const checkKind = (value: Json, expected: Gvk, custom = false, patch = false): JsonObject => {
-  if (!isObject(value))
-    throw badRequest(
-      `couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(value) ? 'array' : typeof value} into Go value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }`,
-    );
-  const { apiVersion, kind } = value;
+  checkTypeMeta(value);
+  if (!isObject(value)) throw badRequest(`the body is no ${expected.kind}`);
+  const { apiVersion, kind } = value as { apiVersion?: string | null; kind?: string | null };
   const wanted = groupVersion(expected.group, expected.version);
-  if (
-    (apiVersion !== undefined && apiVersion !== null && typeof apiVersion !== 'string') ||
-    (kind !== undefined && kind !== null && typeof kind !== 'string')
-  )
-    throw badRequest(
-      "couldn't get version/kind; json parse error: json: cannot unmarshal into Go struct field .apiVersion of type string",
-    );
   if (custom) {
     checkCustomKind(value, expected, wanted, patch);
     return value;
   }
-  if ((apiVersion && apiVersion !== wanted) || (kind && kind !== expected.kind))
+  if ((!apiVersion || apiVersion === wanted) && (!kind || kind === expected.kind)) return value;
+  const [givenVersion, givenKind] = [apiVersion || wanted, kind || expected.kind];
+  if (
+    givenKind === expected.kind &&
+    kindSchema(parseGroupVersion(givenVersion).group, parseGroupVersion(givenVersion).version, givenKind)
+  )
     throw badRequest(
-      `${String(kind || expected.kind)} in version ${JSON.stringify(
-        String(apiVersion || wanted)
-          .split('/')
-          .pop(),
-      )} cannot be handled as a ${expected.kind}: no kind ${JSON.stringify(kind || expected.kind)} is registered for version ${JSON.stringify(apiVersion || wanted)}`,
+      `the API version in the data (${givenVersion}) does not match the expected API version (${wanted})`,
     );
-  return value;
+  throw badRequest(
+    `${givenKind} in version ${JSON.stringify(parseGroupVersion(givenVersion).version)} cannot be handled as a ${expected.kind}: ${notOfEndpoint(givenVersion, givenKind, expected)}`,
+  );
 };
 
 /** Decodes a parsed body as a kind with its defaults. */

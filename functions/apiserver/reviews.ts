@@ -219,7 +219,7 @@ const prepare = (call: Call, given: AnyObject): void => {
 /** Answers a POST of a review. Throws a 400 or 422 Status for a question that cannot be answered. */
 export const review = async (call: Call): Promise<Response> => {
   const { group, version, kind, schema } = call.resource;
-  const given = decodeAs(call, await parseRequest(call.request), { group, version, kind }, schema);
+  const given = decodeAs(call, await parseRequest(call.request, kind), { group, version, kind }, schema);
   prepare(call, given);
   const answer = await answers[kind]?.(call, given);
   return objectResponse(call, 201, { kind, apiVersion: groupVersion(group, version), ...answer });

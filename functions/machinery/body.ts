@@ -6,7 +6,7 @@
  * JSON.parse keeps the last of duplicate keys and forgets how a number was written. A scan of the text finds out cheaply
  * whether either can matter; only then is the body read a second time by the parser of json-text.ts.
  */
-import { isMap, isScalar, isSeq, LineCounter, parseAllDocuments, type Node as YamlNode } from 'yaml';
+import { isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit, type Node as YamlNode } from 'yaml';
 import { countKeys, readJson } from './json-text.ts';
 import type { Json } from './object.ts';
 import { badRequest } from './status.ts';
@@ -31,7 +31,7 @@ export const parseBody = (body: string | Uint8Array, format: 'json' | 'yaml' = '
 
 /** Clients mostly send JSON where YAML is allowed. What JSON and YAML might read differently is left to the YAML parser. */
 const plainJson = (text: string): ParsedBody | undefined => {
-  if (!text.startsWith('{')) return undefined;
+  if (!text.startsWith('{') || halfPairs.test(text)) return undefined;
   try {
     const parsed = parseJson(text);
     return parsed.duplicates.length > 0 || parsed.oddNumbers ? undefined : parsed;
@@ -125,6 +125,8 @@ const parseYaml = (text: string): ParsedBody => {
     const reason = broken.message.split('\n')[0] ?? broken.message;
     throw badRequest(`error converting YAML to JSON: yaml: line ${broken.linePos?.[0]?.line ?? 1}: ${reason}`);
   }
+  if (halfPairs.test(text) && hasSurrogateEscape(first.contents))
+    throw badRequest('error converting YAML to JSON: yaml: found invalid Unicode character escape code');
   const duplicates: string[] = [];
   findDuplicates(first.contents, lines, duplicates);
   let value: Json;
@@ -134,6 +136,20 @@ const parseYaml = (text: string): ParsedBody => {
     throw badRequest(`error converting YAML to JSON: yaml: ${error instanceof Error ? error.message : String(error)}`);
   }
   return { value, duplicates, oddNumbers: undefined };
+};
+
+const surrogate = /[\ud800-\udfff]/;
+/** YAML 1.1 names characters by their own number only, not by the halves of UTF-16. */
+const hasSurrogateEscape = (node: YamlNode | null): boolean => {
+  let found = false;
+  visit(node, {
+    Scalar: (_, { type, value }) => {
+      if (type !== 'QUOTE_DOUBLE' || typeof value !== 'string' || !surrogate.test(value)) return undefined;
+      found = true;
+      return visit.BREAK;
+    },
+  });
+  return found;
 };
 
 const findDuplicates = (node: YamlNode | null | undefined, lines: LineCounter, out: string[]): void => {

@@ -4,7 +4,7 @@
  */
 import { type Decoder, mismatch, pathText, type Walk } from './decode-walk.ts';
 import type { Json } from './object.ts';
-import { canonicalAmount, canonicalQuantity } from './quantity.ts';
+import { canonicalAmount, canonicalQuantity, quantityError } from './quantity.ts';
 import type { ScalarSchema } from './schema.ts';
 import { badRequest } from './status.ts';
 
@@ -39,14 +39,11 @@ const refuse = (value: Json, message: string, walk: Walk): Json => {
   if (walk.lenient) return value;
   throw badRequest(message);
 };
-const goKind = (value: Json): string =>
-  Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
-
 const quantityBy =
   (canonical: (given: string | number) => string): Decoder =>
   (value, walk) => {
     if (typeof value !== 'string' && typeof value !== 'number') {
-      return refuse(value, `json: cannot unmarshal ${goKind(value)} into Go value of type resource.Quantity`, walk);
+      return refuse(value, quantityError, walk);
     }
     try {
       return canonical(value);
@@ -57,12 +54,10 @@ const quantityBy =
 
 const intOrString: Decoder = (value, walk) => {
   if (typeof value === 'string') return value;
-  if (typeof value !== 'number') {
-    return refuse(value, `json: cannot unmarshal ${goKind(value)} into Go value of type int32`, walk);
-  }
+  if (typeof value !== 'number') return mismatch(value, 'int32', walk);
   const odd = walk.oddNumbers?.get(pathText(walk.path));
   if (odd === undefined && Number.isInteger(value) && Math.abs(value) <= 2 ** 31 - 1) return value;
-  return refuse(value, `json: cannot unmarshal number ${odd ?? value} into Go value of type int32`, walk);
+  return mismatch(value, 'int32', walk, `number ${odd ?? value}`);
 };
 
 const timePattern =
@@ -83,9 +78,7 @@ export const canonicalTime = (text: string, micro = false): string | undefined =
 const time =
   (micro: boolean): Decoder =>
   (value, walk) => {
-    if (typeof value !== 'string') {
-      return refuse(value, `json: cannot unmarshal ${goKind(value)} into Go value of type string`, walk);
-    }
+    if (typeof value !== 'string') return mismatch(value, 'string', walk);
     const layout = micro ? '2006-01-02T15:04:05.000000Z07:00' : '2006-01-02T15:04:05Z07:00';
     const text = canonicalTime(value, micro);
     if (text !== undefined) return text;

@@ -8,17 +8,20 @@ export interface Walk {
   lenient: boolean;
   oddNumbers: ParsedBody['oddNumbers'];
   strict: string[];
-  /** Field names, map keys and list indexes from the root to here. */
+  /** Field names, list indexes and map keys from the root to here; a key comes after `MAP_KEY`. */
   path: (string | number)[];
   /** Type names of the structs from the root to here, for error texts. */
   structs: string[];
 }
 export type Decoder = (value: Json, walk: Walk) => Json;
 
+/** Stands before a map's key in a path: Go's sentences leave keys out. */
+export const MAP_KEY = -1;
+
 /** Paths as upstream writes them: spec.containers[0].name. */
 export const pathText = (path: readonly (string | number)[]): string => {
   let text = '';
-  for (const p of path) text += typeof p === 'number' ? `[${p}]` : text ? `.${p}` : p;
+  for (const p of path) if (p !== MAP_KEY) text += typeof p === 'number' ? `[${p}]` : text ? `.${p}` : p;
   return text;
 };
 
@@ -31,7 +34,7 @@ const jsonKind = (value: Json): string => {
 /** Go's sentence for a JSON value that does not fit; with `lenient`, the value as it is. */
 export const mismatch = (value: Json, goType: string, walk: Walk, shown = jsonKind(value)): Json => {
   if (walk.lenient) return value;
-  const field = walk.path.filter((p) => typeof p === 'string').join('.');
+  const field = walk.path.filter((p, i) => typeof p === 'string' && walk.path[i - 1] !== MAP_KEY).join('.');
   const struct = walk.structs.at(-1) ?? '';
   const where = field ? `Go struct field ${struct}.${field}` : 'Go value';
   throw badRequest(`json: cannot unmarshal ${shown} into ${where} of type ${goType}`);

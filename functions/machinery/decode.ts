@@ -10,7 +10,7 @@
  */
 import type { ParsedBody } from './body.ts';
 import { amount, compileScalar } from './decode-scalars.ts';
-import { type Decoder, mismatch, pathText, type Walk } from './decode-walk.ts';
+import { type Decoder, MAP_KEY, mismatch, pathText, type Walk } from './decode-walk.ts';
 import type { Json, JsonObject } from './object.ts';
 import type { Decoded, Field, ListSchema, MapSchema, ObjectSchema, Schema } from './schema.ts';
 import { badRequest, StatusError } from './status.ts';
@@ -147,10 +147,10 @@ const compileMap = (schema: MapSchema, self: Compiled): void => {
     if (keys.length > 1) keys.sort();
     for (const key of keys) {
       const given = value[key] ?? null;
-      walk.path.push(key);
+      walk.path.push(MAP_KEY, key);
       if (given === null) put(out, key, walk.lenient ? null : inner.zero(walk));
       else put(out, key, inner.run(given, walk));
-      walk.path.pop();
+      walk.path.length -= 2;
     }
     return out;
   };

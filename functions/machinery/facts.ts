@@ -118,6 +118,9 @@ const defaultOf = (type: string, field: string, flags: string[], scope: Scope): 
   return own === undefined ? undefined : (JSON.parse(own.slice(1).replaceAll('%20', ' ')) as Json);
 };
 
+/** Lists whose defaults stand for an absent one only: an empty one is refused later, and never encoded. */
+const KEPT_EMPTY = new Set(['autoscaling.v2.HPAScalingRules.policies']);
+
 const compileField = (type: string, name: string, code: string, marks: string | undefined, scope: Scope): Field => {
   const [token, flags] = split(code);
   const opens = scopeOpeners[`${type}.${name}`] !== undefined;
@@ -134,7 +137,7 @@ const compileField = (type: string, name: string, code: string, marks: string | 
     required: flags.some((f) => /^!\d*$/.test(f)),
     zero,
     pointer,
-    dropEmpty: marks !== undefined && !pointer && !zero,
+    dropEmpty: marks !== undefined && !pointer && !zero && !KEPT_EMPTY.has(`${type}.${name}`),
     ...(def !== undefined && { default: def }),
     ...(patch && { patch }),
   };

@@ -393,6 +393,6 @@ export const makeRequest = (making: Making): FuzzRequest => {
     body: body?.bytes,
     resource,
     subresource,
-    ...(method === 'GET' && watched.test(full) && { watchMs: random.pick([0, 1, 5, 30]) }),
+    ...(method === 'GET' && !subresource && watched.test(full) && { watchMs: random.pick([0, 1, 5, 30]) }),
   };
 };

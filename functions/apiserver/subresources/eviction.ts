@@ -127,7 +127,7 @@ const markAndDelete = async (call: Call, stored: Stored, options: DeleteOptions)
 };
 
 const decodeEviction = async (call: Call): Promise<Eviction> => {
-  const body = await parseRequest(call.request);
+  const body = await parseRequest(call.request, 'Eviction');
   const old = isObject(body.value) && body.value.apiVersion === 'policy/v1beta1';
   const gvk = old ? { ...EVICTION, version: 'v1beta1' } : EVICTION;
   return decodeAs(call, body, gvk, schema) as unknown as Eviction;

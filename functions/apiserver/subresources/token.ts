@@ -71,7 +71,12 @@ const boundObject = async (call: Call, given: TokenRequest): Promise<NonNullable
 export const token = async (call: Call): Promise<Response> => {
   const { signer, clock } = call.server;
   if (!signer) throw serviceUnavailable('this server signs no tokens');
-  const given = decodeAs(call, await parseRequest(call.request), TOKEN_REQUEST, schema) as unknown as TokenRequest;
+  const given = decodeAs(
+    call,
+    await parseRequest(call.request, 'TokenRequest'),
+    TOKEN_REQUEST,
+    schema,
+  ) as unknown as TokenRequest;
   const request = { call, operation: 'CREATE', subresource: 'token', object: given as AnyObject } as const;
   await admit(request);
   const named = given.metadata?.name;

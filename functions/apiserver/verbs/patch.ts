@@ -160,8 +160,17 @@ const unknownFields = (patch: Json): string[] => {
   );
 };
 
+/** An applied configuration's text. Throws 400 where it is no YAML. */
+const parseApplied = (bytes: Uint8Array): ParsedBody => {
+  try {
+    return parseBody(bytes, 'yaml');
+  } catch (error) {
+    throw error instanceof StatusError ? badRequest(`error decoding YAML: ${error.message}`) : error;
+  }
+};
+
 const apply = async (call: Call): Promise<Response> => {
-  const body = parseBody(await readBody(call.request), 'yaml');
+  const body = parseApplied(await readBody(call.request));
   checkManager(call);
   checkApply(call, body);
   const onMissing = call.info.subresource

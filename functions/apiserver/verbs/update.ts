@@ -7,7 +7,7 @@ import { updateObject } from './update-object.ts';
 
 export const update = async (call: Call): Promise<Response> => {
   const { resource, info } = call;
-  const body = await parseRequest(call.request);
+  const body = await parseRequest(call.request, call.resource.kind);
   const object = decodeAs(call, body, resource, resource.schema);
   resource.strategy.defaults?.(object);
   const meta = object.metadata;
