@@ -1,12 +1,11 @@
 import type { IncomingMessage } from 'node:http';
-import { Agent, request as requestHttps } from 'node:https';
-import { connect as connectTls } from 'node:tls';
+import { type Agent, request as requestHttps } from 'node:https';
 import { parseBody } from '../../machinery/body.ts';
 import type { Json } from '../../machinery/object.ts';
-import { StatusError } from '../../machinery/status.ts';
 import type { Server } from '../context.ts';
+import { agentOf } from './agents.ts';
 import { answerText, faultText } from './faults.ts';
-import { dialService, type ServiceReference } from './service-endpoint.ts';
+import type { ServiceReference } from './service-endpoint.ts';
 
 /** Where a webhook is, as WebhookClientConfig of apiextensions.k8s.io and admissionregistration.k8s.io have it. */
 export interface WebhookConfig {
@@ -19,59 +18,12 @@ export interface WebhookConfig {
 /** One answer at most; larger ones are cut off with an error. */
 const answerBytesMax = 16 << 20;
 const redirectsMax = 10;
-/** So many destinations keep their connections; the one that was not used for longest goes first. */
-const agentsMax = 64;
-const idleMs = 30_000;
 
 /** The URL of a webhook, as errors name it. */
 export const webhookUrl = ({ url, service }: WebhookConfig): string => {
   if (url) return url;
   const { name, namespace, port = 443, path = '/' } = service ?? {};
   return `https://${name}.${namespace}.svc:${port}${path.startsWith('/') ? path : `/${path}`}`;
-};
-
-/** Connections to one destination, kept while it is asked often. */
-const createAgent = (server: Server, cluster: string, { service, caBundle }: WebhookConfig): Agent => {
-  const ca = caBundle ? Buffer.from(caBundle, 'base64').toString() : undefined;
-  const options = { keepAlive: true, keepAliveMsecs: idleMs, timeout: idleMs, ...(ca && { ca }) };
-  const agent = new Agent(options);
-  if (!service) return agent;
-  const servername = `${service.name}.${service.namespace}.svc`;
-  const dial = async () => connectTls({ socket: await dialService(server, cluster, service), servername, ...options });
-  agent.createConnection = (_options, done) => {
-    dial().then(
-      (socket) => done?.(null, socket),
-      (error: unknown) => done?.(serviceFault(error, service.name), undefined as never),
-    );
-    return undefined;
-  };
-  return agent;
-};
-
-const serviceFault = (error: unknown, name: string): Error => {
-  if (error instanceof StatusError && error.code === 404) return new Error(`service "${name}" not found`);
-  return error instanceof Error ? error : new Error(String(error));
-};
-
-const agents = new WeakMap<Server, Map<string, Agent>>();
-
-const agentOf = (server: Server, cluster: string, config: WebhookConfig): Agent => {
-  let known = agents.get(server);
-  if (!known) {
-    known = new Map();
-    agents.set(server, known);
-  }
-  const { service, caBundle } = config;
-  const key = JSON.stringify([cluster, service?.namespace, service?.name, service?.port, caBundle]);
-  const agent = known.get(key) ?? createAgent(server, cluster, config);
-  known.delete(key);
-  known.set(key, agent);
-  for (const [oldest, old] of known) {
-    if (known.size <= agentsMax) break;
-    known.delete(oldest);
-    old.destroy();
-  }
-  return agent;
 };
 
 interface Post {
@@ -175,7 +127,9 @@ export const callWebhook = async (
   const signal = AbortSignal.timeout(timeoutMs);
   const url = new URL(webhookUrl(config));
   url.searchParams.set('timeout', `${Math.ceil(timeoutMs / 1000)}s`);
-  const agent = agentOf(server, cluster, config);
+  const { service, caBundle } = config;
+  const ca = caBundle && Buffer.from(caBundle, 'base64').toString();
+  const agent = agentOf(server, { cluster, ...(service && { service }), ...(ca && { ca }) });
   let at = url;
   try {
     const sent = await send({ url, method: 'POST', text: JSON.stringify(review), agent, signal });
