@@ -2,6 +2,7 @@ import type { Dynamo } from './dynamodb-client.ts';
 import type { Heads } from './dynamodb-head.ts';
 import {
   clusterKey,
+  emptiedEntry,
   type Head,
   type Item,
   isVoid,
@@ -12,7 +13,6 @@ import {
   partKey,
   partsOf,
   shardsAt,
-  voidEntry,
 } from './dynamodb-items.ts';
 import type { Log } from './dynamodb-log.ts';
 import type { Domain, Revision } from './store.ts';
@@ -110,11 +110,6 @@ const removeObjects = async ({ dynamo }: Drop, domain: Domain, head: Head): Prom
 const voidEntries = async ({ dynamo, ttl }: Drop, domain: Domain, head: Head, shard: number): Promise<void> => {
   for await (const page of pagesOf(dynamo, logPartition(domain, shard))) {
     const old = page.filter((item) => !isVoid(item) && (number(item, 'r') ?? 0n) <= head.revision);
-    await dynamo.writeAll(
-      old.flatMap((item) => {
-        const put = voidEntry(keyOf(item), number(item, 'r') ?? 0n, 'drop', ttl());
-        return [{ put }, ...partsKeys(domain, item)];
-      }),
-    );
+    await dynamo.writeAll(old.flatMap((item) => [{ put: emptiedEntry(item, ttl()) }, ...partsKeys(domain, item)]));
   }
 };

@@ -35,11 +35,12 @@ export interface Start {
 export interface Heads {
   /** Takes `count` tickets at once; the first of them, and the head as it is with them. Begins the domain when new. */
   take(domain: Domain, count: number, deadline: number): Promise<{ head: Head; first: Revision }>;
-  /** Revisions of up to 100 domains at one moment. */
+  /** Revisions of up to 99 domains of one cluster at one moment. */
   readTogether(domains: readonly Domain[]): Promise<Revision[]>;
   /** Undefined: the domain has not begun. */
   read(domain: Domain): Promise<Head | undefined>;
-  startOf(domain: Domain): Promise<Start>;
+  /** As read(); where the domain has not begun, where it would begin at that same moment. */
+  readOrStart(domain: Domain): Promise<Head | Start>;
   /** Closes a domain for a drop: its last head. Undefined where it has none. */
   close(domain: Domain): Promise<Head | undefined>;
   /** Removes a closed head, and the domain from the directory. */
@@ -48,8 +49,8 @@ export interface Heads {
   clusterFloor(cluster: string): Promise<Revision>;
   /** No change at or below it can be read from the log any more. */
   floor(head: Head): Revision;
-  /** As floor(), as if the domain were not closed: every ticket at or below it was decided or given up long ago. */
-  unexpired(head: Head): Revision;
+  /** Every ticket at or below it was given out so long ago that no request of its writer is under way. */
+  openAbove(head: Head): Revision;
 }
 
 /** A mark is set so many times within the retention. */
@@ -67,8 +68,7 @@ export const createHeads = ({ dynamo, clock, retentionMs, shardTicketsPerSecond 
   const clusterFloor = async (cluster: string): Promise<Revision> =>
     number(await dynamo.get(clusterKey(cluster)), 'f') ?? 0n;
 
-  const startOf = async (domain: Domain): Promise<Start> => {
-    const dropped = await clusterFloor(domain.cluster);
+  const startAbove = (domain: Domain, dropped: Revision): Start => {
     const base = dropped + firstHead(domain);
     return { dropped, base, readableFrom: dropped === 0n ? 0n : base };
   };
@@ -79,7 +79,7 @@ export const createHeads = ({ dynamo, clock, retentionMs, shardTicketsPerSecond 
    */
   const begin = async (domain: Domain, deadline: number): Promise<void> => {
     const at = clock.now();
-    const { dropped, base, readableFrom } = await startOf(domain);
+    const { dropped, base, readableFrom } = startAbove(domain, await clusterFloor(domain.cluster));
     const floor = `${readableFrom}`;
     const values = dropped === 0n ? {} : { ExpressionAttributeValues: { ':f': { N: `${dropped}` } } };
     const head = {
@@ -141,9 +141,10 @@ export const createHeads = ({ dynamo, clock, retentionMs, shardTicketsPerSecond 
     });
   };
 
+  const reliable = (): number => clock.now() - retentionMs * (1 - marginPart);
   const unexpired = (head: Head): Revision => {
-    const reliable = clock.now() - retentionMs * (1 - marginPart);
-    const mark = head.marks.find(([, time]) => time > reliable);
+    const since = reliable();
+    const mark = head.marks.find(([, time]) => time > since);
     const reach = mark ? BigInt(mark[0]) : head.revision;
     return reach > head.floor ? reach : head.floor;
   };
@@ -178,16 +179,22 @@ export const createHeads = ({ dynamo, clock, retentionMs, shardTicketsPerSecond 
       }
     },
     readTogether: async (domains) => {
-      const items = await dynamo.getTogether(domains.map(headKey));
-      return Promise.all(
-        domains.map(async (domain, i) => {
-          const item = items[i];
-          return item ? readHead(item).revision : (await startOf(domain)).base;
-        }),
-      );
+      const [one] = domains;
+      if (!one) return [];
+      const [cluster, ...items] = await dynamo.getTogether([clusterKey(one.cluster), ...domains.map(headKey)]);
+      const dropped = number(cluster, 'f') ?? 0n;
+      return domains.map((domain, i) => {
+        const item = items[i];
+        return item ? readHead(item).revision : startAbove(domain, dropped).base;
+      });
     },
     read,
-    startOf,
+    readOrStart: async (domain) => {
+      const head = await read(domain);
+      if (head) return head;
+      const [item, cluster] = await dynamo.getTogether([headKey(domain), clusterKey(domain.cluster)]);
+      return item ? readHead(item) : startAbove(domain, number(cluster, 'f') ?? 0n);
+    },
     close: async (domain) => {
       const item = await dynamo.update({
         Key: key(domain),
@@ -212,6 +219,11 @@ export const createHeads = ({ dynamo, clock, retentionMs, shardTicketsPerSecond 
     },
     clusterFloor,
     floor: (head) => (head.closed ? head.revision : unexpired(head)),
-    unexpired,
+    openAbove: (head) => {
+      const since = reliable();
+      const mark = head.marks.findLast(([, time]) => time <= since);
+      const above = mark ? BigInt(mark[0]) : head.base;
+      return above > head.base ? above : head.base;
+    },
   };
 };

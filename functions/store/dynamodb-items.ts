@@ -166,6 +166,20 @@ export const readEntry = (item: Item, parts: readonly Uint8Array[]): Change => {
   };
 };
 
+/** A void where an entry was: it keeps the entry's writer, who may not have been answered yet. */
+export const emptiedEntry = (entry: Item, ttl: number): Item => ({
+  ...voidEntry(
+    { pk: { S: text(entry, 'pk') ?? '' }, sk: { S: text(entry, 'sk') ?? '' } },
+    number(entry, 'r') ?? 0n,
+    text(entry, 'w') ?? '',
+    ttl,
+  ),
+  c: { BOOL: true },
+});
+/** Whether an entry, or what a drop left of it, says that a transaction of this writer happened. */
+export const isOf = (entry: Item, writer: string): boolean =>
+  entry.w?.S === writer && (entry.t?.S !== 'void' || entry.c !== undefined);
+
 export const voidEntry = (at: Key, revision: Revision, writer: string, ttl: number): Item => ({
   ...at,
   t: { S: 'void' },

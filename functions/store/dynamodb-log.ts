@@ -176,11 +176,10 @@ export const createLog = (options: LogOptions) => {
   /** Reads the head and brings the tail up to it: every revision up to the result is decided. */
   const advanceOnce = async (domain: Domain, tail: Tail): Promise<Revision> => {
     for (;;) {
-      const head = await heads.read(domain);
-      if (!head) {
-        const { base, readableFrom } = await heads.startOf(domain);
-        reset(tail, base, readableFrom);
-        return base;
+      const head = await heads.readOrStart(domain);
+      if (!('revision' in head)) {
+        reset(tail, head.base, head.readableFrom);
+        return head.base;
       }
       const floor = heads.floor(head);
       if (head.base !== tail.base || tail.to < floor || tail.to > head.revision) reset(tail, head.base, floor);
@@ -270,8 +269,7 @@ export const createLog = (options: LogOptions) => {
     },
     /** Every ticket up to a closed head is decided from here on: for drop(). */
     settle: async (domain: Domain, head: Head): Promise<void> => {
-      const floor = heads.unexpired(head);
-      for (let at = floor > head.base ? floor : head.base; at < head.revision; at += BigInt(stepEntries)) {
+      for (let at = heads.openAbove(head); at < head.revision; at += BigInt(stepEntries)) {
         const last = at + BigInt(stepEntries) < head.revision ? at + BigInt(stepEntries) : head.revision;
         await entries(domain, head, at + 1n, last);
       }

@@ -6,8 +6,8 @@ import type { Heads } from './dynamodb-head.ts';
 import {
   type Head,
   type Item,
+  isOf,
   isTombstone,
-  isVoid,
   logKey,
   number,
   objectKey,
@@ -34,6 +34,12 @@ export interface WriterOptions {
   retentionMs: number;
   /** When a void or tombstone put now may expire, in seconds since the epoch. */
   voidUntil: () => number;
+}
+
+/** A ticket, and when it was taken. */
+interface Taken {
+  revision: Revision;
+  at: number;
 }
 
 /** Bounds of one transaction, below DynamoDB's 100 items and 4 MB. */
@@ -128,16 +134,24 @@ export const createWriter = (options: WriterOptions) => {
       Item: voidEntry(at, revision, writer, voidUntil()),
       ConditionExpression: 'attribute_not_exists(pk)',
     });
-    return !put.ok && put.item !== undefined && !isVoid(put.item) && put.item.w?.S === writer;
+    return !put.ok && put.item !== undefined && isOf(put.item, writer);
   };
 
-  /** As settleTicket; what keeps it from deciding is not taken for "surely not done". */
-  const settled = async (domain: Domain, head: Head, revision: Revision, cause?: Error): Promise<boolean> => {
+  /**
+   * As settleTicket; what keeps it from deciding is not taken for "surely not done". Nor is a void after so long a time that
+   * the entry may have been there and have expired.
+   */
+  const settled = async (domain: Domain, head: Head, taken: Taken, cause?: Error): Promise<boolean> => {
+    const unknown = (why: unknown) =>
+      new Error(`nobody knows whether revision ${taken.revision} was written`, { cause: cause ?? why });
+    let happened: boolean;
     try {
-      return await settleTicket(domain, head, revision);
+      happened = await settleTicket(domain, head, taken.revision);
     } catch (error) {
-      throw new Error(`nobody knows whether revision ${revision} was written`, { cause: cause ?? error });
+      throw unknown(error);
     }
+    if (!happened && clock.now() - taken.at > retentionMs / 2) throw unknown(undefined);
+    return happened;
   };
 
   const objectItem = (domain: Domain, chain: Chain, ticket: Revision): TransactWriteItem => {
@@ -234,10 +248,7 @@ export const createWriter = (options: WriterOptions) => {
 
   /** A refused entry that is ours means that an earlier attempt happened and its reply was lost. */
   const happened = (refusals: readonly Refusal[]): boolean =>
-    refusals.some(
-      ({ code, item }) =>
-        code === 'ConditionalCheckFailed' && item?.t !== undefined && !isVoid(item) && item.w?.S === writer,
-    );
+    refusals.some(({ code, item }) => code === 'ConditionalCheckFailed' && item?.t !== undefined && isOf(item, writer));
 
   /** Commits what it can of one transaction; returns the chains that must be planned again. */
   const run = async (
@@ -258,12 +269,12 @@ export const createWriter = (options: WriterOptions) => {
         if (result.done || happened(result.refusals)) return again;
         if (result.refusals.length === 0) {
           // Its tickets grew too old while replies were lost: the void decides.
-          if (await settled(domain, head, first)) return again;
+          if (await settled(domain, head, { revision: first, at: ticketAt })) return again;
           giveUp(domain, head, tickets(chains).slice(1));
           return [...again, ...chains];
         }
         // An attempt that was not answered may still happen, as a whole: the void decides before anything else is told.
-        if (result.uncertain && (await settled(domain, head, first))) return again;
+        if (result.uncertain && (await settled(domain, head, { revision: first, at: ticketAt }))) return again;
         const bad = new Set<Chain>();
         result.refusals.forEach(({ code }, i) => {
           const owner = owners[i];
@@ -281,7 +292,7 @@ export const createWriter = (options: WriterOptions) => {
           throw error;
         }
         // An attempt may have happened: the void decides, and if it cannot be put nobody knows.
-        if (await settled(domain, head, first, error)) return again;
+        if (await settled(domain, head, { revision: first, at: ticketAt }, error)) return again;
         giveUp(domain, head, tickets(chains).slice(1));
         throw new Throttled(`the table does not answer: ${error.message}`, { cause: error });
       }

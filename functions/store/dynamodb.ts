@@ -44,7 +44,7 @@ export interface DynamoStoreOptions {
 const batchWrites = 24;
 const batchesMax = 4;
 /** A transaction reads so many items at one moment. */
-const headsAtOnce = 100;
+const headsAtOnce = 99;
 const tailBytesMax = 64 * 1024 * 1024;
 
 interface Waiting extends Call {
@@ -177,8 +177,8 @@ export const createDynamoStore = (options: DynamoStoreOptions): Store => {
     try {
       for (let pause = 25; !stopped.aborted; pause = Math.min(pollMsMax, pause * 1.5)) {
         isRung = false;
-        const head = await heads.read(domain);
-        const revision = head?.revision ?? (await heads.clusterFloor(domain.cluster));
+        const head = await heads.readOrStart(domain);
+        const revision = 'revision' in head ? head.revision : head.base;
         if (revision > after || stopped.aborted) return;
         if (isRung) continue;
         await new Promise<void>((resolve) => {
