@@ -1,3 +1,4 @@
+import { admissionPolicyStatusController } from './admission-policy-status.ts';
 import { createKubeletApprovalController } from './certificates/approve.ts';
 import { requestCleanupController } from './certificates/clean.ts';
 import { createSigningController, type SignerOptions } from './certificates/signer.ts';
@@ -76,6 +77,7 @@ export const createControllers = (options: ControllersOptions): AnyController[] 
   volumeProtection,
   ephemeralVolumeController,
   clusterRoleAggregationController,
+  admissionPolicyStatusController,
   createNodeLifecycleController(options),
   createNodeIpamController(options),
   taintEvictionController,

@@ -30,3 +30,8 @@ export const certificateSigningRequests = resource('certificates.k8s.io', 'v1', 
 export const storageClasses = resource('storage.k8s.io', 'v1', 'storageclasses');
 export const horizontalPodAutoscalers = resource('autoscaling', 'v2', 'horizontalpodautoscalers');
 export const customResourceDefinitions = resource('apiextensions.k8s.io', 'v1', 'customresourcedefinitions');
+export const validatingAdmissionPolicies = resource(
+  'admissionregistration.k8s.io',
+  'v1',
+  'validatingadmissionpolicies',
+);

@@ -1,4 +1,5 @@
 // ValidatingAdmissionPolicies and their bindings (KEP-3488), and what they share with webhooks: rules and conditions.
+import { RESERVED_WORDS } from '../../machinery/cel/field-names.ts';
 import type {
   MatchCondition,
   NamedRuleWithOperations,
@@ -29,11 +30,6 @@ const CONDITIONS_MAX = 64;
 const ANNOTATIONS_MAX = 20;
 const ANNOTATION_BYTES_MAX = 5 * 1024;
 const EXCLUSIVE = 'name and selector are mutually exclusive';
-const RESERVED = new Set(
-  'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(
-    ' ',
-  ),
-);
 const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
 const REASONS = ['Forbidden', 'Invalid', 'RequestEntityTooLarge'];
 
@@ -242,7 +238,7 @@ export const checkOperations = (
     for (const operation of rule.operations ?? []) oneOf(out, `${path}.resourceRules.operations`, operation, allowed);
 };
 
-const isIdentifier = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name) && !RESERVED.has(name);
+const isIdentifier = (name: string): boolean => /^[A-Za-z_]\w*$/.test(name) && !RESERVED_WORDS.has(name);
 
 const validatePolicy = (object: KubeObject): Causes => {
   const out: Causes = [];

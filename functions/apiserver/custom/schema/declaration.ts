@@ -4,6 +4,7 @@
  *   declarationOf(schema, isResource) -> Declaration?   undefined for what rules cannot see
  */
 
+import { namesOf } from '../../../machinery/cel/field-names.ts';
 import { parseDate, parseDuration, parseTimestamp } from '../../../machinery/cel/times.ts';
 import * as types from '../../../machinery/cel/types.ts';
 import { type FieldType, listOf, mapOf, type ObjectType, type Type } from '../../../machinery/cel/types.ts';
@@ -32,20 +33,6 @@ export interface Declaration {
 }
 
 const REQUEST_BYTES = 3 * 1024 * 1024;
-const RESERVED = new Set(
-  'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(
-    ' ',
-  ),
-);
-const ESCAPES: Record<string, string> = { __: '__underscores__', '.': '__dot__', '-': '__dash__', '/': '__slash__' };
-
-/** A field's name as an identifier of the language; undefined where it has none. */
-export const escapeName = (name: string): string | undefined => {
-  if (!/^[a-zA-Z_.\-/][a-zA-Z0-9_.\-/]*$/.test(name)) return undefined;
-  if (RESERVED.has(name)) return `__${name}__`;
-  return name.replace(/__|[.\-/]/g, (part) => ESCAPES[part] ?? part);
-};
-
 const nullable =
   (adapt: (json: unknown) => Value) =>
   (json: unknown): Value =>
@@ -157,13 +144,9 @@ const objectOf = (s: Structural): Declaration => {
   for (const [json, property] of Object.entries(s.properties ?? {})) {
     const field = declarationOf(property, property['x-kubernetes-embedded-resource'] === true);
     if (!field) continue;
-    const name = escapeName(json);
-    if (name !== undefined) {
-      // A keyword may also stand for itself after a dot: self.namespace.
-      for (const one of RESERVED.has(json) ? [name, json] : [name]) {
-        declared.set(one, { type: field.type, json, adapt: field.adapt });
-        fields.set(one, field);
-      }
+    for (const name of namesOf(json)) {
+      declared.set(name, { type: field.type, json, adapt: field.adapt });
+      fields.set(name, field);
     }
     const isSet = property.default !== undefined && property.default !== null;
     if (s.required?.includes(json) && !isSet) least += json.length + field.least + 4;

@@ -4,11 +4,13 @@
  *   compileTree(node, isResource) -> RuleTree?
  *   runRules(tree, value, { old?, path, budget, warn? }) -> { causes, budget }
  */
+
+import { escapeName } from '../../../machinery/cel/field-names.ts';
 import { NONE, Optional, type Value } from '../../../machinery/cel/values.ts';
 import type { Json, JsonObject } from '../../../machinery/object.ts';
 import { type Cause, cause } from '../../../machinery/status.ts';
 import { ABSENT, type Old, oldField, oldItems, unchanged } from './correlate.ts';
-import { type Declaration, declarationOf, escapeName } from './declaration.ts';
+import { type Declaration, declarationOf } from './declaration.ts';
 import type { Node } from './node.ts';
 import { compileRules, type RuleProgram } from './rule-programs.ts';
 import { some } from './structural.ts';
