@@ -34,7 +34,10 @@ interface Place {
   restore(file: string, cluster: string): Promise<Told>;
 }
 
-const inStore = (open: () => Promise<Store> | Store): Place => {
+const inStore = (
+  open: () => Promise<Store> | Store,
+  adopt: (store: Store, cluster: string) => Promise<void>,
+): Place => {
   const within = async <T>(use: (store: Store) => Promise<T>): Promise<T> => {
     const store = await open();
     try {
@@ -50,7 +53,13 @@ const inStore = (open: () => Promise<Store> | Store): Place => {
         if ((await store.domains(cluster)).length === 0) throw new CommandError(`there is no cluster ${cluster}`);
         await writeSnapshot(file, saveLines({ store, clock, cluster }));
       }),
-    restore: (file, cluster) => within((store) => restoreLines(() => readSnapshot(file), { store, cluster })),
+    restore: (file, cluster) =>
+      within(async (store) => {
+        // Until its object is there nothing acts on the cluster, which is not whole.
+        const told = await restoreLines(() => readSnapshot(file), { store, cluster });
+        await adopt(store, cluster);
+        return told;
+      }),
   };
 };
 
@@ -89,11 +98,23 @@ const inServer = (directory: string): Place => {
   };
 };
 
+const adoptDeployed = async (store: Store, cluster: string): Promise<void> => {
+  const { createCloudPlane } = await import('../functions/entry/cloud/plane.ts');
+  const plane = await createCloudPlane({ store, clock: createSystemClock(), log: console.error });
+  await plane.fleet.adopt(cluster);
+};
+
 const placeOf = (directory: string): Place => {
-  if (existsSync(join(directory, 'deployment.json'))) return inStore(() => openDeployedStore(directory));
+  if (existsSync(join(directory, 'deployment.json'))) return inStore(() => openDeployedStore(directory), adoptDeployed);
   const state = readState(directory);
   if (!state) throw new CommandError(`no cluster in ${directory}: start one with ./skiff up`);
-  return isRunning(state) ? inServer(directory) : inStore(() => createSqliteStore({ path: join(directory, 'store') }));
+  if (isRunning(state)) return inServer(directory);
+  const place = inStore(
+    () => createSqliteStore({ path: join(directory, 'store') }),
+    async () => {},
+  );
+  const refuse = () => Promise.reject(new CommandError(`start it first: ./skiff up --detach --data ${directory}`));
+  return { ...place, restore: refuse };
 };
 
 /** `skiff snapshot save FILE [--cluster C] [--data DIR]`, `skiff snapshot restore FILE --cluster NEW [--data DIR]` */

@@ -1,6 +1,6 @@
 // The cloud mode on local stand-ins: npm run test:cloud. Deploys the stack with the real CDK to MiniStack, joins a node
 // with real containers, runs the guestbook through the deployed functions, and takes all of it away again.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -118,7 +118,7 @@ const nodeSteps = async (): Promise<void> => {
     return said.trim();
   });
   await step('a port is forwarded to a pod', async () => {
-    const answer = await forwarded(kubeconfig, ['-n', 'guestbook', 'service/web', ':80'], '/entries');
+    const answer = await forwarded(kubeconfig, ['-n', 'guestbook', 'service/web', ':80'], '/');
     ensure(answer.includes('from the cloud test'), answer);
     return undefined;
   });
@@ -173,6 +173,27 @@ const applicationSteps = async (): Promise<void> => {
     await asking;
     ensure(asked > 3, `asked only ${asked} times`);
     return `${asked} requests, none failed`;
+  });
+  await step('a snapshot becomes a second cluster, which the functions go on with', async () => {
+    const file = join(scratch, 'snapshot');
+    const saved = await skiff(['snapshot', 'save', file, '--data', data]);
+    await skiff(['snapshot', 'restore', file, '--cluster', 'copy', '--data', data]);
+    const copy = join(scratch, 'copy.kubeconfig');
+    writeFileSync(copy, readFileSync(kubeconfig, 'utf8').replace(/(server: \S+)/, '$1/clusters/copy'));
+    const inCopy = (...args: string[]): Promise<string> => kubectl(copy, ['-n', 'guestbook', ...args]);
+    const uid = ['get', 'deployment/redis', '-o', 'jsonpath={.metadata.uid}'];
+    ensure((await inCopy(...uid)) === (await k('-n', 'guestbook', ...uid)), 'the copy has other uids');
+    // Nobody runs its pods: only the control plane's part of a scale can be seen.
+    await inCopy('scale', 'deployment/web', '--replicas=4');
+    await eventually(60_000, async () => {
+      const replicas = await inCopy('get', 'deployment/web', '-o', 'jsonpath={.status.replicas}');
+      ensure(replicas.trim() === '4', `${replicas} replicas`);
+    });
+    ensure(
+      (await k('-n', 'guestbook', 'get', 'deployment/web', '-o', 'jsonpath={.spec.replicas}')) === '3',
+      'both scaled',
+    );
+    return /\d+ objects.*/.exec(saved)?.[0];
   });
   await step('functions killed in the middle lose nothing', async () => {
     await k('-n', 'guestbook', 'scale', 'deployment/web', '--replicas=5');

@@ -120,7 +120,11 @@ export const createWork = (plane: CloudPlane, queue: Pick<Queue, 'send'>, author
         const messages = plane.fleet.changed(domain, changes);
         if (messages.length > 0) await queue.send(messages);
         // Reservations and other records of our own are no API objects.
-        if (domain.group !== OWN_GROUP) await dispatcher.changed(domain, changes);
+        if (domain.group !== OWN_GROUP) return dispatcher.changed(domain, changes);
+        // What was restored was written before its cluster was there: now everybody looks at it.
+        for (const { type, stored, previousIndex } of changes) {
+          if (domain.resource === 'clusters' && type === 'put' && !previousIndex) await dispatcher.resync(stored.key);
+        }
       },
     },
     handle: async (message) => {
