@@ -6,7 +6,8 @@ import type { GroupVersionResource, KubeObject } from '../functions/machinery/ob
 import { quantityValue } from '../functions/machinery/quantity.ts';
 import { admitPod } from './admit.ts';
 import { createEventRecorder, silentRecorder } from './events.ts';
-import { createWatchDoorbell, type Doorbell } from './follow.ts';
+import { createRingDoorbell, type Rings } from './doorbell.ts';
+import { createWatchDoorbell, type Doorbell, type FollowOptions } from './follow.ts';
 import { rotateLog } from './logs.ts';
 import type { ClusterNames } from './names.ts';
 import { createNodeKeeper, type NodeFacts, nodeLabels } from './node.ts';
@@ -46,6 +47,10 @@ export interface AgentOptions {
   tunnel?: Omit<TunnelTarget, 'node'>;
   /** Default: list and watch of the node's own pods. A cloud node gives one that its queue rings. */
   doorbell?: Doorbell<Pod>;
+  /** Where present, pods and services are listed when it rings instead of watched. */
+  rings?: Rings;
+  /** Between two renewals of the node's lease; 10 s where absent. */
+  leaseEveryMs?: number;
   relistMs?: number;
   onError?(message: string, error: unknown): void;
 }
@@ -87,6 +92,16 @@ const every = async (clock: Clock, ms: number, signal: AbortSignal, work: () => 
   }
 };
 
+/** Follows by the bell where there is one, else by a watch. */
+const follower = <T extends KubeObject>(
+  { client, clock, rings }: AgentOptions,
+  resource: GroupVersionResource,
+  which: FollowOptions = {},
+): Doorbell<T> =>
+  rings
+    ? createRingDoorbell<T>(client, resource, which, clock, rings)
+    : createWatchDoorbell<T>(client, resource, which, clock);
+
 /** Services and slices of the cluster, told to the network at most every 50 ms. */
 const followServices = (
   options: AgentOptions,
@@ -94,7 +109,7 @@ const followServices = (
   network: NodeNetwork,
   signal: AbortSignal,
 ) => {
-  const { client, clock } = options;
+  const { clock } = options;
   const slices = new Map<string, EndpointSlice>();
   let due = false;
   const changed = () => {
@@ -108,8 +123,8 @@ const followServices = (
     });
   };
   return Promise.all([
-    mirror(createWatchDoorbell<Service>(client, resources.services, {}, clock), services, changed, signal),
-    mirror(createWatchDoorbell<EndpointSlice>(client, endpointSlices, {}, clock), slices, changed, signal),
+    mirror(follower<Service>(options, resources.services), services, changed, signal),
+    mirror(follower<EndpointSlice>(options, endpointSlices), slices, changed, signal),
   ]);
 };
 
@@ -127,6 +142,7 @@ export const createAgent = (options: AgentOptions): Agent => {
     client,
     clock,
     runtime,
+    ...(options.leaseEveryMs && { leaseEveryMs: options.leaseEveryMs }),
     health: async () => {
       await runtime.version();
       return options.network?.health();
@@ -164,7 +180,7 @@ export const createAgent = (options: AgentOptions): Agent => {
   const pods = createPodManager({
     tools,
     operate: createOperations(tools),
-    doorbell: options.doorbell ?? createWatchDoorbell<Pod>(client, resources.pods, own, clock),
+    doorbell: options.doorbell ?? follower<Pod>(options, resources.pods, own),
     admit: (pod, others) => admitPod(pod, others, self, keeper.allocatable()),
     probes,
     terminationMessage: (pod, run) => files && terminationMessage({ dataDir: files.dataDir, logDir }, pod, run),

@@ -117,7 +117,12 @@ const nodeInfo = async (runtime: Runtime): Promise<NonNullable<NodeStatus['nodeI
 
 export const createNodeKeeper = (options: NodeKeeperOptions): NodeKeeper => {
   const { facts, client, clock, runtime } = options;
-  const { statusEveryMs = 300_000, leaseEveryMs = 10_000 } = options;
+  const { leaseEveryMs = 10_000 } = options;
+  const { statusEveryMs = Math.max(300_000, 12 * leaseEveryMs) } = options;
+  const lookEveryMs = Math.min(leaseEveryMs, 10_000);
+  // Upstream's 40 s for a renewal every 10 s; a node that renews more rarely may miss one and a half.
+  const leaseDurationSeconds = leaseEveryMs <= 10_000 ? 40 : Math.ceil((2.5 * leaseEveryMs) / 1000);
+  let renewedAt = Number.NEGATIVE_INFINITY;
   const capacity = { ...machineCapacity(), ...facts.capacity };
   const allocatable = { ...capacity, ...facts.allocatable };
   let lastSignature = '';
@@ -187,7 +192,7 @@ export const createNodeKeeper = (options: NodeKeeperOptions): NodeKeeper => {
     if (lease) {
       lease = await client.update<Lease>(resources.leases, {
         ...lease,
-        spec: { ...lease.spec, holderIdentity: facts.name, leaseDurationSeconds: 40, renewTime },
+        spec: { ...lease.spec, holderIdentity: facts.name, leaseDurationSeconds, renewTime },
       });
       return;
     }
@@ -196,7 +201,7 @@ export const createNodeKeeper = (options: NodeKeeperOptions): NodeKeeper => {
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
       metadata: { name: facts.name, namespace, ownerReferences: [owner] },
-      spec: { holderIdentity: facts.name, leaseDurationSeconds: 40, renewTime },
+      spec: { holderIdentity: facts.name, leaseDurationSeconds, renewTime },
     });
   };
 
@@ -210,14 +215,18 @@ export const createNodeKeeper = (options: NodeKeeperOptions): NodeKeeper => {
           if (!registered) onRegistered();
           registered = true;
           await writeStatus();
-          await renewLease();
+          if (clock.now() - renewedAt >= leaseEveryMs) {
+            await renewLease();
+            renewedAt = clock.now();
+          }
         } catch (error) {
           lease = undefined;
+          renewedAt = Number.NEGATIVE_INFINITY;
           if (error instanceof StatusError && error.code === 404) current = undefined;
           await clock.sleep(1000, signal).catch(() => {});
           continue;
         }
-        await clock.sleep(leaseEveryMs, signal).catch(() => {});
+        await clock.sleep(lookEveryMs, signal).catch(() => {});
       }
     },
   };

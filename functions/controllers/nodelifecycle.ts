@@ -9,7 +9,10 @@ import { leases, nodes, pods } from './resources.ts';
 import { sameJson, statusWrite } from './status-patch.ts';
 
 export interface NodeLifecycleOptions {
-  /** Without a heartbeat for this long a node is Unknown. 50 s upstream. */
+  /**
+   * Without a heartbeat for this long a node is Unknown. 50 s upstream, whose kubelets hold their leases for 40 s; a node
+   * that says that it holds its lease for longer has as much more time.
+   */
   graceMs?: number;
 }
 
@@ -38,6 +41,12 @@ const unschedulable = 'node.kubernetes.io/unschedulable';
 const managedNoSchedule = new Set([...noSchedule.map(([, , key]) => key), unschedulable]);
 
 const parse = (time: string | undefined): number => (time ? Date.parse(time) : 0);
+
+/** Of the lease's own duration, so much must have gone by. */
+const GRACE_PER_LEASE = 1.25;
+
+const graceOf = ({ lease }: NodeObserved, graceMs: number): number =>
+  Math.max(graceMs, (lease?.spec?.leaseDurationSeconds ?? 0) * 1000 * GRACE_PER_LEASE);
 
 const heartbeat = ({ node, lease }: NodeObserved): number =>
   Math.max(
@@ -110,9 +119,10 @@ const markNotReady = (pod: Pod, now: Instant): PlannedWrite[] => {
 };
 
 const decideWith =
-  (graceMs: number) =>
+  (leastGraceMs: number) =>
   (observed: NodeObserved, now: Instant): Plan => {
     const { node } = observed;
+    const graceMs = graceOf(observed, leastGraceMs);
     const silentMs = now - heartbeat(observed);
     const lost = silentMs > graceMs;
     const before = node.status?.conditions ?? [];

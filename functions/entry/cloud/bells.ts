@@ -1,10 +1,5 @@
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
-import {
-  CreateQueueCommand,
-  DeleteQueueCommand,
-  SendMessageCommand,
-  type SQSClient,
-} from '@aws-sdk/client-sqs';
+import { CreateQueueCommand, DeleteQueueCommand, SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { SignatureV4 } from '@smithy/signature-v4';
 import type { Change, Domain } from '../../store/store.ts';
 
