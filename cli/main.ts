@@ -19,6 +19,10 @@ const commands: Record<string, Command> = {
     summary: 'let exec, logs and port-forward reach the nodes of a deployment',
     load: () => import('./cloud/gateway.ts'),
   },
+  cluster: {
+    summary: 'create, list and delete clusters; their kubeconfigs',
+    load: () => import('./cluster-command.ts'),
+  },
   node: {
     summary: 'join this machine to a cluster; make a token for a node',
     load: () => import('./cloud/node-command.ts'),

@@ -4,6 +4,7 @@ import { notAcceptable } from '../machinery/status.ts';
 import type { Server } from './context.ts';
 import { customOpenApi } from './custom-openapi.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, etagOf } from './discovery.ts';
+import { BUILT_IN } from './fleet/cluster-kind.ts';
 import { health, healthPaths } from './health.ts';
 import type { Metrics } from './metrics.ts';
 import { cachedDescriptions } from './openapi/descriptions.ts';
@@ -280,7 +281,8 @@ export const documentOf = async (
     case 'version':
       return parts.length === 2 ? json(version) : undefined;
     case 'metrics':
-      if (parts.length > 2) return undefined;
+      // They are about the process, and so about every cluster: the operator's to read.
+      if (parts.length > 2 || !BUILT_IN.has(info.cluster)) return undefined;
       return new Response(metrics.render(server, info.cluster), {
         headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
       });

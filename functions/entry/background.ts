@@ -1,3 +1,4 @@
+import { FLEET } from '../apiserver/fleet/cluster-kind.ts';
 import type { Client } from '../client/client.ts';
 import type { Reader } from '../client/reader.ts';
 import type { Clock } from '../clock/clock.ts';
@@ -185,6 +186,8 @@ export const startBackground = (options: BackgroundOptions): Background => {
       const { messages, used } = (await fleet?.resume()) ?? { messages: [], used: [] };
       send(messages);
       void resyncAll(used);
+      // So that whoever makes the first cluster does not wait for it.
+      Promise.resolve(fleet?.clusterExists(FLEET)).catch((error) => fail(FLEET, error));
     },
     forget: (cluster) => {
       readers.forget(cluster);
