@@ -12,10 +12,11 @@ import { limitRanger } from './limitranger/limitranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './noderestriction/noderestriction.ts';
 import { storageObjectInUseProtection, taintNodesByCondition } from './objects-in-use.ts';
-import { createMutatingPolicies } from './policies/mutating.ts';
-import { createValidatingPolicies } from './policies/validating.ts';
 import { podResizeValidator, podTopologyLabels } from './pods-on-nodes.ts';
 import { createPodSecurity, type PodSecurityOptions } from './podsecurity/podsecurity.ts';
+import { createMutatingPolicies } from './policies/mutating.ts';
+import { policyParameters } from './policies/parameter-access.ts';
+import { createValidatingPolicies } from './policies/validating.ts';
 import { priority } from './priority.ts';
 import { createResourceQuota } from './resourcequota/resourcequota.ts';
 import { runtimeClass } from './runtime-class.ts';
@@ -53,6 +54,7 @@ export const createPlugins = (options: PluginOptions): AdmissionPlugin[] => [
   createMutatingPolicies(),
   createMutatingWebhooks(),
   ...(options.admission ?? []),
+  policyParameters,
   createValidatingPolicies(),
   createValidatingWebhooks(),
   rbacEscalation,
