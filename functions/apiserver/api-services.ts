@@ -131,3 +131,10 @@ export const fitApiServices = async (
     if (stored.index.labels[LABEL] === 'true' && !wanted.has(stored.key))
       await server.store.commit(domain, [{ op: 'delete', key: stored.key, expected: stored.revision }]);
 };
+
+/** The priority of a group that this server answers for: where discovery shows it. */
+export const groupPriorityOf = (group: string): number => {
+  for (const [name, { group: priority }] of Object.entries(priorities))
+    if (name.startsWith(`${group}/`)) return priority;
+  return custom.group;
+};

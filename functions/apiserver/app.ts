@@ -7,6 +7,7 @@ import {
   unauthorized,
 } from '../machinery/status.ts';
 import { createPlugins } from './admission/plugins.ts';
+import { aggregatorOf } from './aggregation/aggregator.ts';
 import { anonymous } from './authn/authenticator.ts';
 import { impersonate } from './authn/impersonation.ts';
 import { refusal } from './authz/authorizer.ts';
@@ -178,6 +179,11 @@ const isServed = (server: Server, info: RequestInfo | undefined): boolean => {
   return resource !== undefined && (!info?.subresource || resource.subresources.has(info.subresource));
 };
 
+/** Whoever writes APIServices wants to see their conditions: they are kept from then on. */
+const followed = async (server: Server, info: RequestInfo): Promise<undefined> => {
+  if (info.group === 'apiregistration.k8s.io') await aggregatorOf(server).of(info.cluster);
+};
+
 export interface ApiServer {
   /** Answers one request; never rejects. */
   fetch(request: Request, connection?: ConnectionInfo): Promise<Response>;
@@ -218,6 +224,8 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     const known = info.isResource && server.registry.find(info.cluster, info.group, info.version, info.resource);
     const defines = info.group === 'apiextensions.k8s.io' && !customResources.follows(info.cluster);
     if (defines || (!known && (info.isResource || served.test(info.path)))) await customResources.refresh(info.cluster);
+    const remote = known ? await followed(server, info) : await aggregatorOf(server).at(info);
+    if (remote) return aggregatorOf(server).pass(remote, { info, request, user, connection });
     if (info.isResource) return resourceRequest(server, info, request, requestId, user);
     if (info.method === 'GET' && info.path.startsWith('/api')) negotiateDocument(request.headers.get('accept'));
     const document = info.method === 'GET' ? await documentOf(server, metrics, info, request) : undefined;

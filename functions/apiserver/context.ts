@@ -4,6 +4,7 @@ import type { Replicas } from '../store/replica-port.ts';
 import type { Domain, Store } from '../store/store.ts';
 import type { AdmissionPlugin } from './admission/admission.ts';
 import type { PodSecurityOptions } from './admission/podsecurity/podsecurity.ts';
+import type { FrontProxy } from './aggregation/identity.ts';
 import type { Authenticator } from './authn/authenticator.ts';
 import type { TokenSigner } from './authn/service-account-tokens.ts';
 import type { Authorizer } from './authz/authorizer.ts';
@@ -30,6 +31,8 @@ export interface ApiServerOptions {
   authorizer: Authorizer;
   /** How log, exec, attach, portforward and proxy reach a node; without it they answer 503. */
   dialer?: NodeDialer;
+  /** How this server shows itself to other API servers (APIServices); without it they are asked without a certificate. */
+  frontProxy?: FrontProxy;
   /** Signs TokenRequests; without it the token subresource answers 503. */
   signer?: TokenSigner;
   /** Admission plugins by upstream's name that are left out: `ServiceAccount`... */

@@ -1,6 +1,9 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { notAcceptable } from '../machinery/status.ts';
+import { aggregatorOf } from './aggregation/aggregator.ts';
+import { withRemoteDiscovery, withRemoteGroup, withRemoteGroups } from './aggregation/discovery.ts';
+import { groupPriorityOf } from './api-services.ts';
 import type { Server } from './context.ts';
 import { customOpenApi } from './custom-openapi.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, etagOf } from './discovery.ts';
@@ -191,14 +194,17 @@ const openApi = async (server: Server, info: RequestInfo, request: Request): Pro
   });
 };
 
-const rootDocument = (server: Server, info: RequestInfo, request: Request): Response => {
+const rootDocument = async (server: Server, info: RequestInfo, request: Request): Promise<Response> => {
   const all = server.registry.all(info.cluster);
   const root = info.path === '/api' ? 'api' : 'apis';
   const match = /application\/json;[^,]*v=(v2|v2beta1);[^,]*as=APIGroupDiscoveryList/.exec(
     request.headers.get('accept') ?? '',
   );
-  if (!match?.[1]) return json(root === 'api' ? apiVersions(server.address ?? '') : apiGroupList(all));
-  const body = aggregatedDiscovery(all, root, match[1]);
+  if (!match?.[1] && root === 'api') return json(apiVersions(server.address ?? ''));
+  const aggregator = aggregatorOf(server);
+  if (!match?.[1]) return json(withRemoteGroups(apiGroupList(all), await aggregator.of(info.cluster), groupPriorityOf));
+  const found = root === 'api' ? [] : await aggregator.found(info.cluster);
+  const body = withRemoteDiscovery(aggregatedDiscovery(all, root, match[1]), found, groupPriorityOf);
   const etag = etagOf(JSON.stringify(body));
   const type = `application/json;g=apidiscovery.k8s.io;v=${match[1]};as=APIGroupDiscoveryList`;
   if (request.headers.get('if-none-match') === etag) return new Response(null, { status: 304, headers: { etag } });
@@ -267,7 +273,10 @@ export const documentOf = async (
       return parts.length === 3 ? found(apiResourceList(all, '', parts[2] ?? '')) : undefined;
     case 'apis':
       if (parts.length === 2) return rootDocument(server, info, request);
-      if (parts.length === 3) return found(apiGroup(all, parts[2] ?? ''));
+      if (parts.length === 3) {
+        const group = parts[2] ?? '';
+        return found(withRemoteGroup(apiGroup(all, group), group, await aggregatorOf(server).of(info.cluster)));
+      }
       return parts.length === 4 ? found(apiResourceList(all, parts[2] ?? '', parts[3] ?? '')) : undefined;
     case 'openapi':
       return /^\/openapi\/(v2$|v3($|\/))/.test(info.path) ? openApi(server, info, request) : undefined;
