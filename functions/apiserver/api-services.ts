@@ -134,6 +134,8 @@ export const fitApiServices = async (
 
 /** The priority of a group that this server answers for: where discovery shows it. */
 export const groupPriorityOf = (group: string): number => {
+  // Its own group comes before all that APIServices tell of.
+  if (group === DOMAIN.group) return Number.POSITIVE_INFINITY;
   for (const [name, { group: priority }] of Object.entries(priorities))
     if (name.startsWith(`${group}/`)) return priority;
   return custom.group;

@@ -1,6 +1,17 @@
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { forbidden, genericFailure, notFound, StatusError, unauthorized } from '../machinery/status.ts';
+import {
+  forbidden,
+  genericFailure,
+  notFound,
+  StatusError,
+  serviceUnavailable,
+  unauthorized,
+} from '../machinery/status.ts';
+import { aggregatorOf } from './aggregation/aggregator.ts';
+import { dialRemote, hostOf } from './aggregation/ask.ts';
+import { remoteHeaders } from './aggregation/pass.ts';
+import type { Remote } from './aggregation/remotes.ts';
 import { impersonate } from './authn/impersonation.ts';
 import { refusal } from './authz/authorizer.ts';
 import type { Call, ConnectionInfo, Server } from './context.ts';
@@ -60,8 +71,12 @@ const refuse = (socket: Duplex, error: unknown, requestId: string): void => {
 };
 
 /** The client's headers for the other side: without what identifies the user to us, the bearer protocol included. */
-const passedHeaders = ({ request, connection }: Upgrade, host: string): Record<string, string> => {
-  const headers = forwardedHeaders(headersOf(request), { host, remoteAddress: connection.remoteAddress });
+type Passed = Record<string, string | string[]>;
+const passedHeaders = ({ request, connection }: Upgrade, host: string, made?: (headers: Headers) => Passed): Passed => {
+  const given = headersOf(request);
+  const headers: Passed = made
+    ? made(given)
+    : forwardedHeaders(given, { host, remoteAddress: connection.remoteAddress });
   const protocols = protocolsOf(request).filter((p) => p && !p.startsWith(BEARER));
   if (protocols.length > 0) headers['sec-websocket-protocol'] = protocols.join(', ');
   else delete headers['sec-websocket-protocol'];
@@ -92,13 +107,19 @@ const headText = (answer: IncomingMessage): string => {
  * Sends the upgrade on. Once the other side has agreed the two connections are one; a refusal (400 and above) goes to the
  * client as it is, anything else is a 502.
  */
-const passOn = (upgrade: Upgrade, target: Duplex, path: string, host: string): Promise<void> =>
+const passOn = (
+  upgrade: Upgrade,
+  target: Duplex,
+  path: string,
+  host: string,
+  made?: (headers: Headers) => Passed,
+): Promise<void> =>
   new Promise((resolve, reject) => {
     const { request, socket, head } = upgrade;
     const sent = requestHttp({
       method: request.method ?? 'GET',
       path,
-      headers: passedHeaders(upgrade, host),
+      headers: passedHeaders(upgrade, host, made),
       setHost: false,
       createConnection: () => target,
     });
@@ -196,6 +217,19 @@ export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgr
     await passOn(upgrade, await target.connect(), `${path || '/'}${query}`, request.headers.host ?? target.host);
   };
 
+  const toRemote = async (upgrade: Upgrade, remote: Remote, user: UserInfo): Promise<void> => {
+    const { info, request, connection } = upgrade;
+    if (!remote.available) throw serviceUnavailable('service unavailable');
+    const target = await dialRemote(server, info.cluster, remote).catch((error: Error) => {
+      throw serviceUnavailable(`error trying to reach service: ${error.message}`);
+    });
+    const url = request.url ?? '/';
+    const prefix = `/clusters/${info.cluster}`;
+    const path = url.startsWith(`${prefix}/`) ? url.slice(prefix.length) : url;
+    const made = (headers: Headers) => remoteHeaders(headers, remote, { user, connection });
+    await passOn(upgrade, target, path, hostOf(remote), made);
+  };
+
   const answer = async (upgrade: Upgrade, requestId: string): Promise<void> => {
     const { info, socket, head, request, connection } = upgrade;
     if (server.clusterExists && !(await server.clusterExists(info.cluster)))
@@ -209,6 +243,11 @@ export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgr
     const user = await impersonate(server.authorizer, caller, as);
     if (!info.isResource) throw notFound({ group: '', kind: 'paths', name: info.path });
     await allowed(info, user, info.verb);
+    const remote = await aggregatorOf(server).at(info);
+    if (remote) {
+      await toRemote(upgrade, remote, user);
+      return;
+    }
     const call = callOf(upgrade, requestId, user);
     await (info.subresource === 'proxy' ? proxied(upgrade, call) : stream(upgrade, call));
     socket.once('close', server.metrics.streaming(info));
