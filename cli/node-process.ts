@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { createRings, takeRings } from '../agent/doorbell.ts';
 import { createAgent } from '../agent/main.ts';
 import { CLUSTER_DOMAIN, DNS_IP, KUBERNETES_IP } from '../agent/network/addresses.ts';
 import { dialUnix, forwardTo, serveDialer } from '../agent/network/relay.ts';
@@ -26,6 +27,9 @@ export const nodeProcessSchema = z.object({
   /** Where the token is that counts now, for nodes whose credential is renewed. */
   tokenFile: z.string().optional(),
   cgroupPrefix: z.string(),
+  /** The server at the socket tells what rang: pods and services are not watched. */
+  rings: z.boolean().optional(),
+  leaseEveryMs: z.number().optional(),
 });
 export type NodeProcessOptions = z.infer<typeof nodeProcessSchema>;
 
@@ -68,6 +72,8 @@ const main = async (): Promise<void> => {
   const token = tokenOf(options);
   const client = createClient({ fetch: http, baseUrl: server, token, userAgent: 'skiff-agent' });
   const runtime = await openRuntime(options.runtime, options.directory);
+  const rings = options.rings ? createRings(clock) : undefined;
+  if (rings) void takeRings(client, clock, rings, stopping.signal);
   const agent = createAgent({
     node: {
       name: options.name,
@@ -92,6 +98,8 @@ const main = async (): Promise<void> => {
       own: new Set([KUBERNETES_IP, DNS_IP]),
       dns: { ip: DNS_IP, port: 53, domain: CLUSTER_DOMAIN, upstreams: resolvers() },
     }),
+    ...(rings && { rings }),
+    ...(options.leaseEveryMs && { leaseEveryMs: options.leaseEveryMs }),
     tunnel: { server, ca: options.ca, token },
     onError: (message, error) => console.error(`${message}:`, error instanceof Error ? error.message : error),
   });

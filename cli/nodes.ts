@@ -23,6 +23,10 @@ export type NodePlane = Pick<ControlPlane, 'client' | 'nodeToken' | 'serveNode' 
   access: Pick<ControlPlane['access'], 'caCert'>;
   /** Where a node's token is that counts now, where it is renewed. */
   tokenFile?: string;
+  /** It tells what rang, so that nodes need not watch. */
+  rings?: boolean;
+  /** Between two renewals of a node's lease; 10 s where absent. */
+  leaseEveryMs?: number;
 };
 
 export interface NodesOptions {
@@ -106,6 +110,8 @@ const processOptions = (options: NodesOptions, node: FabricNode): NodeProcessOpt
   serverSocket: options.plane.socketPath,
   ca: options.plane.access.caCert,
   token: options.plane.nodeToken('default', node.name),
+  ...(options.plane.rings && { rings: true }),
+  ...(options.plane.leaseEveryMs && { leaseEveryMs: options.plane.leaseEveryMs }),
   ...(options.plane.tokenFile && { tokenFile: options.plane.tokenFile }),
   cgroupPrefix: `/skiff-${directoryId(options.directory)}/${node.name}`,
 });

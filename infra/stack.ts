@@ -8,6 +8,7 @@ import { DynamoEventSource, SqsDlq, SqsEventSource } from 'aws-cdk-lib/aws-lambd
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
+import { bellPrefix, grantBells } from './bells.ts';
 import { BUNDLES, type FunctionName } from './bundle.ts';
 import { createGateway } from './gateway.ts';
 import { createNodeTemplate } from './nodes.ts';
@@ -54,6 +55,7 @@ export class SkiffStack extends Stack {
       SKIFF_TIMERS_QUEUE: queues.timers.queueUrl,
       SKIFF_RETENTION_MS: `${props.retentionHours * 3_600_000}`,
       SKIFF_STREAMING: `${props.streaming}`,
+      SKIFF_BELLS: bellPrefix(this),
       ...(gateway && { SKIFF_GATEWAY: gateway }),
       ...(props.endpoint && { AWS_ENDPOINT_URL: props.endpoint }),
     };
@@ -70,6 +72,7 @@ export class SkiffStack extends Stack {
     for (const made of [dispatcher, worker, scheduler, timers]) {
       for (const queue of [queues.work, queues.scheduler, queues.timers]) queue.grantSendMessages(made.function);
     }
+    grantBells(this, apiserver.function, dispatcher.function);
     wire({ table, queues, dispatcher, worker, scheduler, timers });
     watchOver(this, queues, [apiserver, dispatcher, worker, scheduler, timers]);
     const url = apiserver.function.addFunctionUrl({

@@ -3,6 +3,7 @@ import { createConnection } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { createRingBox } from '../../agent/doorbell.ts';
 import { placeOf } from '../../agent/network/addresses.ts';
 import { forwardTo } from '../../agent/network/relay.ts';
 import type { Client } from '../../functions/client/client.ts';
@@ -23,6 +24,7 @@ import { type RuntimeChoice, runtimeFor } from '../runtime-choice.ts';
 import { ensureContainerTools, mayInstall } from '../setup.ts';
 import { hasDeployment, readDeployment } from './deployment.ts';
 import { readKeys } from './keys.ts';
+import { hasBell, listenToBell, withRings } from './node-bell.ts';
 import { joinAs, type NodeCredential, readCredential, renewed, tokenPath } from './node-credential.ts';
 
 const joinOptions = {
@@ -32,6 +34,7 @@ const joinOptions = {
   name: { type: 'string' },
   gateway: { type: 'string' },
   ca: { type: 'string' },
+  'lease-seconds': { type: 'string' },
   runtime: { type: 'string' },
   yes: { type: 'boolean' },
 } as const;
@@ -40,6 +43,8 @@ type Send = (request: Request) => Promise<Response>;
 
 const PLACE_MS = 60_000;
 const RENEW_MS = 3_600_000;
+/** Each renewal costs a request and what it writes: docs/cost.md says how much. */
+const LEASE_SECONDS = 180;
 
 /** The block of pod addresses that the cluster gave to the node, as its place in the address plan. */
 const givenPlace = async (client: Client, name: string): Promise<number> => {
@@ -83,8 +88,10 @@ const openFront = async (
   directory: string,
   { server, certificate, key, caCert, gateway }: NodeCredential,
   send: Send,
+  box?: { take(): Promise<string> },
 ): Promise<Front> => {
-  const plain = createFront({ server, fetch: send });
+  const front = createFront({ server, fetch: send });
+  const plain = box ? withRings(front, box) : front;
   const target = gateway ? { server: gateway, ca: caCert } : undefined;
   const toGateway = target && createHttp2Fetch({ ca: caCert });
   const listener = await createListener({
@@ -133,7 +140,8 @@ const keepCredential = async (
 };
 
 /**
- * `skiff node join --server URL --token T [--name N] [--gateway URL] [--ca FILE] [--runtime R] [--data DIR] [--yes]`, until
+ * `skiff node join --server URL --token T [--name N] [--gateway URL] [--ca FILE] [--lease-seconds N]
+ * [--runtime R] [--data DIR] [--yes]`, until
  * interrupted. A machine that joined before needs no token: it goes on with its own credential, and adopts its containers.
  */
 const joinCluster = async (args: string[]): Promise<number> => {
@@ -148,15 +156,19 @@ const joinCluster = async (args: string[]): Promise<number> => {
   const http2 = server.startsWith('https:') ? createHttp2Fetch({ ...(ca && { ca }) }) : undefined;
   const send: Send = http2 ?? ((request) => fetch(request));
   const { token, name, gateway } = values;
+  const leaseEveryMs = 1000 * wholeNumber('lease-seconds', values['lease-seconds'], LEASE_SECONDS, 10, 3600);
   const own = await credentialFor(directory, { server, ...(token && { token }), ...(name && { name }) }, send);
   const credential = { ...own, ...(gateway && { gateway }) };
-  const client = (): Client =>
-    createClient({ fetch: send, baseUrl: server, token: () => readFileSync(tokenPath(directory), 'utf8') });
+  const ownToken = (): string => readFileSync(tokenPath(directory), 'utf8');
+  const client = (): Client => createClient({ fetch: send, baseUrl: server, token: ownToken });
+  const source = { server, token: ownToken, send };
+  const box = (await hasBell(source)) ? createRingBox(createSystemClock()) : undefined;
 
   const place = await givenPlace(client(), credential.node);
-  const front = await openFront(directory, credential, send);
+  const front = await openFront(directory, credential, send, box);
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
+  if (box) void listenToBell({ ...source, onError: console.error }, box.ring, stopping.signal);
   writeState(directory, { port: front.listener.port, nodes: 1, runtime });
   const nodes = await startNodes({
     directory,
@@ -169,6 +181,7 @@ const joinCluster = async (args: string[]): Promise<number> => {
       client,
       nodeToken: () => credential.token,
       tokenFile: tokenPath(directory),
+      ...(box && { rings: true, leaseEveryMs }),
       serveNode: () => {},
       socketPath: front.socketPath,
       access: { caCert: credential.caCert },

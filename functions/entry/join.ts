@@ -6,7 +6,7 @@ import type { Client } from '../client/client.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { CertificateAuthority } from '../controllers/certificates/requests.ts';
 import type { Node, Secret } from '../machinery/kinds.d.ts';
-import { alreadyExists, badRequest, forbidden, StatusError, unauthorized } from '../machinery/status.ts';
+import { alreadyExists, badRequest, forbidden, notFound, StatusError, unauthorized } from '../machinery/status.ts';
 import { FRONT_ADDRESSES, FRONT_NAMES, FRONT_SUBJECT } from './front-names.ts';
 
 // How a machine becomes a node: it shows a token that is good for an hour and gets a credential of its own, which it
@@ -53,6 +53,8 @@ export interface JoinOptions {
   /** Signs what pods are to trust, loaded when it is first needed. */
   certificates(): Promise<{ authority: CertificateAuthority; caCert: string }>;
   gateway?: string;
+  /** Where a node's agent hears that its pods changed, where there are bells. */
+  bell?(cluster: string, node: string): Promise<{ url: string; seconds: number }>;
 }
 
 const random = (length: number): string =>
@@ -173,11 +175,17 @@ const join = async (options: JoinOptions, cluster: string, request: Request): Pr
   }
 };
 
-/** A node that shows its credential gets the next one. */
-const renew = async (options: JoinOptions, cluster: string, request: Request): Promise<JoinAnswer> => {
+/** The node whose agent asks; throws 401 for anybody else. */
+const nodeOf = async (options: JoinOptions, cluster: string, request: Request): Promise<string> => {
   const user = await options.authenticator.authenticate(cluster, bearer(request), {});
   const name = user?.groups.includes('system:nodes') ? /^system:node:(.+)$/.exec(user.username)?.[1] : undefined;
   if (!name) throw unauthorized();
+  return name;
+};
+
+/** A node that shows its credential gets the next one. */
+const renew = async (options: JoinOptions, cluster: string, request: Request): Promise<JoinAnswer> => {
+  const name = await nodeOf(options, cluster, request);
   const body = await readBody(request);
   if (body.node !== name) throw forbidden({ group: '', kind: 'nodes', name: body.node }, 'it is another node');
   const node = await options.client(cluster).get<Node>(NODES, '', name);
@@ -185,20 +193,28 @@ const renew = async (options: JoinOptions, cluster: string, request: Request): P
   return issue(options, cluster, node, body.request);
 };
 
-const PATH = /^(?:\/clusters\/([^/]+))?\/skiff\/v1\/(join|renew)$/;
+/** Where the node that asks hears its bell; 404 where there are none. */
+const bell = async (options: JoinOptions, cluster: string, request: Request): Promise<object> => {
+  const name = await nodeOf(options, cluster, request);
+  if (!options.bell) throw notFound({ group: '', kind: 'bells', name });
+  return options.bell(cluster, name);
+};
+
+const answers = { join, renew, bell };
+const PATH = /^(?:\/clusters\/([^/]+))?\/skiff\/v1\/(join|renew|bell)$/;
 
 interface App<Rest extends unknown[]> {
   fetch(request: Request, ...rest: Rest): Promise<Response>;
 }
 
-/** An API server's app that also answers machines that join, at `POST /skiff/v1/join` and `/skiff/v1/renew`. */
+/** An API server's app that also answers machines that join, at `POST /skiff/v1/join`, and nodes at `renew` and `bell`. */
 export const withJoin = <Rest extends unknown[]>(app: App<Rest>, options: JoinOptions): App<Rest> => ({
   fetch: async (request, ...rest) => {
     const [, cluster = 'default', what] =
       request.method === 'POST' ? (PATH.exec(new URL(request.url).pathname) ?? []) : [];
     if (!what) return app.fetch(request, ...rest);
     try {
-      return Response.json(await (what === 'join' ? join : renew)(options, cluster, request));
+      return Response.json(await answers[what as keyof typeof answers](options, cluster, request));
     } catch (error) {
       if (!(error instanceof StatusError)) throw error;
       const { status } = parseStatusError(error, options.clock.uuid());

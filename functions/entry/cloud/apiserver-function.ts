@@ -3,7 +3,7 @@ import { createHttp2Fetch } from '../../client/http2-fetch.ts';
 import { withGateway } from '../gateway-pass.ts';
 import { createLambdaHandlers } from '../lambda.ts';
 import { loadAuthority } from './authority.ts';
-import { log, openPlane, settings } from './compose.ts';
+import { log, openBells, openPlane, settings } from './compose.ts';
 import { isWatch, longPolled } from './long-poll.ts';
 import { type CloudPlane, DEFAULT_CLUSTER } from './plane.ts';
 import { joinable } from './trust.ts';
@@ -18,7 +18,7 @@ let app: Promise<{ fetch(request: Request): Promise<Response> }> | undefined;
 
 /** The API; what only a node can answer goes to the gateway where there is one. */
 const compose = async (opened: CloudPlane): Promise<{ fetch(request: Request): Promise<Response> }> => {
-  const app = joinable(opened, settings.SKIFF_GATEWAY);
+  const app = joinable(opened, settings.SKIFF_GATEWAY, openBells());
   if (!settings.SKIFF_GATEWAY) return app;
   const { caCert: ca } = await loadAuthority(opened.store);
   return withGateway(app, { server: settings.SKIFF_GATEWAY, ca }, createHttp2Fetch({ ca }));

@@ -4,6 +4,7 @@ import type { Queue } from '../../queue/queue.ts';
 import { createSqsQueue } from '../../queue/sqs.ts';
 import { SCHEDULER } from '../../scheduler/consumer.ts';
 import { createDynamoStore, createPartsReader } from '../../store/dynamodb.ts';
+import { type Bells, createBells } from './bells.ts';
 import { type CloudPlane, createCloudPlane } from './plane.ts';
 import { readSettings } from './settings.ts';
 
@@ -45,5 +46,12 @@ export const openQueue = (): Queue =>
     urls: { '': settings.SKIFF_WORK_QUEUE, [SCHEDULER]: settings.SKIFF_SCHEDULER_QUEUE },
     timers: settings.SKIFF_TIMERS_QUEUE,
   });
+
+/** The bells of nodes, where the deployment has them: their queues stand beside that of the controllers. */
+export const openBells = (): Bells | undefined => {
+  if (!settings.SKIFF_BELLS) return undefined;
+  const beside = settings.SKIFF_WORK_QUEUE.slice(0, settings.SKIFF_WORK_QUEUE.lastIndexOf('/') + 1);
+  return createBells({ client: new SQSClient({}), base: `${beside}${settings.SKIFF_BELLS}` });
+};
 
 export { clock, settings };

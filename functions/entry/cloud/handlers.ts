@@ -2,6 +2,7 @@ import type { Clock } from '../../clock/clock.ts';
 import type { Queue } from '../../queue/queue.ts';
 import { readMessage, readTimer } from '../../queue/sqs.ts';
 import { changesOfRecords, type ReadParts } from '../../store/dynamodb-stream.ts';
+import type { Change, Domain } from '../../store/store.ts';
 import type { BatchAnswer, LambdaContext, SqsEvent, StreamEvent } from './events.ts';
 import type { Work } from './work.ts';
 
@@ -46,15 +47,20 @@ export const createWorkHandler =
     return { batchItemFailures };
   };
 
+export interface DispatchOptions extends HandlerOptions {
+  /** Tells the nodes that a domain's changes concern. */
+  ring?(domain: Domain, changes: readonly Change[]): Promise<void>;
+}
+
 /** Sends what the committed changes of a batch of stream records wake. Rejects as a whole: the stream brings it again. */
 export const createDispatchHandler =
-  (work: Pick<Work, 'dispatcher'>, parts: ReadParts, { log }: HandlerOptions) =>
+  (work: Pick<Work, 'dispatcher'>, parts: ReadParts, { log, ring }: DispatchOptions) =>
   async (event: StreamEvent): Promise<void> => {
     const found = await changesOfRecords(event.Records, parts);
     let changed = 0;
     for (const { domain, changes } of found) {
       changed += changes.length;
-      await work.dispatcher.changed(domain, changes);
+      await Promise.all([work.dispatcher.changed(domain, changes), ring?.(domain, changes)]);
     }
     log(`dispatched ${changed} changes of ${event.Records.length} records`);
   };

@@ -15,6 +15,8 @@ const schema = z.object({
   SKIFF_STREAMING: z._default(z.stringbool(), false),
   /** The URL under which clients reach the API, once it is known. */
   SKIFF_URL: z._default(z.string(), ''),
+  /** How the names of the queues begin that ring nodes; none does where empty. */
+  SKIFF_BELLS: z._default(z.string(), ''),
   /** The URL of the gateway that reaches nodes, where the deployment has one. */
   SKIFF_GATEWAY: z._default(z.string(), ''),
 });

@@ -1,10 +1,11 @@
 import { type JoinOptions, withJoin } from '../join.ts';
 import { lazyAuthority } from '../lazy-authority.ts';
 import { loadAuthority } from './authority.ts';
+import type { Bells } from './bells.ts';
 import type { CloudPlane } from './plane.ts';
 
 /** What joining machines need of a plane. */
-export const joinOptions = (plane: CloudPlane, gateway: string): JoinOptions => ({
+export const joinOptions = (plane: CloudPlane, gateway: string, bells?: Bells): JoinOptions => ({
   client: plane.client,
   authority: plane.authority,
   authenticator: plane.api.server.authenticator,
@@ -14,7 +15,9 @@ export const joinOptions = (plane: CloudPlane, gateway: string): JoinOptions => 
     return { authority: lazyAuthority(made), caCert: made.caCert };
   },
   ...(gateway && { gateway }),
+  ...(bells && { bell: bells.listen }),
 });
 
 /** The app of a plane, which machines may join. */
-export const joinable = (plane: CloudPlane, gateway: string) => withJoin(plane.api, joinOptions(plane, gateway));
+export const joinable = (plane: CloudPlane, gateway: string, bells?: Bells) =>
+  withJoin(plane.api, joinOptions(plane, gateway, bells));
