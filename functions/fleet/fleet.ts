@@ -126,6 +126,7 @@ export const createFleet = (options: FleetOptions): Fleet => {
   const settleMs = alone ? 0 : SETTLE_MS;
   const deletion = createDeletion({ store, clock, client, settleMs, pauseMs: alone ? 200 : 2_000, forget });
 
+  const limited = createQuotaStore({ store, usages, find: clusters.find });
   const admitTerminating = (info: RequestInfo): void => {
     if (info.verb !== 'create' || !info.isResource || info.subresource || stillCreated.has(info.group)) return;
     if (info.group === '' && info.resource === 'events') return;
@@ -134,7 +135,7 @@ export const createFleet = (options: FleetOptions): Fleet => {
   };
 
   return {
-    store: createQuotaStore({ store, usages, find: clusters.find }),
+    store: limited.store,
     clusterExists: clusters.exists,
     admitRequest: (info, { internal }) => {
       if (BUILT_IN.has(info.cluster)) return;
@@ -155,6 +156,7 @@ export const createFleet = (options: FleetOptions): Fleet => {
         return puts.filter((stored) => recordOf(stored).phase !== 'Ready').map(({ key }) => messageOf(key));
       }
       if (!alone || BUILT_IN.has(domain.cluster)) return [];
+      limited.landed(domain, changes);
       usages.changed(domain, changes);
       usageChanged(domain.cluster);
       return [];

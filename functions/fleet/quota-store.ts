@@ -1,5 +1,5 @@
 import { forbidden, genericFailure } from '../machinery/status.ts';
-import type { Domain, Outcome, Store, Write } from '../store/store.ts';
+import type { Change, Domain, Outcome, Store, Write } from '../store/store.ts';
 import type { ClusterRecord } from './clusters.ts';
 import type { Usage, Usages } from './usage.ts';
 
@@ -10,11 +10,25 @@ export interface QuotaStoreOptions {
   find(cluster: string): ClusterRecord | undefined;
 }
 
+export interface QuotaStore {
+  store: Store;
+  /** Changes that usage counts from now on: what waited for them counts no more, or it would count twice. */
+  landed(domain: Domain, changes: readonly Change[]): void;
+}
+
 interface Size {
   objects: number;
   bytes: number;
 }
 
+/** What is being committed by this process, together and for each key. */
+interface Waiting extends Size {
+  nodes: number;
+  byKey: Map<string, (() => void)[]>;
+}
+
+const SUMMED = ['objects', 'bytes', 'nodes'] as const;
+const idOf = ({ group, resource }: Domain, key: string): string => `${group}/${resource}/${key}`;
 const OWN_GROUP = 'skiff.dev';
 const gone = () => genericFailure(404, 'NotFound', 'the server could not find the requested resource', {});
 const NOTHING: Size = { objects: 0, bytes: 0 };
@@ -51,8 +65,24 @@ const checkNodes = (record: ClusterRecord, key: string, now: Usage, waiting: num
  * or nodes throws a 403, and one into a cluster whose keys are being removed a 404. What waits to be committed in this
  * process counts already. Clusters without quotas pay a look-up.
  */
-export const createQuotaStore = ({ store, usages, find }: QuotaStoreOptions): Store => {
-  const waiting = new Map<string, Size & { nodes: number }>();
+export const createQuotaStore = ({ store, usages, find }: QuotaStoreOptions): QuotaStore => {
+  const waiting = new Map<string, Waiting>();
+
+  const hold = (cluster: string, own: Waiting, id: string, size: Size & { nodes: number }): (() => void) => {
+    for (const what of SUMMED) own[what] += size[what];
+    const release = (): void => {
+      const list = own.byKey.get(id);
+      if (!list?.includes(release)) return;
+      for (const what of SUMMED) own[what] -= size[what];
+      if (list.length > 1) list.splice(list.indexOf(release), 1);
+      else own.byKey.delete(id);
+      if (own.byKey.size === 0 && waiting.get(cluster) === own) waiting.delete(cluster);
+    };
+    const list = own.byKey.get(id);
+    if (list) list.push(release);
+    else own.byKey.set(id, [release]);
+    return release;
+  };
 
   /** How much a write adds. Serialised twice where bytes are limited: the store does it again with the revision. */
   const sizeOf = async (domain: Domain, write: Write, bytesLimited: boolean): Promise<Size> => {
@@ -67,15 +97,9 @@ export const createQuotaStore = ({ store, usages, find }: QuotaStoreOptions): St
     const sizes: Size[] = [];
     for (const write of writes) sizes.push(await sizeOf(domain, write, record.quotas.bytes !== undefined));
     const usage = await usages.of(record.name);
-    const own = waiting.get(record.name) ?? { objects: 0, bytes: 0, nodes: 0 };
+    const own = waiting.get(record.name) ?? { objects: 0, bytes: 0, nodes: 0, byKey: new Map() };
     waiting.set(record.name, own);
-    const held = { objects: 0, bytes: 0, nodes: 0 };
-    const release = (): void => {
-      own.objects -= held.objects;
-      own.bytes -= held.bytes;
-      own.nodes -= held.nodes;
-      if (own.objects === 0 && own.bytes === 0 && own.nodes === 0) waiting.delete(record.name);
-    };
+    const held: (() => void)[] = [];
     try {
       writes.forEach((write, i) => {
         const more = sizes[i] ?? NOTHING;
@@ -84,10 +108,7 @@ export const createQuotaStore = ({ store, usages, find }: QuotaStoreOptions): St
         if (node) checkNodes(record, write.key, usage, own.nodes);
         // What is taken away counts once it is gone.
         const add = { objects: Math.max(0, more.objects), bytes: Math.max(0, more.bytes), nodes: node ? 1 : 0 };
-        for (const what of ['objects', 'bytes', 'nodes'] as const) {
-          own[what] += add[what];
-          held[what] += add[what];
-        }
+        held.push(hold(record.name, own, idOf(domain, write.key), add));
       });
       const outcomes = await store.commit(domain, writes);
       outcomes.forEach((outcome, i) => {
@@ -96,18 +117,23 @@ export const createQuotaStore = ({ store, usages, find }: QuotaStoreOptions): St
       });
       return outcomes;
     } finally {
-      release();
+      for (const release of held) release();
+      if (own.byKey.size === 0 && waiting.get(record.name) === own) waiting.delete(record.name);
     }
   };
 
+  const commit: Store['commit'] = (domain, writes) => {
+    const record = find(domain.cluster);
+    if (!record) return store.commit(domain, writes);
+    if (record.phase === 'Dropped') return Promise.reject(gone());
+    if (domain.group === OWN_GROUP || !limited(record.quotas)) return store.commit(domain, writes);
+    return limitedCommit(record, domain, writes);
+  };
   return {
-    ...store,
-    commit: (domain, writes) => {
-      const record = find(domain.cluster);
-      if (!record) return store.commit(domain, writes);
-      if (record.phase === 'Dropped') return Promise.reject(gone());
-      if (domain.group === OWN_GROUP || !limited(record.quotas)) return store.commit(domain, writes);
-      return limitedCommit(record, domain, writes);
+    store: { ...store, commit },
+    landed: (domain, changes) => {
+      const own = waiting.get(domain.cluster);
+      if (own) for (const { stored } of changes) own.byKey.get(idOf(domain, stored.key))?.[0]?.();
     },
   };
 };
