@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { RINGS_PATH } from '../../agent/doorbell.ts';
+import { RINGS_PATH, type Rings } from '../../agent/doorbell.ts';
+import type { Client } from '../../functions/client/client.ts';
 
 type Send = (request: Request) => Promise<Response>;
 
@@ -15,6 +16,7 @@ export interface BellSource {
 /** What rings after every loss: everything may have changed meanwhile. */
 const EVERYTHING = ['pods', 'services', 'endpointslices'];
 const PAUSE_MS = 5_000;
+const LOOK_MS = 10 * 60_000;
 const RENEW_EARLY_S = 300;
 
 interface Place {
@@ -64,6 +66,15 @@ export const listenToBell = async (
     }
   }
 };
+
+/** A client whose watches end when it rings, without an event: who watches lists again, as after any watch. */
+export const ringingClient = (client: Client, rings: Rings): Client => ({
+  ...client,
+  // biome-ignore lint/correctness/useYield: it ends without an event
+  async *watch(resource, _options, signal) {
+    await rings.wait(resource.resource, LOOK_MS, signal);
+  },
+});
 
 /** An app that also tells the node's own agent what rang. */
 export const withRings = (

@@ -3,7 +3,7 @@ import { createConnection } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createRingBox } from '../../agent/doorbell.ts';
+import { createRingBox, createRings } from '../../agent/doorbell.ts';
 import { placeOf } from '../../agent/network/addresses.ts';
 import { forwardTo } from '../../agent/network/relay.ts';
 import type { Client } from '../../functions/client/client.ts';
@@ -24,7 +24,7 @@ import { type RuntimeChoice, runtimeFor } from '../runtime-choice.ts';
 import { ensureContainerTools, mayInstall } from '../setup.ts';
 import { hasDeployment, readDeployment } from './deployment.ts';
 import { readKeys } from './keys.ts';
-import { hasBell, listenToBell, withRings } from './node-bell.ts';
+import { hasBell, listenToBell, ringingClient, withRings } from './node-bell.ts';
 import { joinAs, type NodeCredential, readCredential, renewed, tokenPath } from './node-credential.ts';
 
 const joinOptions = {
@@ -163,12 +163,17 @@ const joinCluster = async (args: string[]): Promise<number> => {
   const client = (): Client => createClient({ fetch: send, baseUrl: server, token: ownToken });
   const source = { server, token: ownToken, send };
   const box = (await hasBell(source)) ? createRingBox(createSystemClock()) : undefined;
+  const rings = createRings(createSystemClock());
+  const ring = (resources: readonly string[]): void => {
+    box?.ring(resources);
+    rings.ring(resources);
+  };
 
   const place = await givenPlace(client(), credential.node);
   const front = await openFront(directory, credential, send, box);
   const stopping = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
-  if (box) void listenToBell({ ...source, onError: console.error }, box.ring, stopping.signal);
+  if (box) void listenToBell({ ...source, onError: console.error }, ring, stopping.signal);
   writeState(directory, { port: front.listener.port, nodes: 1, runtime });
   const nodes = await startNodes({
     directory,
@@ -178,7 +183,7 @@ const joinCluster = async (args: string[]): Promise<number> => {
     runtime,
     log: console.error,
     plane: {
-      client,
+      client: () => (box ? ringingClient(client(), rings) : client()),
       nodeToken: () => credential.token,
       tokenFile: tokenPath(directory),
       ...(box && { rings: true, leaseEveryMs }),
