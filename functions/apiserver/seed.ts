@@ -16,6 +16,8 @@ export interface SeedOptions {
   clock: { now(): number; uuid(): string };
   /** IPv4 address and port at which nodes reach the apiserver: the endpoint behind the Service `kubernetes`. */
   apiserver?: { address: string; port: number };
+  /** What else the cluster starts with. */
+  more?: readonly KubeObject[];
 }
 
 export interface Seeded {
@@ -136,10 +138,10 @@ const resourceOf = (object: KubeObject): ResourceInfo => {
  * priority classes, the default roles and bindings, flow control objects and APIServices. One commit per kind; what exists is left as
  * it is, so it can run at every start. ConfigMaps and ServiceAccounts come from controllers. Throws when the store refuses.
  */
-export const seedCluster = async ({ store, cluster, clock, apiserver }: SeedOptions): Promise<Seeded> => {
+export const seedCluster = async ({ store, cluster, clock, apiserver, more = [] }: SeedOptions): Promise<Seeded> => {
   const byResource = new Map<ResourceInfo, KubeObject[]>();
   const kinds = new Map<string, ResourceInfo>();
-  for (const object of seedObjects(apiserver, clock.now())) {
+  for (const object of [...seedObjects(apiserver, clock.now()), ...structuredClone(more)]) {
     const name = `${object.apiVersion} ${object.kind}`;
     const resource = kinds.get(name) ?? resourceOf(object);
     kinds.set(name, resource);

@@ -25,12 +25,12 @@ const importKey = async (text: string): Promise<CryptoKey> => {
 
 const serial = (): string => `01${randomBytes(12).toString('hex')}`;
 
-export const createAuthority = async () => {
+export const createAuthority = async (commonName = 'skiff-ca') => {
   const { keys, pem: key } = await newKey();
   const now = Date.now();
   const cert = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
-    name: 'CN=skiff-ca',
+    name: `CN=${commonName}`,
     notBefore: new Date(now - 3_600_000),
     notAfter: new Date(now + 10 * YEAR_MS),
     keys,
@@ -54,6 +54,31 @@ export interface Authority {
 export const makeAuthority = async (): Promise<Authority> => {
   const { cert, key } = await createAuthority();
   return { caCert: cert.toString('pem'), caKey: key };
+};
+
+/**
+ * How the API server shows itself to others that it passes requests on to (apiserver/aggregation): a client certificate of
+ * an authority of its own, which trusts nothing else and whose key is not kept. PEM, good for ten years.
+ */
+export const issueFrontProxy = async (commonName: string): Promise<{ caCert: string; cert: string; key: string }> => {
+  const ca = await createAuthority('skiff-front-proxy-ca');
+  const { keys, pem: key } = await newKey();
+  const now = Date.now();
+  const cert = await x509.X509CertificateGenerator.create({
+    serialNumber: serial(),
+    subject: `CN=${commonName}`,
+    issuer: ca.cert.subject,
+    notBefore: new Date(now - 3_600_000),
+    notAfter: new Date(now + 10 * YEAR_MS),
+    signingKey: ca.signer,
+    publicKey: keys.publicKey,
+    signingAlgorithm: ALGORITHM,
+    extensions: [
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
+    ],
+  });
+  return { caCert: ca.cert.toString('pem'), cert: cert.toString('pem'), key };
 };
 
 /** A certificate request (PKCS#10, PEM) for these names and addresses, and its key. */

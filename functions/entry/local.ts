@@ -4,6 +4,7 @@ import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { forwardTo } from '../../agent/network/relay.ts';
+import { authenticationConfigMap } from '../apiserver/aggregation/identity.ts';
 import { type ApiServer, createApiServer } from '../apiserver/app.ts';
 import { authenticatorChain } from '../apiserver/authn/chain.ts';
 import { createTokenAuthority, type TokenAuthority } from '../apiserver/authn/token-authority.ts';
@@ -73,6 +74,9 @@ const pair = (directory: string, accept: (socket: Duplex) => void): Promise<Dupl
   });
 };
 
+/** From this, other API servers learn whom to trust. */
+const trustOf = ({ caCert, frontProxy }: Pki) => [authenticationConfigMap(caCert, frontProxy)];
+
 /** The whole control plane in this process, durable in one folder. Rejects with EADDRINUSE, DirectoryInUse... */
 export const startControlPlane = async (options: ControlPlaneOptions): Promise<ControlPlane> => {
   const { directory, log } = options;
@@ -106,7 +110,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     replicas,
     clock,
     client: (cluster) => client(cluster),
-    seed: async (cluster) => void (await seedCluster({ store, cluster, clock })),
+    seed: async (cluster) => void (await seedCluster({ store, cluster, clock, more: trustOf(pki) })),
     alone: true,
     forget: (cluster) => {
       begun.background?.forget(cluster);
@@ -127,6 +131,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
       nodeAuthorizer(createNodeReferences(replicas)),
       rbacAuthorizer({ replicas, clock }),
     ),
+    frontProxy: pki.frontProxy,
     signer: authority,
     openId: authority,
     closing: () => closing.begun,
@@ -208,7 +213,7 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
   const socketPath = join(directory, 'apiserver.sock');
   const dial = async () => createConnection({ host: options.host, port: listener.port, allowHalfOpen: true });
   const relay = await forwardTo({ path: socketPath }, dial);
-  await seedCluster({ store, cluster: CLUSTER, clock });
+  await seedCluster({ store, cluster: CLUSTER, clock, more: trustOf(pki) });
   const background = startBackground({
     feed: store,
     replicas,

@@ -1,6 +1,7 @@
 import { createHash, randomBytes, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { FRONT_PROXY_NAME, type FrontProxy } from '../apiserver/aggregation/identity.ts';
 import { FRONT_ADDRESSES, FRONT_NAMES } from './front-names.ts';
 
 /** What an embedded cluster needs to be trusted and to trust: PEM texts and secrets, kept in one folder (mode 0600). */
@@ -11,6 +12,8 @@ export interface Pki {
   serverKey: string;
   /** PKCS#8 PEM of the P-256 key that signs service account and node tokens. */
   tokenKey: string;
+  /** How other API servers know that a request comes from this one; of an authority of its own. */
+  frontProxy: FrontProxy;
   /** Static bearer token of the administrator (system:masters). */
   adminToken: string;
 }
@@ -31,7 +34,7 @@ export const loadPki = async (directory: string): Promise<Pki> => {
   };
   if (!existsSync(path)) {
     // What issues certificates is loaded on the days when one is issued.
-    const { createAuthority, issueServer, newKey } = await import('./issue.ts');
+    const { createAuthority, issueFrontProxy, issueServer, newKey } = await import('./issue.ts');
     const ca = await createAuthority();
     const server = await issueServer(ca, FRONT_NAMES, FRONT_ADDRESSES);
     return save({
@@ -40,15 +43,23 @@ export const loadPki = async (directory: string): Promise<Pki> => {
       serverCert: server.cert,
       serverKey: server.key,
       tokenKey: (await newKey()).pem,
+      frontProxy: await issueFrontProxy(FRONT_PROXY_NAME),
       adminToken: randomBytes(32).toString('base64url'),
     });
   }
-  const pki = JSON.parse(readFileSync(path, 'utf8')) as Pki;
+  const kept = JSON.parse(readFileSync(path, 'utf8')) as Omit<Pki, 'frontProxy'> & Partial<Pki>;
+  const pki: Pki = kept.frontProxy ? { ...kept, frontProxy: kept.frontProxy } : save(await withFrontProxy(kept));
   const ends = new Date(new X509Certificate(pki.serverCert).validTo).getTime();
   if (ends - Date.now() > RENEW_BEFORE_MS) return pki;
   const { issueServing } = await import('./issue.ts');
   const server = await issueServing(pki, FRONT_NAMES, FRONT_ADDRESSES);
   return save({ ...pki, serverCert: server.cert, serverKey: server.key });
+};
+
+/** A folder of an older version has none yet. */
+const withFrontProxy = async (kept: Omit<Pki, 'frontProxy'>): Promise<Pki> => {
+  const { issueFrontProxy } = await import('./issue.ts');
+  return { ...kept, frontProxy: await issueFrontProxy(FRONT_PROXY_NAME) };
 };
 
 /** A short, stable id of a data directory: names its network namespaces, so that two of them never meet. */
