@@ -91,8 +91,8 @@ export const reportStrict = (call: Call, strict: readonly string[], patch: boole
 };
 
 /** A patch whose result is not an object of its kind: 422 that names only the patch. */
-export const badPatch = (message: string) =>
-  invalid({ group: '', kind: '', name: '' }, [cause.invalid('patch', '', message)]);
+export const badPatch = (message: string, shown = '') =>
+  invalid({ group: '', kind: '', name: '' }, [cause.invalid('patch', shown, message)]);
 
 interface Gvk {
   group: string;

@@ -7,6 +7,17 @@ describe('parseBody', () => {
     expect(body.value).toEqual({ spec: { x: { y: 'a"b: {' }, l: [{ a: 2 }] } });
     expect(body.duplicates).toEqual(['duplicate field "spec.l[0].a"', 'duplicate field "spec.x"']);
   });
+  it.each([
+    ['a: &a {b: *a}', "anchor 'a' value contains itself"],
+    ['- &a [*a]', "anchor 'a' value contains itself"],
+    ['{"a":"\\ud83d"}', 'found invalid Unicode character escape code'],
+    ['a: "\\ud83d\\ude00"', 'found invalid Unicode character escape code'],
+  ])('refuses the YAML %j', (text, sentence) => expect(() => parseBody(text, 'yaml')).toThrow(sentence));
+  it('takes in YAML an alias after its anchor, and a backslash that is one', () => {
+    expect(parseBody('a: &a [1]\nb: *a', 'yaml').value).toEqual({ a: [1], b: [1] });
+    expect(parseBody("a: '\\ud83d'", 'yaml').value).toEqual({ a: '\\ud83d' });
+    expect(parseBody('{"a":"\\\\ud83d"}', 'yaml').value).toEqual({ a: '\\ud83d' });
+  });
   it('is not misled by strings', () => {
     expect(parseBody('{"a":"x:1.5e3 \\\\","b\\"":":"}')).toEqual({
       value: { a: 'x:1.5e3 \\', 'b"': ':' },

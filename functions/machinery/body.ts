@@ -127,6 +127,7 @@ const parseYaml = (text: string): ParsedBody => {
   }
   if (halfPairs.test(text) && hasSurrogateEscape(first.contents))
     throw badRequest('error converting YAML to JSON: yaml: found invalid Unicode character escape code');
+  if (text.includes('*')) checkAnchors(first.contents);
   const duplicates: string[] = [];
   findDuplicates(first.contents, lines, duplicates);
   let value: Json;
@@ -150,6 +151,17 @@ const hasSurrogateEscape = (node: YamlNode | null): boolean => {
     },
   });
   return found;
+};
+
+/** Refuses an alias within what it stands for. */
+const checkAnchors = (contents: YamlNode | null): void => {
+  visit(contents, {
+    Alias: (_, { source }, path) => {
+      for (const above of path)
+        if ((isMap(above) || isSeq(above)) && above.anchor === source)
+          throw badRequest(`error converting YAML to JSON: yaml: anchor '${source}' value contains itself`);
+    },
+  });
 };
 
 const findDuplicates = (node: YamlNode | null | undefined, lines: LineCounter, out: string[]): void => {

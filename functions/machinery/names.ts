@@ -12,7 +12,7 @@ const byteLength = (text: string): number => Buffer.byteLength(text);
 
 /** Upstream's regexError: a sentence, examples, and the expression. */
 const mustMatch = (sentence: string, expression: string, ...examples: string[]): string => {
-  const shown = examples.map((e) => `'${e}'`).join(', or ');
+  const shown = examples.map((e) => `'${e}'`).join(',  or ');
   return `${sentence} (${examples.length ? `e.g. ${shown}, ` : ''}regex used for validation is '${expression}')`;
 };
 

@@ -78,11 +78,12 @@ interface Tokens {
   at: number;
 }
 const parseFailure = (why: string) => badRequest(`unable to parse requirement: ${why}`);
+const NO_BEGINNING = "!, identifier, or 'end of string'";
 const shown = (token: string | undefined): string => `'${token ?? ''}'`;
 const isWord = (token: string | undefined): token is string => token !== undefined && !/^[=!<>(),]/.test(token);
 
 const parseValues = (t: Tokens): string[] => {
-  if (t.tokens[t.at] !== '(') throw parseFailure(`found ${shown(t.tokens[t.at])}, expected: '('`);
+  if (t.tokens[t.at] !== '(') throw parseFailure(`found ${shown(t.tokens[t.at])} expected: '('`);
   const values: string[] = [];
   t.at++;
   for (;;) {
@@ -91,7 +92,7 @@ const parseValues = (t: Tokens): string[] => {
       values.push(token);
       t.at++;
     } else if (token === ',' || token === ')') values.push('');
-    else throw parseFailure(`found ${shown(token)}, expected: ',', or identifier`);
+    else throw parseFailure(`found ${shown(token)}, expected: ',', ')' or identifier`);
     const next = t.tokens[t.at++];
     if (next === ')') return [...new Set(values)].sort();
     if (next !== ',') throw parseFailure(`found ${shown(next)}, expected: ',' or ')'`);
@@ -120,7 +121,7 @@ const checkRequirement = (r: Requirement): void => {
   const key = qualifiedName(r.key);
   const fail = (field: string, value: string, why: string) =>
     badRequest(`unable to parse requirement: ${field}: Invalid value: ${JSON.stringify(value)}: ${why}`);
-  if (key.length) throw fail('key', r.key, key.join('; '));
+  if (key.length) throw fail('<nil>', r.key, key.join('; '));
   for (const [i, value] of r.values.entries()) {
     const wrong = labelValue(value);
     if (wrong.length) throw fail(`values[${i}][${r.key}]`, value, wrong.join('; '));
@@ -137,13 +138,14 @@ export const parseLabelSelector = (text: string): Selector => {
   const t: Tokens = { tokens, at: 0 };
   const out: Requirement[] = [];
   for (;;) {
+    if (!isWord(tokens[t.at]) && tokens[t.at] !== '!')
+      throw badRequest(`found ${shown(tokens[t.at])}, expected: ${out.length ? "identifier after ','" : NO_BEGINNING}`);
     const requirement = parseRequirement(t);
     checkRequirement(requirement);
     out.push(requirement);
     if (t.at >= tokens.length) return selectorOf(out);
-    if (tokens[t.at] !== ',') throw parseFailure(`found ${shown(tokens[t.at])}, expected: ',' or 'end of string'`);
+    if (tokens[t.at] !== ',') throw badRequest(`found ${shown(tokens[t.at])}, expected: ',' or 'end of string'`);
     t.at++;
-    if (t.at >= tokens.length) throw parseFailure("found '', expected: identifier after ','");
   }
 };
 
@@ -172,10 +174,14 @@ export const parseFieldSelector = (text: string): FieldRequirement[] => {
   });
 };
 
-/** Throws StatusError 400 for a field that the resource does not offer to select by. */
-export const checkFieldLabels = (requirements: readonly FieldRequirement[], supported: readonly string[]): void => {
+/** Throws StatusError 400, with the sentence that `refusal` gives, for a field that the resource does not offer to select by. */
+export const checkFieldLabels = (
+  requirements: readonly FieldRequirement[],
+  supported: readonly string[],
+  refusal = (field: string) => `field label not supported: ${field}`,
+): void => {
   for (const r of requirements) {
-    if (!supported.includes(r.field)) throw badRequest(`field label not supported: ${r.field}`);
+    if (!supported.includes(r.field)) throw badRequest(refusal(r.field));
   }
 };
 

@@ -118,7 +118,8 @@ export const genericFailure = failure;
 
 /** 422 with every cause, as upstream's NewInvalid; `s.kind` is the kind, not the resource. */
 export const invalid = (s: Subject, causes: Cause[]): StatusError => {
-  const lines = causes.map((c) => `${c.field}: ${c.message}`);
+  // As upstream, what is said twice is one line of the message, and two causes.
+  const lines = [...new Set(causes.map((c) => `${c.field}: ${c.message}`))];
   const text = lines.length === 1 ? lines[0] : `[${lines.join(', ')}]`;
   return failure(422, 'Invalid', `${qualified(s)} "${s.name}" is invalid: ${text}`, { ...detailsOf(s), causes });
 };

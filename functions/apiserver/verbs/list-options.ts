@@ -35,7 +35,11 @@ export const continueToken = (revision: bigint | undefined, after: string): stri
 };
 
 const readToken = (text: string): ListOptions['continue'] => {
-  const bad = () => badRequest('continue key is not valid');
+  const wrong = /[^A-Za-z0-9_-]/.exec(text)?.index ?? (text.length % 4 === 1 ? text.length - 1 : -1);
+  const bad = () =>
+    badRequest(
+      `invalid continue token: continue key is not valid${wrong < 0 ? '' : `: illegal base64 data at input byte ${wrong}`}`,
+    );
   let token: { v?: unknown; rv?: unknown; start?: unknown };
   try {
     token = JSON.parse(Buffer.from(text, 'base64url').toString()) as typeof token;
@@ -92,7 +96,7 @@ const checkMatch = (query: URLSearchParams, isWatch: boolean): void => {
         causes.push(cause.notSupported('resourceVersionMatch', match, ['Exact', 'NotOlderThan', '']));
       if (match === 'Exact' && version === '0')
         causes.push(
-          cause.forbidden('resourceVersionMatch', 'resourceVersionMatch "Exact" is forbidden for resourceVersion "0"'),
+          cause.forbidden('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'),
         );
     }
   }
@@ -104,17 +108,18 @@ export const listOptions = (query: URLSearchParams, isWatch: boolean): ListOptio
   const limit = integer(query, 'limit') ?? 0;
   const seconds = integer(query, 'timeoutSeconds');
   checkMatch(query, isWatch);
+  const token = query.get('continue') ?? '';
+  const next = token && !isWatch ? readToken(token) : undefined;
   const version = query.get('resourceVersion') ?? '';
   if (version && !/^\d+$/.test(version))
     throw badRequest(
-      `invalid resource version ${JSON.stringify(version)}: strconv.ParseUint: parsing ${JSON.stringify(version)}: invalid syntax`,
+      `${isWatch ? '' : 'invalid resource version: '}resourceVersion: Invalid value: ${JSON.stringify(version)}: strconv.ParseUint: parsing ${JSON.stringify(version)}: invalid syntax`,
     );
-  const token = query.get('continue') ?? '';
   if (token && version && version !== '0' && !isWatch)
     throw badRequest('specifying resource version is not allowed when using continue');
   return {
     limit: Math.max(limit, 0),
-    continue: token && !isWatch ? readToken(token) : undefined,
+    continue: next,
     revision: version ? BigInt(version) : undefined,
     match: (query.get('resourceVersionMatch') ?? '') as ListOptions['match'],
     timeoutMs: seconds === undefined || seconds <= 0 ? undefined : seconds * 1000,

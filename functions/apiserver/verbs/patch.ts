@@ -1,7 +1,7 @@
 import { timestamp } from '../../clock/clock.ts';
 import { applyConflict, applyPatch } from '../../machinery/apply/apply.ts';
 import { type ParsedBody, parseBody } from '../../machinery/body.ts';
-import { groupVersion, type Json, type JsonObject } from '../../machinery/object.ts';
+import { groupVersion, type Json, type JsonObject, parseGroupVersion } from '../../machinery/object.ts';
 import { applyJsonPatch } from '../../machinery/patch/json-patch.ts';
 import { applyMergePatch } from '../../machinery/patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../../machinery/patch/strategic.ts';
@@ -10,15 +10,17 @@ import {
   cause,
   conflict,
   forbidden,
+  genericFailure,
   invalid,
   StatusError,
   unsupportedMediaType,
 } from '../../machinery/status.ts';
 import { refusal } from '../authz/authorizer.ts';
 import type { AnyObject, Call } from '../context.ts';
-import { badPatch, decodeAs, isObject, readBody, reportStrict } from '../request-body.ts';
+import { decodeAs, isObject, readBody, reportStrict } from '../request-body.ts';
 import { asJson } from '../stored-object.ts';
 import { createObject } from './create.ts';
+import { checkPatchForm, unfitPatch, unreadablePatch } from './patch-faults.ts';
 import { resetOf } from './separate.ts';
 import { type Transform, updateObject } from './update-object.ts';
 
@@ -29,19 +31,26 @@ const types = [
   'application/strategic-merge-patch+json',
 ];
 
+/** Upstream's refusal of an object that has another name than the path, or none. */
+const misnamed = (name: unknown, wanted: string) =>
+  badRequest(
+    name
+      ? `the name of the object (${String(name)}) does not match the name on the URL (${wanted})`
+      : `the name of the object (${wanted} based on URL) was undeterminable: name must be provided`,
+  );
+
 /** The patched object as its kind. What does not decode is the patch's fault: 422 with the cause `patch`. */
-const decoded = (call: Call, value: Json): AnyObject => {
+const decoded = (call: Call, type: string, patch: Json, value: Json): AnyObject => {
   const { resource, info } = call;
   const body = { value, duplicates: [], oddNumbers: undefined };
   let object: AnyObject;
   try {
     object = decodeAs(call, body, resource, resource.schema, true);
   } catch (error) {
-    if (error instanceof StatusError && error.code === 400) throw badPatch(error.message);
+    if (error instanceof StatusError && error.code === 400) throw unfitPatch(type, patch, value, error.message);
     throw error;
   }
-  if (object.metadata.name !== info.name)
-    throw badRequest(`the name of the object (${object.metadata.name ?? ''}) does not match the name on the URL`);
+  if (object.metadata.name !== info.name) throw misnamed(object.metadata.name, info.name);
   if (resource.namespaced && object.metadata.namespace !== info.namespace)
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   resource.strategy.defaults?.(object);
@@ -50,25 +59,39 @@ const decoded = (call: Call, value: Json): AnyObject => {
 
 const patched = (call: Call, type: string, old: AnyObject, patch: Json): Json => {
   const live = asJson(old);
-  if (type === 'application/json-patch+json') return applyJsonPatch(structuredClone(live), patch);
+  if (type === 'application/json-patch+json')
+    return patch === null ? live : applyJsonPatch(structuredClone(live), patch);
   if (type === 'application/merge-patch+json') return applyMergePatch(live, patch);
-  return applyStrategicMergePatch(live, patch, call.resource.schema);
+  if (patch === null) return live;
+  // The result is read as the kind that was patched, whatever the patch says of it.
+  const { apiVersion, kind } = live;
+  return {
+    ...applyStrategicMergePatch(live, patch, call.resource.schema),
+    apiVersion: apiVersion ?? '',
+    kind: kind ?? '',
+  };
 };
 
+/** A kind as Go shows it: `apps/v1, Kind=Deployment`. */
+const kindText = ({ group, version, kind }: { group: string; version: string; kind: string }): string =>
+  `${group}/${version}, Kind=${kind}`;
+
 /** What upstream says of fields that no schema declares; with status 400, as the fault is the client's. */
-const undeclared = (call: Call, warnings: readonly string[]) => {
-  const { resource, info } = call;
+const undeclared = (
+  { resource }: Call,
+  warnings: readonly string[],
+  { name, namespace = '' }: AnyObject['metadata'],
+) => {
   const lines = warnings.map((text) => {
     const path = /^unknown field "(.*)"$/.exec(text)?.[1];
     return path === undefined ? text : `.${path}: field not declared in schema`;
   });
   const shown = lines.length === 1 ? ` ${lines[0]}` : ` errors:\n  ${lines.join('\n  ')}`;
-  const name = `${info.namespace}/${info.name}; ${resource.group}/${resource.version}, Kind=${resource.kind}`;
-  return badRequest(`failed to create typed patch object (${name}):${shown}`);
+  return badRequest(`failed to create typed patch object (${namespace}/${name}; ${kindText(resource)}):${shown}`);
 };
 
 /** An applied configuration may hold declared fields only, whatever fieldValidation says. */
-const declared = (call: Call, value: JsonObject): AnyObject => {
+const declared = (call: Call, value: JsonObject, namespace: string): AnyObject => {
   const { resource } = call;
   const body = { value, duplicates: [], oddNumbers: undefined };
   const warnings: string[] = [];
@@ -76,7 +99,9 @@ const declared = (call: Call, value: JsonObject): AnyObject => {
   query.set('fieldValidation', 'Warn');
   const own = { ...call, warnings, info: { ...call.info, query } };
   const object = decodeAs(own, body, resource, resource.schema, true);
-  if (warnings.length) throw undeclared(call, warnings);
+  if (warnings.length) {
+    throw undeclared(call, warnings, { ...object.metadata, namespace });
+  }
   resource.strategy.defaults?.(object);
   return object;
 };
@@ -84,6 +109,8 @@ const declared = (call: Call, value: JsonObject): AnyObject => {
 const applied = (call: Call, body: ParsedBody, old: AnyObject | undefined): { next: AnyObject; tracked: true } => {
   const { resource, info, server } = call;
   const configuration = body.value as JsonObject;
+  const given = isObject(configuration.metadata) ? configuration.metadata.namespace : undefined;
+  const namespace = typeof given === 'string' ? given : '';
   const result = applyPatch({
     live: old && asJson(old),
     applied: configuration,
@@ -95,26 +122,25 @@ const applied = (call: Call, body: ParsedBody, old: AnyObject | undefined): { ne
     now: timestamp(server.clock.now()),
     resetFields: resetOf(call),
   });
-  if ('conflicts' in result) throw applyConflict(result.conflicts);
-  return { next: declared(call, result.object), tracked: true };
+  if ('conflicts' in result) {
+    // What the configuration cannot be comes before who owns its fields.
+    declared(call, configuration, namespace);
+    throw applyConflict(result.conflicts);
+  }
+  return { next: declared(call, result.object, namespace), tracked: true };
 };
 
 const checkApply = (call: Call, body: ParsedBody): void => {
   const { resource, info } = call;
-  if (!isObject(body.value)) throw badRequest('error decoding YAML: the configuration is not an object');
-  const { apiVersion, kind } = body.value;
+  const { apiVersion, kind, metadata } = body.value as JsonObject;
   const wanted = groupVersion(resource.group, resource.version);
-  if (!kind || !apiVersion)
-    throw badRequest("Object 'Kind' is missing or 'apiVersion' is missing in the applied configuration");
-  if (apiVersion !== wanted || kind !== resource.kind)
-    throw badRequest(
-      `the applied configuration is a ${JSON.stringify(apiVersion)} ${JSON.stringify(kind)}, not a ${wanted} ${resource.kind}`,
-    );
-  const meta = isObject(body.value.metadata) ? body.value.metadata : undefined;
-  if (meta?.name !== info.name)
-    throw badRequest(
-      `metadata.name: Invalid value: ${JSON.stringify(meta?.name ?? '')}: does not match the name on the URL`,
-    );
+  if (apiVersion !== wanted || kind !== resource.kind) {
+    const text = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
+    const given = { ...parseGroupVersion(text(apiVersion)), kind: text(kind) };
+    throw badRequest(`invalid object type: ${kindText(given)}`);
+  }
+  const meta = isObject(metadata) ? metadata : undefined;
+  if (meta?.name && meta.name !== info.name) throw misnamed(JSON.stringify(meta.name).replace(/^"|"$/g, ''), info.name);
   if (resource.namespaced && meta?.namespace !== undefined && meta.namespace !== info.namespace)
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   reportStrict(call, body.duplicates, true);
@@ -136,10 +162,11 @@ export const checkManager = (call: Call): void => {
   ]);
 };
 
-/** A configuration that names a uid means an object that was there. */
+/** A configuration that names a uid means an object that was there; one that names nothing makes nothing. */
 const checkAbsent = (call: Call, body: ParsedBody): void => {
   const { group, resource } = call.resource;
   const meta = isObject(body.value) && isObject(body.value.metadata) ? body.value.metadata : undefined;
+  if (!meta?.name) throw misnamed('', call.info.name);
   if (meta?.uid)
     throw conflict(
       { group, kind: resource, name: call.info.name },
@@ -162,11 +189,19 @@ const unknownFields = (patch: Json): string[] => {
 
 /** An applied configuration's text. Throws 400 where it is no YAML. */
 const parseApplied = (bytes: Uint8Array): ParsedBody => {
+  let body: ParsedBody;
   try {
-    return parseBody(bytes, 'yaml');
+    body = parseBody(bytes, 'yaml');
   } catch (error) {
     throw error instanceof StatusError ? badRequest(`error decoding YAML: ${error.message}`) : error;
   }
+  const { value } = body;
+  if (isObject(value)) return body;
+  if (value === null) return { ...body, value: {} };
+  const what = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+  throw badRequest(
+    `error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ${what} into Go value of type map[string]interface {}`,
+  );
 };
 
 const apply = async (call: Call): Promise<Response> => {
@@ -192,15 +227,26 @@ const apply = async (call: Call): Promise<Response> => {
 export const patch = async (call: Call): Promise<Response> => {
   const type = (call.request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim() ?? '';
   if (!types.includes(type) || (call.resource.custom && type === 'application/strategic-merge-patch+json'))
-    throw unsupportedMediaType(types, call.resource.custom ? undefined : {});
+    throw call.resource.custom
+      ? unsupportedMediaType(types)
+      : genericFailure(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
   if (type === 'application/apply-patch+yaml') return apply(call);
   if (call.info.query.get('force'))
     throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions', name: '' }, [
       cause.forbidden('force', 'may not be specified for non-apply patch'),
     ]);
-  const body = parseBody(await readBody(call.request), 'json');
+  const bytes = await readBody(call.request);
+  let body: ParsedBody;
+  try {
+    body = parseBody(bytes, 'json');
+  } catch (error) {
+    throw unreadablePatch(type, error);
+  }
+  checkPatchForm(type, body.value);
   reportStrict(call, body.duplicates, true);
   if (type === 'application/json-patch+json') reportStrict(call, unknownFields(body.value), true);
-  const transform: Transform = (old) => ({ next: decoded(call, patched(call, type, old, body.value)) });
+  const transform: Transform = (old) => ({
+    next: decoded(call, type, body.value, patched(call, type, old, body.value)),
+  });
   return updateObject(call, transform, { retries: 5, uidIsPrecondition: false });
 };

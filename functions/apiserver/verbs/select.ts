@@ -2,6 +2,7 @@ import { parseKey } from '../../machinery/object.ts';
 import { checkFieldLabels, matchFields, parseFieldSelector, parseLabelSelector } from '../../machinery/selectors.ts';
 import type { Indexed, Stored } from '../../store/store.ts';
 import { type Call, domainOf } from '../context.ts';
+import type { ResourceInfo } from '../registry.ts';
 import { parseStored, readied } from '../stored-object.ts';
 
 export type Matcher = ((key: string, index: Indexed) => boolean) | undefined;
@@ -27,13 +28,21 @@ const unindexed = (call: Call, key: string, index: Indexed, field: string): stri
   return stored ? call.resource.fieldValue(parseStored(call.resource, stored.bytes), field) : '';
 };
 
+/** Upstream's sentence of a field that cannot be selected by: kinds with fields of their own have one of their own. */
+const unknownLabel = ({ custom, selectableFields, group, version, kind }: ResourceInfo, field: string): string => {
+  if (group === 'batch') return `field label ${JSON.stringify(field)} not supported for ${kind}`;
+  if (group === 'resource.k8s.io') return `field label not supported for ${group}/${version}, Kind=${kind}: ${field}`;
+  if (custom || (selectableFields.length > 0 && group !== 'apps')) return `field label not supported: ${field}`;
+  return `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`;
+};
+
 /** What the label and field selectors and the name of a request select; undefined selects everything. Throws 400. */
 export const matcherOf = (call: Call, name = call.info.name): Matcher => {
   const { info, resource } = call;
   const labels = parseLabelSelector(info.query.get('labelSelector') ?? '');
   const fields = parseFieldSelector(info.query.get('fieldSelector') ?? '');
   const supported = resource.namespaced ? ['metadata.name', 'metadata.namespace'] : ['metadata.name'];
-  checkFieldLabels(fields, [...supported, ...resource.selectableFields]);
+  checkFieldLabels(fields, [...supported, ...resource.selectableFields], (field) => unknownLabel(resource, field));
   if (labels.empty && fields.length === 0 && !name) return undefined;
   return (key, index) => {
     if (!labels.empty && !labels.matches(index.labels)) return false;

@@ -130,7 +130,7 @@ describe('what upstream’s conformance asks of refusals', () => {
     expect(answer.code).toBe(400);
     const { message } = answer.body as { message?: string };
     expect(message).toBe(
-      'failed to create typed patch object (n/x; /v1, Kind=ConfigMap): errors:\n' +
+      'failed to create typed patch object (/x; /v1, Kind=ConfigMap): errors:\n' +
         '  .metadata.unknown: field not declared in schema\n  .other: field not declared in schema',
     );
   });

@@ -7,9 +7,9 @@ export const maxOperations = 10_000;
 /** Bytes of JSON that the `copy` operations of one patch may add together. */
 const maxCopied = 3 * 1024 * 1024;
 
-const refused = (message: string): StatusError => genericFailure(422, 'Invalid', message, {});
-const missing = (op: string, path: string): StatusError =>
-  refused(`${op} operation does not apply: doc is missing path: "${path}"`);
+/** Upstream says no more of an operation that cannot be done. */
+const refused = (): StatusError =>
+  genericFailure(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
 
 interface Operation {
   op: string;
@@ -22,15 +22,15 @@ const readOperation = (raw: Json): Operation => {
   if (raw === null || typeof raw !== 'object' || Array.isArray(raw))
     throw badRequest('a JSON patch operation must be an object');
   const { op, path, from, value } = raw;
-  if (typeof op !== 'string') throw refused('a JSON patch operation needs an op');
-  if (typeof path !== 'string') throw refused(`${op} operation needs a path`);
-  if ((op === 'move' || op === 'copy') && typeof from !== 'string') throw refused(`${op} operation needs a from`);
+  if (typeof op !== 'string') throw refused();
+  if (typeof path !== 'string') throw refused();
+  if ((op === 'move' || op === 'copy') && typeof from !== 'string') throw refused();
   return { op, path, from: typeof from === 'string' ? from : '', value: value ?? null };
 };
 
-const tokensOf = (pointer: string, op: string): string[] => {
+const tokensOf = (pointer: string): string[] => {
   if (pointer === '') return [];
-  if (!pointer.startsWith('/')) throw missing(op, pointer);
+  if (!pointer.startsWith('/')) throw refused();
   const parts = pointer.slice(1).split('/');
   return pointer.includes('~') ? parts.map((p) => p.replaceAll('~1', '/').replaceAll('~0', '~')) : parts;
 };
@@ -97,20 +97,20 @@ const editAt = (node: Json, tokens: string[], depth: number, edit: Edit, value: 
   return Array.isArray(node) ? node.with(indexOf(node, token, false), edited) : { ...node, [token]: edited };
 };
 
-const change = (root: Json, o: Operation, edit: Edit, path: string, value: Json): Json => {
-  const out = editAt(root, tokensOf(path, o.op), 0, edit, value);
-  if (out === undefined) throw missing(o.op, path);
+const change = (root: Json, edit: Edit, path: string, value: Json): Json => {
+  const out = editAt(root, tokensOf(path), 0, edit, value);
+  if (out === undefined) throw refused();
   return out;
 };
 
 const source = (root: Json, o: Operation): Json => {
-  const value = find(root, tokensOf(o.from, o.op));
-  if (value === undefined) throw missing(o.op, o.from);
+  const value = find(root, tokensOf(o.from));
+  if (value === undefined) throw refused();
   return value;
 };
 
 const test = (root: Json, o: Operation): Json => {
-  if (!equalJson(find(root, tokensOf(o.path, o.op)) ?? null, o.value)) throw refused(`testing value ${o.path} failed`);
+  if (!equalJson(find(root, tokensOf(o.path)) ?? null, o.value)) throw refused();
   return root;
 };
 
@@ -128,18 +128,19 @@ export const applyJsonPatch = (document: Json, patch: Json): Json => {
   let copied = 0;
   for (const raw of patch) {
     const o = readOperation(raw);
-    if (o.op === 'add' || o.op === 'replace') root = change(root, o, o.op, o.path, o.value);
-    else if (o.op === 'remove') root = change(root, o, 'remove', o.path, null);
+    if (o.op === 'add' || o.op === 'replace') root = change(root, o.op, o.path, o.value);
+    else if (o.op === 'remove') root = change(root, 'remove', o.path, null);
     else if (o.op === 'test') root = test(root, o);
     else if (o.op === 'move') {
       const value = source(root, o);
-      root = change(change(root, o, 'remove', o.from, null), o, 'add', o.path, value);
+      root = change(change(root, 'remove', o.from, null), 'add', o.path, value);
     } else if (o.op === 'copy') {
-      const value = source(root, o);
+      // As upstream's library has it, what is not there is copied as null.
+      const value = find(root, tokensOf(o.from)) ?? null;
       copied += JSON.stringify(value).length;
       if (copied > maxCopied) throw tooLarge('the copy operations of the patch add too much');
-      root = change(root, o, 'add', o.path, value);
-    } else throw refused(`Unexpected kind: ${o.op}`);
+      root = change(root, 'add', o.path, value);
+    } else throw refused();
   }
   return root;
 };

@@ -190,7 +190,6 @@ describe('json patch', () => {
       [{ op: 'replace', path: '/x/y', value: 1 }],
       [{ op: 'remove', path: '/x' }],
       [{ op: 'move', from: '/x', path: '/y' }],
-      [{ op: 'copy', from: '/x', path: '/y' }],
       [{ op: 'add', path: '/l/5', value: 1 }],
       [{ op: 'add', path: '/l/01', value: 1 }],
       [{ op: 'test', path: '/l', value: [] }],
@@ -200,6 +199,9 @@ describe('json patch', () => {
   });
   it('replaces a key that is not there, as upstream does', () => {
     expect(applyJsonPatch({ a: 1 }, [{ op: 'replace', path: '/x', value: 1 }])).toEqual({ a: 1, x: 1 });
+  });
+  it('copies what is not there as null, as upstream does', () => {
+    expect(applyJsonPatch({ a: 1 }, [{ op: 'copy', from: '/x', path: '/y' }])).toEqual({ a: 1, y: null });
   });
   it('tests an absent path as null', () => {
     expect(applyJsonPatch({}, [{ op: 'test', path: '/a', value: null }])).toEqual({});

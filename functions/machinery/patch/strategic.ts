@@ -1,3 +1,4 @@
+import { goValue } from '../go-value.ts';
 import type { Json, JsonObject } from '../object.ts';
 import type { Field, Schema } from '../schema.ts';
 import { badRequest, unsupportedMediaType } from '../status.ts';
@@ -40,7 +41,7 @@ const settle = (value: Json, place: Place): Json => {
 const retain = (target: JsonObject, patch: JsonObject): void => {
   const keys = patch[retainKeys];
   if (keys === undefined) return;
-  if (!Array.isArray(keys)) throw badRequest(`${retainKeys} must be a list`);
+  if (!Array.isArray(keys)) throw badRequest('invalid patch format of retainKeys');
   for (const key of Object.keys(patch)) {
     if (!key.startsWith('$') && !keys.includes(key))
       throw badRequest(`${retainKeys} does not name the patched field "${key}"`);
@@ -71,7 +72,8 @@ const arrange = (merged: Json[], order: Json[], server: Json[], mergeKey: string
 
 const keyedBy = (item: Json, mergeKey: string): JsonObject => {
   if (!isObject(item)) throw badRequest('a list of objects cannot be merged with plain values');
-  if (item[mergeKey] === undefined) throw badRequest(`an element of the patch lacks its merge key "${mergeKey}"`);
+  if (item[mergeKey] === undefined)
+    throw badRequest(`map: ${goValue(item)} does not contain declared merge key: ${mergeKey}`);
   return item;
 };
 
@@ -89,7 +91,7 @@ const mergeObjects = (target: Json[], patch: Json[], mergeKey: string, items: Sc
     const item = keyedBy(raw, mergeKey);
     const what = item[directive];
     if (what !== undefined && what !== 'delete')
-      throw badRequest(`unknown ${directive} directive in a list: ${JSON.stringify(what)}`);
+      throw badRequest(`unknown patch type: ${goValue(what)} in map: ${goValue(item)}`);
     if (what === 'delete') out = out.filter((o) => !(isObject(o) && equalJson(o[mergeKey], item[mergeKey])));
   }
   for (const raw of patch) {
@@ -142,7 +144,7 @@ function mergeObject(target: JsonObject, patch: JsonObject, schema: Schema | und
   const what = patch[directive];
   if (what === 'delete') return {};
   if (what !== undefined && what !== 'replace' && what !== 'merge') {
-    throw badRequest(`unknown ${directive} directive: ${JSON.stringify(what)}`);
+    throw badRequest(`unknown patch type: ${goValue(what)} in map: ${goValue(patch)}`);
   }
   const out: JsonObject = what === 'replace' ? {} : { ...target };
   retain(out, patch);
