@@ -3,6 +3,7 @@ import { gzip } from 'node:zlib';
 import { notAcceptable } from '../machinery/status.ts';
 import { aggregatorOf } from './aggregation/aggregator.ts';
 import { withRemoteDiscovery, withRemoteGroup, withRemoteGroups } from './aggregation/discovery.ts';
+import { type RemoteSwagger, remoteIndex, remoteSwaggers } from './aggregation/openapi.ts';
 import { groupPriorityOf } from './api-services.ts';
 import type { Server } from './context.ts';
 import { customOpenApi } from './custom-openapi.ts';
@@ -88,7 +89,7 @@ interface Swagger {
 interface Documents {
   builtin: OpenApi;
   custom: OpenApi | undefined;
-  v2?: { json: string; etag: string; protobuf(): Uint8Array };
+  v2?: { key: string; json: string; etag: string; protobuf(): Uint8Array };
 }
 
 const openApiOf = (resources: readonly ResourceInfo[]): OpenApi =>
@@ -146,23 +147,45 @@ const swaggerOf = (api: OpenApi, present?: ReadonlySet<string>): Swagger => {
   return made;
 };
 
-/** The whole Swagger document: the built-in part is kept, custom resources are added to its text and its messages. */
-const wholeSwagger = (d: Documents): NonNullable<Documents['v2']> => {
-  const base = swaggerOf(d.builtin);
-  const own = d.custom && swaggerOf(d.custom, base.names);
-  const both = (a: string, b: string | undefined): string => (b ? `${a},${b}` : a);
-  const paths = both(base.paths, own?.paths);
-  const definitions = both(base.definitions, own?.definitions);
+/** Swagger of another API server with its members apart, without what the document it is added to has already. */
+const addedSwagger = ({ paths, definitions: all }: RemoteSwagger, present: Set<string>): Swagger => {
+  const definitions = Object.fromEntries(Object.entries(all).filter(([name]) => !present.has(name)));
+  for (const name of Object.keys(definitions)) present.add(name);
+  const head = { swagger: '', info: { title: '', version: '' } };
+  const base = { paths: members(paths), definitions: members(definitions), rest: '' };
   return {
-    json: `{${base.rest},"paths":{${paths}},"definitions":{${definitions}}}`,
-    etag: own ? etagOf(base.etag + own.etag) : base.etag,
-    // Concatenated messages are merged by whoever reads them.
-    protobuf: once(() => (own ? Buffer.concat([base.protobuf(), own.protobuf()]) : base.protobuf())),
+    ...base,
+    names: new Set(Object.keys(definitions)),
+    etag: etagOf(base.paths + base.definitions),
+    protobuf: once(() => encodeSwagger({ ...head, paths, definitions } as Parameters<typeof encodeSwagger>[0])),
   };
 };
 
-const openApiV2 = async (d: Documents, request: Request): Promise<Response> => {
-  d.v2 ??= wholeSwagger(d);
+/**
+ * The whole Swagger document: the built-in part is kept, those of custom resources and of other API servers are added to
+ * its text and its messages.
+ */
+const wholeSwagger = (d: Documents, remote: readonly RemoteSwagger[], key: string): NonNullable<Documents['v2']> => {
+  const base = swaggerOf(d.builtin);
+  const own = d.custom && swaggerOf(d.custom, base.names);
+  const present = new Set([...base.names, ...(own?.names ?? [])]);
+  const added = [...(own ? [own] : []), ...remote.map((one) => addedSwagger(one, present))];
+  const all = (member: 'paths' | 'definitions'): string =>
+    [base, ...added].flatMap((one) => one[member] || []).join(',');
+  return {
+    key,
+    json: `{${base.rest},"paths":{${all('paths')}},"definitions":{${all('definitions')}}}`,
+    etag: added.length > 0 ? etagOf(base.etag + added.map((one) => one.etag).join('')) : base.etag,
+    // Concatenated messages are merged by whoever reads them.
+    protobuf: once(() =>
+      added.length > 0 ? Buffer.concat([base, ...added].map((one) => one.protobuf())) : base.protobuf(),
+    ),
+  };
+};
+
+const openApiV2 = async (d: Documents, request: Request, remote: readonly RemoteSwagger[]): Promise<Response> => {
+  const key = remote.length > 0 ? etagOf(JSON.stringify(remote)) : '';
+  if (d.v2?.key !== key) d.v2 = wholeSwagger(d, remote, key);
   const accept = request.headers.get('accept') ?? '';
   const common = { etag: d.v2.etag, vary: 'Accept-Encoding, Accept', 'cache-control': 'no-cache, private' };
   if (accept.includes('com.github.proto-openapi.spec.v2'))
@@ -172,10 +195,12 @@ const openApiV2 = async (d: Documents, request: Request): Promise<Response> => {
 
 const openApi = async (server: Server, info: RequestInfo, request: Request): Promise<Response | undefined> => {
   const d = documentsOf(server.registry.all(info.cluster));
-  if (info.path === '/openapi/v2') return openApiV2(d, request);
+  if (info.path === '/openapi/v2') return openApiV2(d, request, await remoteSwaggers(server, info.cluster));
   const prefix = info.cluster === 'default' ? '' : `/clusters/${info.cluster}`;
   if (info.path === '/openapi/v3') {
-    const body = JSON.stringify({ paths: { ...d.builtin.index(prefix).paths, ...d.custom?.index(prefix).paths } });
+    const elsewhere = await remoteIndex(server, info.cluster, prefix);
+    const paths = { ...d.builtin.index(prefix).paths, ...d.custom?.index(prefix).paths, ...elsewhere };
+    const body = JSON.stringify({ paths });
     return bytesWithEtag(request, body, { 'content-type': TEXT, etag: etagOf(body), vary: 'Accept-Encoding' });
   }
   const path = info.path.slice('/openapi/v3/'.length);

@@ -12,6 +12,23 @@ const resources = [
   { name: 'pods/exec', singularName: '', namespaced: true, kind: 'PodExec', verbs: ['create'] },
 ];
 
+const definition = { type: 'object', description: 'What a node uses.' };
+const openApi: Record<string, object> = {
+  '/openapi/v2': {
+    swagger: '2.0',
+    info: { title: 'metrics', version: '1' },
+    paths: { [`${base}/nodes`]: { get: { responses: {} } }, '/apis/other.example.com/v1/x': {} },
+    definitions: { 'com.example.metrics.NodeMetrics': definition, 'io.k8s.api.core.v1.Pod': definition },
+  },
+  '/openapi/v3': {
+    paths: {
+      [base.slice(1)]: { serverRelativeURL: `/openapi/v3${base}?hash=ABC` },
+      'apis/other.example.com/v1': { serverRelativeURL: '/openapi/v3/apis/other.example.com/v1?hash=D' },
+    },
+  },
+  [`/openapi/v3${base}`]: { openapi: '3.0.0', components: { schemas: { NodeMetrics: definition } } },
+};
+
 let remote: TestServer;
 let client: { cert: string; key: string };
 let seen: { request: IncomingMessage; body: string; certificate: string }[] = [];
@@ -25,7 +42,8 @@ const answer = (request: IncomingMessage, response: ServerResponse, body: string
   response.setHeader('content-type', 'application/json');
   if (path === base) {
     response.end(JSON.stringify({ kind: 'APIResourceList', groupVersion: `${GROUP}/v1beta1`, resources }));
-  } else if (request.url?.includes('watch=true')) {
+  } else if (openApi[path ?? '']) response.end(JSON.stringify(openApi[path ?? '']));
+  else if (request.url?.includes('watch=true')) {
     response.write('{"type":"ADDED"}\n');
     setTimeout(() => response.end('{"type":"DELETED"}\n'), 150);
   } else response.writeHead(path?.endsWith('/nodes') ? 200 : 404).end(JSON.stringify({ kind: 'Answer', path }));
@@ -228,4 +246,19 @@ it('discovery shows it in its place, as it lists itself', async () => {
   await send('DELETE', `${services}/${name}`);
   expect((await send('GET', `${base}/nodes`)).status).toBe(404);
   expect((await send('GET', '/apis')).body.groups.map((one: { name: string }) => one.name)).not.toContain(GROUP);
+});
+
+it('OpenAPI holds what it describes of its own version, and nothing else of it', async () => {
+  const { send, settled } = await started();
+  await settled('Passed');
+  const v2 = (await send('GET', '/openapi/v2')).body;
+  expect(v2.paths).toHaveProperty([`${base}/nodes`]);
+  expect(v2.paths).toHaveProperty(['/api/v1/namespaces/{namespace}/pods']);
+  expect(v2.paths).not.toHaveProperty(['/apis/other.example.com/v1/x']);
+  expect(v2.definitions['com.example.metrics.NodeMetrics']).toEqual(definition);
+  expect(v2.definitions['io.k8s.api.core.v1.Pod']).not.toEqual(definition);
+  const { paths } = (await send('GET', '/openapi/v3')).body;
+  expect(paths).toMatchObject({ [base.slice(1)]: { serverRelativeURL: `/openapi/v3${base}?hash=ABC` } });
+  expect(paths).not.toHaveProperty(['apis/other.example.com/v1']);
+  expect((await send('GET', `/openapi/v3${base}?hash=ABC`)).body).toEqual(openApi[`/openapi/v3${base}`]);
 });
