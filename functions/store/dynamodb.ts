@@ -43,6 +43,12 @@ export interface DynamoStoreOptions {
 /** Writes of one batch, and batches of one domain at once. */
 const batchWrites = 24;
 const batchesMax = 4;
+/**
+ * While one batch is under way, others wait to share the next one, unless so many wait, or it takes longer than so many
+ * milliseconds: requests cost more than waiting for one of them does.
+ */
+const besideWrites = 12;
+const besideMs = 100;
 /** A transaction reads so many items at one moment. */
 const headsAtOnce = 99;
 const tailBytesMax = 64 * 1024 * 1024;
@@ -58,6 +64,9 @@ interface Lane {
   calls: Waiting[];
   busy: Set<string>;
   batches: number;
+  /** When the newest batch began, and what ends the wait for it. */
+  beganAt: number;
+  stopWaiting?: () => void;
 }
 
 const isSender = (client: DynamoSender | DynamoDBClientConfig): client is DynamoSender => 'send' in client;
@@ -84,6 +93,16 @@ const takeBatch = (lane: Lane): { batch: Pending[]; calls: Waiting[] } => {
   }
   for (const { write } of batch) lane.busy.add(write.key);
   return { batch, calls };
+};
+
+/** Writes that no batch has taken, as far as it matters. */
+const waitingOf = (lane: Lane): number => {
+  let count = 0;
+  for (const { running, writes, next } of lane.calls) {
+    if (!running) count += writes.length - next;
+    if (count >= besideWrites) break;
+  }
+  return count;
 };
 
 /** Reads the parts of large values, which a stream's records do not hold. */
@@ -130,10 +149,18 @@ export const createDynamoStore = (options: DynamoStoreOptions): Store => {
     else call.resolve(call.outcomes.flatMap((outcome) => outcome ?? []));
   };
   const pump = (name: string, lane: Lane): void => {
-    while (lane.batches < batchesMax) {
+    lane.stopWaiting?.();
+    delete lane.stopWaiting;
+    while (lane.batches < batchesMax && lane.calls.length > 0) {
+      const left = lane.beganAt + besideMs - clock.now();
+      if (lane.batches > 0 && left > 0 && waitingOf(lane) < besideWrites) {
+        lane.stopWaiting = clock.after(left, () => pump(name, lane));
+        break;
+      }
       const { batch, calls } = takeBatch(lane);
       if (batch.length === 0) break;
       lane.batches++;
+      lane.beganAt = clock.now();
       const done = (error?: unknown) => {
         lane.batches--;
         for (const { write } of batch) lane.busy.delete(write.key);
@@ -215,7 +242,7 @@ export const createDynamoStore = (options: DynamoStoreOptions): Store => {
       if (writes.length === 0) return Promise.resolve([]);
       return new Promise((resolve, reject) => {
         const name = domainName(domain);
-        const lane = lanes.get(name) ?? { domain, calls: [], busy: new Set(), batches: 0 };
+        const lane = lanes.get(name) ?? { domain, calls: [], busy: new Set(), batches: 0, beganAt: 0 };
         lanes.set(name, lane);
         const outcomes = writes.map(() => undefined);
         lane.calls.push({ writes: [...writes], outcomes, next: 0, running: false, resolve, reject });
