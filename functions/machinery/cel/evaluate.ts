@@ -56,8 +56,7 @@ export const spend = (frame: Frame, cost: number): void => {
   if (frame.cost > frame.limit) throw new BudgetFault('operation cancelled: actual cost limit exceeded');
 };
 
-export const noSuchOverload = (name: string, args: readonly Value[]): EvalFault =>
-  new EvalFault(`no such overload: ${name}(${args.map(typeNameOf).join(', ')})`);
+const noSuchOverload = (): EvalFault => new EvalFault('no such overload');
 
 const compileIdent = (name: string, context: Context): Run => {
   const slot = context.slots.findLast((one) => one.name === name)?.slot;
@@ -84,14 +83,14 @@ export const fieldOf = (value: Value, field: string): Value | undefined => {
     const inner = fieldOf(value.value, field);
     return inner === undefined ? NONE : new Optional(inner);
   }
-  throw new EvalFault(`no such overload: ${typeNameOf(value)}.${field}`);
+  return undefined;
 };
 
 const hasField = (value: Value, field: string): boolean => {
   if (value instanceof ObjectValue) return value.has(field);
   if (value instanceof MapValue) return value.find(field) !== undefined;
   if (value instanceof Optional) return value.value !== undefined && hasField(value.value, field);
-  throw new EvalFault(`no such overload: has(${typeNameOf(value)})`);
+  return false;
 };
 
 const compileSelect = (operand: Run, field: string, test: boolean): Run => {
@@ -104,6 +103,15 @@ const compileSelect = (operand: Run, field: string, test: boolean): Run => {
   };
 };
 
+/** The right side of && or || after the left one failed: the first fault is the one that is told. */
+const afterFault = (right: Run, frame: Frame, fault: EvalFault): Value => {
+  try {
+    return right(frame);
+  } catch (error) {
+    throw error instanceof EvalFault ? fault : error;
+  }
+};
+
 const and =
   (left: Run, right: Run): Run =>
   (frame) => {
@@ -111,15 +119,15 @@ const and =
     try {
       const value = left(frame);
       if (value === false) return false;
-      if (value !== true) fault = noSuchOverload('_&&_', [value]);
+      if (value !== true) fault = noSuchOverload();
     } catch (error) {
       if (!(error instanceof EvalFault)) throw error;
       fault = error;
     }
-    const value = right(frame);
+    const value = fault ? afterFault(right, frame, fault) : right(frame);
     if (value === false) return false;
     if (fault) throw fault;
-    if (value !== true) throw noSuchOverload('_&&_', [value]);
+    if (value !== true) throw noSuchOverload();
     return true;
   };
 
@@ -130,15 +138,15 @@ const or =
     try {
       const value = left(frame);
       if (value === true) return true;
-      if (value !== false) fault = noSuchOverload('_||_', [value]);
+      if (value !== false) fault = noSuchOverload();
     } catch (error) {
       if (!(error instanceof EvalFault)) throw error;
       fault = error;
     }
-    const value = right(frame);
+    const value = fault ? afterFault(right, frame, fault) : right(frame);
     if (value === true) return true;
     if (fault) throw fault;
-    if (value !== false) throw noSuchOverload('_||_', [value]);
+    if (value !== false) throw noSuchOverload();
     return false;
   };
 
@@ -148,7 +156,7 @@ const conditional =
     const value = condition(frame);
     if (value === true) return truthy(frame);
     if (value === false) return falsy(frame);
-    throw noSuchOverload('_?_:_', [value]);
+    throw noSuchOverload();
   };
 
 const notStrictlyFalse =
@@ -179,7 +187,7 @@ const otherwise =
   (name: string, target: Run, other: Run): Run =>
   (frame) => {
     const value = target(frame);
-    if (!(value instanceof Optional)) throw noSuchOverload(name, [value]);
+    if (!(value instanceof Optional)) throw noSuchOverload();
     if (value.value === undefined) return other(frame);
     return name === 'or' ? value : value.value;
   };
@@ -187,7 +195,14 @@ const otherwise =
 /** The overload for values whose types only the evaluation knows. */
 const pick = (name: string, candidates: readonly Overload[], args: readonly Value[]): Overload => {
   for (const one of candidates) if (one.args.every((type, i) => isOfType(args[i] as Value, type))) return one;
-  throw noSuchOverload(name, args);
+  // What has no elements has none of that key either.
+  if (name === '_[_]') throw new EvalFault(`no such key: ${indexText(args[1] ?? null)}`);
+  throw noSuchOverload();
+};
+
+const indexText = (key: Value): string => {
+  const known = keyOf(key);
+  return known === undefined ? typeNameOf(key) : String(known);
 };
 
 const compileCall = (expr: Call, context: Context): Run => {

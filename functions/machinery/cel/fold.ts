@@ -11,6 +11,19 @@ interface Range {
   second: (i: number) => Value;
 }
 
+/** What upstream calls the types that nothing can loop over. */
+const GO_NAMES: Record<string, string> = {
+  bool: 'types.Bool',
+  bytes: 'types.Bytes',
+  double: 'types.Double',
+  'google.protobuf.Duration': 'types.Duration',
+  int: 'types.Int',
+  null_type: 'types.Null',
+  string: 'types.String',
+  'google.protobuf.Timestamp': 'types.Timestamp',
+  uint: 'types.Uint',
+};
+
 const rangeOf = (value: Value, two: boolean): Range => {
   if (value instanceof List) {
     const at = (i: number): Value => value.at(i);
@@ -21,7 +34,8 @@ const rangeOf = (value: Value, two: boolean): Range => {
     const first = (i: number): Value => keys[i] as Value;
     return { length: keys.length, first, second: (i) => value.find(mapKey(first(i))) ?? null };
   }
-  throw new EvalFault(`got '${typeNameOf(value)}', expected iterable type`);
+  const name = typeNameOf(value);
+  throw new EvalFault(`got '${GO_NAMES[name] ?? name}', expected iterable type`);
 };
 
 interface Slots {
@@ -75,7 +89,7 @@ const inserted = (step: Expr): { filter: Expr | undefined; entry: Expr[] } | und
 const passes = (filter: Run | undefined, frame: Frame): boolean => {
   const value = filter ? filter(frame) : true;
   if (typeof value === 'boolean') return value;
-  throw new EvalFault(`no such overload: _?_:_(${typeNameOf(value)})`);
+  throw new EvalFault('no such overload');
 };
 
 /** A loop that builds a list: it grows in place, at the cost of the additions it stands for. */

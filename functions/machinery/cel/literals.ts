@@ -67,8 +67,8 @@ const callIssue = (expr: Expr & Call): Issue | undefined => {
   if (typeof arg.value !== 'string') return undefined;
   const reads = PARSED[expr.name];
   if (reads && !reads(arg.value)) return { at: arg.at, message: `invalid ${expr.name} argument` };
-  const why = expr.name === 'matches' ? patternError(arg.value) : undefined;
-  return why === undefined ? undefined : { at: arg.at, message: `invalid matches argument: ${why}` };
+  const isBad = expr.name === 'matches' && patternError(arg.value) !== undefined;
+  return isBad ? { at: arg.at, message: 'invalid matches argument' } : undefined;
 };
 
 /** Literals that no evaluation could use: durations, times, patterns, formats and conversions are tried when written. */

@@ -126,12 +126,13 @@ const member = (p: Parser, negated?: number): Expr => {
       expr = call(token.at, '_?._', expr, { kind: 'literal', at: field.at, value: field.text });
     } else if (accept(p, '.')) {
       const field = identifier(p);
-      if (!accept(p, '(')) expr = { kind: 'select', at: token.at, operand: expr, field: field.text, test: false };
+      const open = accept(p, '(');
+      if (!open) expr = { kind: 'select', at: token.at, operand: expr, field: field.text, test: false };
       else {
         const args = list(p, ')');
-        expr = expandMacro(field.text, expr, args, field.at) ?? {
+        expr = expandMacro(field.text, expr, args, open.at) ?? {
           kind: 'call',
-          at: field.at,
+          at: open.at,
           name: field.text,
           target: expr,
           args,
@@ -236,9 +237,10 @@ const named = (p: Parser, token: Token): Expr => {
   if (text === 'true' || text === 'false') return { kind: 'literal', at, value: text === 'true' };
   if (text === 'null') return { kind: 'literal', at, value: null };
   if (text === 'in') throw unexpected(token, 'an expression');
-  if (accept(p, '(')) {
+  const open = accept(p, '(');
+  if (open) {
     const args = list(p, ')');
-    return expandMacro(text, undefined, args, at) ?? { kind: 'call', at, name: text, args };
+    return expandMacro(text, undefined, args, open.at) ?? { kind: 'call', at: open.at, name: text, args };
   }
   if (RESERVED.has(text)) throw new SourceFault(at, `reserved identifier: ${text}`);
   return { kind: 'ident', at, name: text };

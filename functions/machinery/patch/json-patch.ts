@@ -7,9 +7,16 @@ export const maxOperations = 10_000;
 /** Bytes of JSON that the `copy` operations of one patch may add together. */
 const maxCopied = 3 * 1024 * 1024;
 
-/** Upstream says no more of an operation that cannot be done. */
-const refused = (): StatusError =>
-  genericFailure(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
+/** Upstream says no more of an operation that cannot be done to a client; why it cannot is the error's `cause`. */
+const refused = (why: string): StatusError => {
+  const error = genericFailure(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
+  error.cause = why;
+  return error;
+};
+const missing = (op: string, path: string): StatusError =>
+  refused(`${op} operation does not apply: doc is missing path: "${path}": missing value`);
+/** The cause of a `test` that failed. */
+export const TEST_FAILED = 'test failed';
 
 interface Operation {
   op: string;
@@ -22,15 +29,15 @@ const readOperation = (raw: Json): Operation => {
   if (raw === null || typeof raw !== 'object' || Array.isArray(raw))
     throw badRequest('a JSON patch operation must be an object');
   const { op, path, from, value } = raw;
-  if (typeof op !== 'string') throw refused();
-  if (typeof path !== 'string') throw refused();
-  if ((op === 'move' || op === 'copy') && typeof from !== 'string') throw refused();
+  if (typeof op !== 'string') throw refused('Unexpected kind: unknown');
+  if (typeof path !== 'string') throw refused(`${op} operation needs a path`);
+  if ((op === 'move' || op === 'copy') && typeof from !== 'string') throw refused(`${op} operation needs a from`);
   return { op, path, from: typeof from === 'string' ? from : '', value: value ?? null };
 };
 
 const tokensOf = (pointer: string): string[] => {
   if (pointer === '') return [];
-  if (!pointer.startsWith('/')) throw refused();
+  if (!pointer.startsWith('/')) throw refused(`doc is missing path: "${pointer}": missing value`);
   const parts = pointer.slice(1).split('/');
   return pointer.includes('~') ? parts.map((p) => p.replaceAll('~1', '/').replaceAll('~0', '~')) : parts;
 };
@@ -98,19 +105,23 @@ const editAt = (node: Json, tokens: string[], depth: number, edit: Edit, value: 
 };
 
 const change = (root: Json, edit: Edit, path: string, value: Json): Json => {
-  const out = editAt(root, tokensOf(path), 0, edit, value);
-  if (out === undefined) throw refused();
-  return out;
+  const tokens = tokensOf(path);
+  const out = editAt(root, tokens, 0, edit, value);
+  if (out !== undefined) return out;
+  const last = tokens.at(-1) ?? '';
+  if (edit === 'remove' && find(root, tokens.slice(0, -1)) !== undefined)
+    throw refused(`error in remove for path: '${path}': Unable to remove nonexistent key: ${last}: missing value`);
+  throw missing(edit, path);
 };
 
 const source = (root: Json, o: Operation): Json => {
   const value = find(root, tokensOf(o.from));
-  if (value === undefined) throw refused();
+  if (value === undefined) throw missing(o.op, o.from);
   return value;
 };
 
 const test = (root: Json, o: Operation): Json => {
-  if (!equalJson(find(root, tokensOf(o.path)) ?? null, o.value)) throw refused();
+  if (!equalJson(find(root, tokensOf(o.path)) ?? null, o.value)) throw refused(TEST_FAILED);
   return root;
 };
 
@@ -140,7 +151,7 @@ export const applyJsonPatch = (document: Json, patch: Json): Json => {
       copied += JSON.stringify(value).length;
       if (copied > maxCopied) throw tooLarge('the copy operations of the patch add too much');
       root = change(root, 'add', o.path, value);
-    } else throw refused();
+    } else throw refused(`Unexpected kind: ${o.op}`);
   }
   return root;
 };

@@ -16,7 +16,7 @@ import {
 } from '../../../machinery/cel/values.ts';
 import { decode } from '../../../machinery/decode.ts';
 import type { Json, JsonObject } from '../../../machinery/object.ts';
-import { applyJsonPatch } from '../../../machinery/patch/json-patch.ts';
+import { applyJsonPatch, TEST_FAILED } from '../../../machinery/patch/json-patch.ts';
 import type { ObjectSchema, Schema } from '../../../machinery/schema.ts';
 import { StatusError } from '../../../machinery/status.ts';
 import { runOne } from './evaluate.ts';
@@ -104,32 +104,50 @@ const atomics = (schema: Schema, value: Json, path: string): string[] => {
   return [...own, ...below];
 };
 
-/** Fields that no schema knows. */
-const undeclared = (schema: Schema, value: Json, path: string): string[] => {
-  if (Array.isArray(value))
-    return schema.type === 'list' ? value.flatMap((item, i) => undeclared(schema.items, item, `${path}[${i}]`)) : [];
-  if (value === null || typeof value !== 'object') return [];
-  if (schema.type === 'map')
-    return Object.entries(value).flatMap(([name, held]) => undeclared(schema.values, held ?? null, `${path}.${name}`));
-  if (schema.type !== 'object' || schema.preserveUnknown) return [];
+/** A value as upstream prints what it did not expect. */
+const shown = (value: Json): string => `&value.valueUnstructured{Value:${JSON.stringify(value)}}`;
+
+const scalarFault = (schema: Schema, value: Json): string | undefined => {
+  if (value === null) return undefined;
+  if (schema.type === 'string' && schema.format !== 'int-or-string' && schema.format !== 'quantity')
+    return typeof value === 'string' ? undefined : `expected string, got ${shown(value)}`;
+  if (schema.type === 'boolean')
+    return typeof value === 'boolean' ? undefined : `expected boolean, got ${shown(value)}`;
+  if (schema.type === 'integer' || schema.type === 'number')
+    return typeof value === 'number' ? undefined : `expected numeric (int or float), got ${typeof value}`;
+  return undefined;
+};
+
+/** What of a value is not of its schema: types, and fields that none knows. */
+const misfits = (schema: Schema, value: Json, path: string): string[] => {
+  const fault = scalarFault(schema, value);
+  if (fault) return [`${path}: ${fault}`];
+  if (value === null) return [];
+  if (schema.type === 'list')
+    return Array.isArray(value)
+      ? value.flatMap((item, i) => misfits(schema.items, item, `${path}[${i}]`))
+      : [`${path}: expected list, got ${shown(value)}`];
+  if (schema.type !== 'map' && schema.type !== 'object') return [];
+  if (typeof value !== 'object' || Array.isArray(value)) return [`${path}: expected map, got ${shown(value)}`];
   return Object.entries(value).flatMap(([name, held]) => {
+    const below = `${path}.${name}`;
+    if (schema.type === 'map') return misfits(schema.values, held ?? null, below);
     const field = schema.fields[name];
-    if (field) return undeclared(field.schema, held ?? null, `${path}.${name}`);
-    return path === '' && ['apiVersion', 'kind', 'metadata'].includes(name)
-      ? []
-      : [`${path}.${name}: field not declared in schema`];
+    if (field) return misfits(field.schema, held ?? null, below);
+    const isMeta = path === '' && ['apiVersion', 'kind', 'metadata'].includes(name);
+    return isMeta || schema.preserveUnknown ? [] : [`${below}: field not declared in schema`];
   });
 };
 
 const typedFault = (faults: readonly string[]): string =>
-  faults.length === 1 ? `errors:\n  ${faults[0]}` : `errors:\n${faults.map((one) => `  ${one}`).join('\n')}`;
+  faults.length === 1 ? `${faults[0]}` : `errors:\n${faults.map((one) => `  ${one}`).join('\n')}`;
 
 const applied = (object: JsonObject, value: Value, schema: ObjectSchema): JsonObject => {
   checkPlaces(value, 'Object');
   const given = toJson(value) as JsonObject;
   const wrong = (why: string) => new MutationFault(`error applying patch: ${why}`);
-  const unknown = undeclared(schema, given, '');
-  if (unknown.length > 0) throw wrong(`failed to convert patch object to typed object: ${typedFault(unknown)}`);
+  const faults = misfits(schema, given, '');
+  if (faults.length > 0) throw wrong(`failed to convert patch object to typed object: ${typedFault(faults)}`);
   const whole = atomics(schema, given, '');
   if (whole.length > 0)
     throw wrong(`invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: ${whole.join(', ')}`);
@@ -165,8 +183,8 @@ const patched = (object: JsonObject, value: Value): JsonObject => {
     return applyJsonPatch(object, operations) as JsonObject;
   } catch (error) {
     if (!(error instanceof StatusError)) throw error;
-    if (/^testing value .* failed$/s.test(error.message)) return object;
-    throw new MutationFault(`JSON Patch: ${error.message}`);
+    if (error.cause === TEST_FAILED) return object;
+    throw new MutationFault(`JSON Patch: ${typeof error.cause === 'string' ? error.cause : error.message}`);
   }
 };
 
@@ -191,7 +209,10 @@ export const applyMutation = (
     hook.spec.mutations?.[i]?.patchType === 'JSONPatch' ? patched(object, value) : applied(object, value, schema);
   if (next === object) return object;
   try {
-    return decode<JsonObject>(schema, next, { defaults: true }).value;
+    const { value: decoded, strict } = decode<JsonObject>(schema, next, { defaults: true });
+    const isPatch = hook.spec.mutations?.[i]?.patchType === 'JSONPatch';
+    if (isPatch && strict.length > 0) throw new MutationFault(`strict decoding error: ${strict.join(', ')}`);
+    return decoded;
   } catch (error) {
     if (error instanceof StatusError) throw new MutationFault(error.message);
     throw error;

@@ -144,7 +144,10 @@ const createRun = (e: Engine, subject: Subject) => {
     if (hook.spec.reinvocationPolicy === 'IfNeeded') progress.ran.add(one.key);
     if (next === object || equalJson(asJson(next), asJson(object))) return false;
     const back = object === target ? next : await convertedTo(next, matched.resource, resource);
+    const { namespace } = target.metadata;
     replaceContent(target, asJson(back));
+    // A patch of the metadata as a whole does not take an object out of its namespace.
+    if (namespace && !target.metadata?.namespace) target.metadata = { ...target.metadata, namespace };
     return true;
   };
 };

@@ -19,7 +19,7 @@ export const paramResource = ({ server, info }: Call, { spec }: Hook): ResourceI
     .all(info.cluster)
     .find((one) => one.group === group && one.version === version && one.kind === kind);
   if (found) return found;
-  throw new ConfigurationFault(`failed to find resource referenced by paramKind: '{${apiVersion} ${kind}}'`);
+  throw new ConfigurationFault(`failed to find resource referenced by paramKind: '${group}/${version}, Kind=${kind}'`);
 };
 
 const parsed = new WeakMap<object, KubeObject>();

@@ -25,7 +25,8 @@ const tryQuantity = (text: string): Quantity | undefined => {
 };
 const quantityOf = (text: string): OpaqueValue => {
   const parsed = tryQuantity(text);
-  if (!parsed) throw new EvalFault('quantities must match the grammar of resource quantities');
+  if (!parsed)
+    throw new EvalFault("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
   return quantityValue(parsed);
 };
 const isWhole = (q: Quantity): boolean => q.nano % NANO === 0n && q.nano / NANO < 1n << 63n;

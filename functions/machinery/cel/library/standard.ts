@@ -39,6 +39,9 @@ import {
 } from '../values.ts';
 import { checkedInt, checkedUint } from './operators.ts';
 
+/** A text that is none of a type. */
+const notConverted = (type: string): EvalFault => new EvalFault(`type conversion error from 'string' to '${type}'`);
+
 const A = param('A');
 const B = param('B');
 const SECOND = 1_000_000_000n;
@@ -48,22 +51,20 @@ const wholeNumber = (value: number): bigint => {
   return BigInt(Math.trunc(value));
 };
 const parseInteger = (text: string): bigint => {
-  if (!/^[+-]?\d+$/.test(text))
-    throw new EvalFault(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  if (!/^[+-]?\d+$/.test(text)) throw notConverted('int');
   return BigInt(text.replace(/^\+/, ''));
 };
 const parseDouble = (text: string): number => {
   const named = /^([+-]?)(inf|infinity|nan)$/i.exec(text);
   if (named)
     return /nan/i.test(text) ? Number.NaN : named[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text))
-    throw new EvalFault(`strconv.ParseFloat: parsing ${JSON.stringify(text)}: invalid syntax`);
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) throw notConverted('double');
   return Number(text);
 };
 const parseBool = (text: string): boolean => {
   if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)) return true;
   if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(text)) return false;
-  throw new EvalFault(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
+  throw notConverted('bool');
 };
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 const textOfBytes = (value: Uint8Array): string => {
@@ -116,12 +117,12 @@ const toText: Overload[] = [
 
 const durationOf = (text: string): Duration => {
   const parsed = parseDuration(text);
-  if (!parsed) throw new EvalFault(`time: invalid duration ${JSON.stringify(text)}`);
+  if (!parsed) throw notConverted('google.protobuf.Duration');
   return parsed;
 };
 const timestampOf = (text: string): Timestamp => {
   const parsed = parseTimestamp(text);
-  if (!parsed) throw new EvalFault(`parsing time ${JSON.stringify(text)}: not a timestamp of RFC 3339`);
+  if (!parsed) throw notConverted('google.protobuf.Timestamp');
   return parsed;
 };
 
