@@ -56,6 +56,22 @@ const dangling = (document: unknown, names: Set<string>): string[] => {
 };
 
 describe('OpenAPI', () => {
+  it('lists the values of enumerations, beside the text and of elements', () => {
+    for (const version of [2, 3] as const) {
+      const describe = () => ({ imagePullPolicy: 'When.' });
+      const container = schemaOfType('core.v1.Container', version, describe).properties as Record<string, unknown>;
+      expect(container.imagePullPolicy).toEqual({
+        type: 'string',
+        enum: ['Always', 'IfNotPresent', 'Never'],
+        description: 'When.\n\nPossible enum values:\n - `"Always"`\n - `"IfNotPresent"`\n - `"Never"`',
+      });
+      const claim = schemaOfType('core.v1.PersistentVolumeClaimSpec', version, describe).properties as {
+        accessModes?: { items?: unknown };
+      };
+      expect(claim.accessModes?.items).toMatchObject({ type: 'string' });
+      expect(JSON.stringify(claim.accessModes?.items)).not.toContain('Possible');
+    }
+  });
   it('names types as upstream does', () => {
     expect(fullName('core.v1.Pod')).toBe('io.k8s.api.core.v1.Pod');
     expect(fullName('~meta.v1.Time')).toBe('io.k8s.apimachinery.pkg.apis.meta.v1.Time');

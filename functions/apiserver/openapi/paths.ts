@@ -1,4 +1,5 @@
 import type { ResourceInfo, SubresourceInfo } from '../registry.ts';
+import { returnsDeleted } from '../verbs/rules.ts';
 import { bodyParameter, DELETE, LIST, pathParameters, queryParameter, WRITE } from './parameters.ts';
 import { fullName, type OpenApiSchema, type OpenApiVersion, typeOfKind } from './schemas.ts';
 
@@ -35,9 +36,9 @@ const ref = (s: Shape, name: string): OpenApiSchema => ({
   $ref: `${s.version === 3 ? '#/components/schemas/' : '#/definitions/'}${name}`,
 });
 
-const answer = (s: Shape, name: string, description: string): OpenApiSchema =>
+const answer = (s: Shape, name: string, description: string, types: readonly string[]): OpenApiSchema =>
   s.version === 3
-    ? { description, content: Object.fromEntries(bodyTypes(s).map((t) => [t, { schema: ref(s, name) }])) }
+    ? { description, content: Object.fromEntries(types.map((t) => [t, { schema: ref(s, name) }])) }
     : { description, schema: ref(s, name) };
 
 /** What upstream calls each action in operation ids, and the codes besides 200 that it may answer with. */
@@ -77,8 +78,12 @@ const operationId = (s: Shape, action: string): string => {
 
 const STREAMS = ['application/json;stream=watch', 'application/vnd.kubernetes.protobuf;stream=watch'];
 
-/** What version 2 says that an operation reads and writes: built-in kinds take any body but a patch. */
-const mediaTypes = (s: Shape, action: string, given: string[] | undefined) => {
+/** What an operation reads and writes: built-in kinds take any body but a patch. */
+const mediaTypes = (
+  s: Shape,
+  action: string,
+  given: string[] | undefined,
+): { consumes: string[]; produces: string[] } => {
   const any = action !== 'patch' && !s.info.custom;
   const streams = action === 'list' && !s.info.custom ? STREAMS : [];
   const bodies = s.info.custom ? CUSTOM_BODY_TYPES : ['*/*'];
@@ -95,6 +100,7 @@ const operation = (
   const parameters = queries.map((q) => queryParameter(s.version, q, action === 'patch'));
   if (s.version === 2 && input) parameters.unshift(bodyParameter(input.name));
   const codes = ACTIONS[action]?.codes ?? [];
+  const media = mediaTypes(s, action, input?.types);
   const group = groupName(s.info.group);
   return {
     tags: [`${group.replace(/^./, (c) => c.toLowerCase())}_${s.info.version}`],
@@ -103,14 +109,14 @@ const operation = (
     ...(s.version === 3 &&
       input && {
         requestBody: {
-          content: Object.fromEntries(input.types.map((t) => [t, { schema: ref(s, input.name) }])),
+          content: Object.fromEntries(media.consumes.map((t) => [t, { schema: ref(s, input.name) }])),
           ...(!action.startsWith('delete') && { required: true }),
         },
       }),
-    ...(s.version === 2 && { ...mediaTypes(s, action, input?.types), schemes: ['https'] }),
+    ...(s.version === 2 && { ...media, schemes: ['https'] }),
     responses: {
-      '200': answer(s, output, 'OK'),
-      ...Object.fromEntries(codes.map(([code, text]) => [code, answer(s, output, text)])),
+      '200': answer(s, output, 'OK', media.produces),
+      ...Object.fromEntries(codes.map(([code, text]) => [code, answer(s, output, text, media.produces)])),
       '401': { description: 'Unauthorized' },
     },
     'x-kubernetes-action': action,
@@ -130,7 +136,13 @@ const itemOperations = (s: Shape, verbs: ReadonlySet<string>): Record<string, Op
     ...(verbs.has('create') && { post: operation(s, 'post', WRITE, body, s.body) }),
     ...(verbs.has('patch') && { patch: operation(s, 'patch', [...WRITE, 'force'], patch, s.body) }),
     ...(verbs.has('delete') && {
-      delete: operation(s, 'delete', DELETE, deleteOptions(s), status),
+      delete: operation(
+        s,
+        'delete',
+        DELETE,
+        deleteOptions(s),
+        returnsDeleted(s.info) && s.info.resource !== 'namespaces' ? s.body : status,
+      ),
     }),
   };
 };

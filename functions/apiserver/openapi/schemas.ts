@@ -70,6 +70,21 @@ const zeroOf = (type: string): unknown => {
   return type === 'boolean' ? false : {};
 };
 
+/** The values of an `enum=` flag, in order. */
+const enumOf = (flag: string): string[] =>
+  flag
+    .slice('enum='.length)
+    .split('|')
+    .map((value) => value.replaceAll('%20', ' '))
+    .sort();
+
+/** What upstream's documents say of a field with an enumeration, after its own text; elements of a list have none. */
+const withEnum = (description: string | undefined, values: unknown): string | undefined => {
+  if (!Array.isArray(values) || description === undefined) return description;
+  const lines = values.map((value) => `\n - \`${JSON.stringify(value)}\``);
+  return `${description ? `${description}\n\n` : ''}Possible enum values:${lines.join('')}`;
+};
+
 /** The bare schema of a TYPE, without the flags beside it. */
 const typeSchema = (type: string, version: OpenApiVersion): OpenApiSchema => {
   if (type.startsWith('[]')) return { type: 'array', items: codeSchema(inner(type.slice(2)), version) };
@@ -84,6 +99,7 @@ const typeSchema = (type: string, version: OpenApiVersion): OpenApiSchema => {
 };
 
 const flagSchema = (flag: string, type: string): OpenApiSchema => {
+  if (flag.startsWith('enum=')) return { enum: enumOf(flag) };
   if (flag === '=') return { default: zeroOf(type) };
   if (flag.startsWith('=')) return { default: JSON.parse(flag.slice(1)) };
   if (flag.startsWith('x=')) return JSON.parse(flag.slice(2));
@@ -110,7 +126,8 @@ const codeSchema = (code: string, version: OpenApiVersion, description?: string)
   const bare = typeSchema(type, version);
   const rest: OpenApiSchema = Object.assign({}, ...flags.map((f) => flagSchema(f, type)));
   if (version === 2) delete rest.default;
-  if (description) rest.description = description;
+  const text = withEnum(description, rest.enum);
+  if (text) rest.description = text;
   if ('$ref' in bare && version === 3 && Object.keys(rest).length > 0) return { allOf: [bare], ...rest };
   return { ...bare, ...rest };
 };
@@ -152,7 +169,7 @@ export const schemaOfType = (short: string, version: OpenApiVersion, description
     ...whole,
     ...(required.length > 0 && { required }),
     ...(fields.length > 0 && {
-      properties: Object.fromEntries(fields.map(([n, code]) => [n, codeSchema(code, version, texts?.[n])])),
+      properties: Object.fromEntries(fields.map(([n, code]) => [n, codeSchema(code, version, texts?.[n] ?? '')])),
     }),
     ...(groupVersionKinds && { 'x-kubernetes-group-version-kind': groupVersionKinds }),
   };

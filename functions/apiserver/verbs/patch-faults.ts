@@ -44,10 +44,13 @@ const KINDS: Record<string, string> = {
   string: 'string',
 };
 
+/** What comes before a decoder's sentence where a whole object was sent. */
+const PREFIX = /^\S+ in version "[^"]*" cannot be handled as a \S+: /;
+
 /** Upstream builds the result of a strategic merge patch from maps, and words what does not fit in another way. */
 const converterSentence = (sentence: string): string => {
   const found = /json: cannot unmarshal (array|object|number|bool|string)\b.* of type (\S+)$/.exec(sentence);
-  if (!found) return sentence.replace(/^.* cannot be handled as a \S+: /, '');
+  if (!found) return sentence.replace(PREFIX, '');
   const kind = KINDS[found[1] ?? ''] ?? '';
   const wanted = found[2] ?? '';
   if (wanted.startsWith('map[')) return `cannot restore map from ${kind}`;
@@ -61,4 +64,4 @@ const converterSentence = (sentence: string): string => {
 export const unfitPatch = (type: string, patch: Json, result: Json, sentence: string): StatusError =>
   type === STRATEGIC
     ? badPatch(converterSentence(sentence), goValue(patch))
-    : badPatch(sentence, JSON.stringify(result));
+    : badPatch(sentence.replace(PREFIX, ''), JSON.stringify(result));

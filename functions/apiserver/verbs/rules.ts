@@ -61,6 +61,11 @@ const returned = new Set([
   'csinodes',
   'storageclasses',
   'volumeattachments',
+  'volumeattributesclasses',
+  'deviceclasses',
+  'resourceclaims',
+  'resourceclaimtemplates',
+  'resourceslices',
 ]);
 export const returnsDeleted = (resource: ResourceInfo): boolean => !resource.custom && returned.has(resource.resource);
 
