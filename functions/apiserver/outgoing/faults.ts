@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 /**
  * Failures of outgoing requests in the words of Go's HTTP client and of client-go, which people and tools know.
  */
@@ -7,6 +9,9 @@ interface Fault extends Error {
   address?: string;
   port?: number;
   hostname?: string;
+  /** Of ERR_TLS_CERT_ALTNAME_INVALID. */
+  host?: string;
+  cert?: { subjectaltname?: string };
 }
 
 const untrusted = new Set([
@@ -23,7 +28,15 @@ const ofCertificate = (fault: Fault): string | undefined => {
   const start = 'tls: failed to verify certificate: x509: certificate';
   if (untrusted.has(code)) return `${start} signed by unknown authority`;
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') return `${start} has expired or is not yet valid`;
-  return code === 'ERR_TLS_CERT_ALTNAME_INVALID' ? `${start} is not valid for its name: ${fault.message}` : undefined;
+  return code === 'ERR_TLS_CERT_ALTNAME_INVALID' ? `${start} ${otherNames(fault)}` : undefined;
+};
+
+/** The names of a certificate that was shown by another host. */
+const otherNames = ({ host = '', cert }: Fault): string => {
+  const kind = isIP(host) ? 'IP Address:' : 'DNS:';
+  const names = (cert?.subjectaltname ?? '').split(', ').filter((name) => name.startsWith(kind));
+  if (names.length === 0) return `is not valid for any names, but wanted to match ${host}`;
+  return `is valid for ${names.map((name) => name.slice(kind.length)).join(', ')}, not ${host}`;
 };
 
 /** Why a request could not be sent or was not answered. */

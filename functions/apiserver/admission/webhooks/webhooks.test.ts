@@ -335,6 +335,18 @@ describe('what a webhook answers', () => {
   });
 });
 
+it('conditions may ask what the user is allowed to do', async () => {
+  const { send, configure } = await started();
+  const asks = (verb: string) =>
+    `authorizer.group('').resource('pods').namespace('default').check('${verb}').allowed()`;
+  await configure('Validating', [
+    webhook('/no', { matchConditions: [{ name: 'c', expression: `!${asks('get')}` }] }),
+    webhook('/yes', { matchConditions: [{ name: 'c', expression: `${asks('list')} && ${asks('get')}` }] }),
+  ]);
+  expect((await send('POST', at, map('a'))).status).toBe(201);
+  expect(reviews.map(({ path }) => path)).toEqual(['/yes']);
+});
+
 it('configurations are never sent to webhooks: one that refuses everything can be taken away', async () => {
   const { send, patch, configure } = await started();
   answers['/v'] = (review) => allow(review, { allowed: false });
@@ -347,6 +359,19 @@ it('configurations are never sent to webhooks: one that refuses everything can b
   expect((await send('POST', at, map('a'))).status).toBe(400);
   expect((await send('DELETE', `${registration}/validatingwebhookconfigurations/hooks`)).status).toBe(200);
   expect((await send('POST', at, map('a'))).status).toBe(201);
+});
+
+it('a service that stands for another name is reached, and its certificate must be for the service', async () => {
+  const { send, configure } = await started();
+  await send('POST', '/api/v1/namespaces/default/services', {
+    metadata: { name: 'hook' },
+    spec: { type: 'ExternalName', externalName: 'localhost' },
+  });
+  const service = { name: 'hook', namespace: 'default', path: '/v', port: hook.port };
+  await configure('Validating', [webhook('/v', { clientConfig: { service, caBundle: hook.caBundle } })]);
+  const { body } = await send('POST', at, map('a'));
+  expect(body.message).toContain('x509: certificate is not valid for any names, but wanted to match hook.default.svc');
+  expect(reviews).toEqual([]);
 });
 
 it('a service that is not there is a failure of the call', async () => {
