@@ -93,7 +93,10 @@ interface Sent {
 /** Sends one request over a connection of its own. Resolves with the answer's head, rejects where none comes. */
 const exchange = (connection: Duplex, { method, path, headers, body, signal }: Sent): Promise<IncomingMessage> =>
   new Promise((resolve, reject) => {
-    const sent = requestHttp({ method, path, headers, createConnection: () => connection, setHost: false });
+    // Node frames no body of a GET or DELETE by itself: its bytes would be the backend's next request.
+    const framed =
+      body && headers['content-length'] === undefined ? { ...headers, 'transfer-encoding': 'chunked' } : headers;
+    const sent = requestHttp({ method, path, headers: framed, createConnection: () => connection, setHost: false });
     const abort = () => sent.destroy(new Error('the client went away'));
     signal.addEventListener('abort', abort, { once: true });
     sent.on('response', (answer) => {
@@ -108,15 +111,25 @@ const exchange = (connection: Duplex, { method, path, headers, body, signal }: S
     else body.on('error', (error) => sent.destroy(error)).pipe(sent);
   });
 
+/** A page whose addresses are rewritten is held in memory, packed and unpacked: larger ones are refused. */
+const pageBytesMax = 16 << 20;
+const unpacked = { maxOutputLength: pageBytesMax };
+const [gunzipped, inflated] = [promisify(gunzip), promisify(inflateRaw)];
+
 const coders: Record<string, [(data: Buffer) => Promise<Buffer>, (data: Buffer) => Promise<Buffer>]> = {
-  gzip: [promisify(gunzip), promisify(gzip)],
-  deflate: [promisify(inflateRaw), promisify(deflateRaw)],
+  gzip: [(data) => gunzipped(data, unpacked), promisify(gzip)],
+  deflate: [(data) => inflated(data, unpacked), promisify(deflateRaw)],
   '': [async (data) => data, async (data) => data],
 };
 
 const bytesOf = async (stream: Readable): Promise<Buffer> => {
   const parts: Buffer[] = [];
-  for await (const part of stream) parts.push(part as Buffer);
+  let size = 0;
+  for await (const part of stream) {
+    size += (part as Buffer).length;
+    if (size > pageBytesMax) throw new Error(`the page is longer than ${pageBytesMax} bytes`);
+    parts.push(part as Buffer);
+  }
   return Buffer.concat(parts);
 };
 
@@ -124,7 +137,13 @@ const bytesOf = async (stream: Readable): Promise<Buffer> => {
 const rewritten = async (answer: IncomingMessage, rewriting: Rewriting): Promise<Uint8Array | undefined> => {
   const coder = coders[answer.headers['content-encoding'] ?? ''];
   if (!coder) return undefined;
-  const page = (await coder[0](await bytesOf(answer))).toString();
+  let page: string;
+  try {
+    page = (await coder[0](await bytesOf(answer))).toString();
+  } catch (error) {
+    answer.destroy();
+    throw serviceUnavailable(`error trying to reach service: ${error instanceof Error ? error.message : error}`);
+  }
   return coder[1](Buffer.from(rewriteHtml(page, rewriting)));
 };
 
