@@ -10,7 +10,14 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['functions/**/*.test.ts', 'agent/**/*.test.ts', 'cli/**/*.test.ts', 'infra/**/*.test.ts', 'test/tidy.test.ts'],
+          include: [
+            'functions/**/*.test.ts',
+            'agent/**/*.test.ts',
+            'cli/**/*.test.ts',
+            'infra/**/*.test.ts',
+            'bench/**/*.test.ts',
+            'test/tidy.test.ts',
+          ],
         },
       },
       {
