@@ -5,8 +5,8 @@ import type { EndpointSlice, Node, Pod, Service } from '../functions/machinery/k
 import type { GroupVersionResource, KubeObject } from '../functions/machinery/object.ts';
 import { quantityValue } from '../functions/machinery/quantity.ts';
 import { admitPod } from './admit.ts';
-import { createEventRecorder, silentRecorder } from './events.ts';
 import { createRingDoorbell, type Rings } from './doorbell.ts';
+import { createEventRecorder, silentRecorder } from './events.ts';
 import { createWatchDoorbell, type Doorbell, type FollowOptions } from './follow.ts';
 import { rotateLog } from './logs.ts';
 import type { ClusterNames } from './names.ts';
