@@ -130,37 +130,71 @@ const lookUp = (index: Index, { call, operation, subresource }: AdmissionRequest
   return matches;
 };
 
-/** Follows the configurations of one kind in each cluster. A request in a cluster without any costs two look-ups. */
-export const createConfigurations = (resource: string) => {
-  const known = new WeakMap<Replica, Index>();
-  const followed = new WeakSet<Replica>();
+/** How old what other processes wrote may be, in milliseconds. What this one wrote is known at once. */
+const lookMs = 1000;
 
-  const indexOf = (replica: Replica, server: Server): Index => {
-    const all = server.registry.all(replica.domain.cluster);
-    const index = known.get(replica);
-    if (index?.all === all) return index;
-    const made = { hooks: index?.hooks ?? hooksOf(replica.list({})), all, found: new WeakMap() };
-    known.set(replica, made);
+interface Followed {
+  replica: Replica;
+  lookedAt: number;
+  /** Absent until it is asked for, and after each change. */
+  index?: Index | undefined;
+}
+
+/** Follows the configurations of one kind in each cluster. A request in a cluster without any costs one look-up. */
+export const createConfigurations = (resource: string) => {
+  const clusters = new Map<string, Followed>();
+
+  const follow = (cluster: string, replica: Replica): Followed => {
+    const made: Followed = { replica, lookedAt: 0 };
+    clusters.set(cluster, made);
+    replica.onApplied(
+      (changes) => {
+        if (changes.length > 0) made.index = undefined;
+      },
+      () => {
+        if (clusters.get(cluster) === made) clusters.delete(cluster);
+      },
+    );
     return made;
   };
 
+  const look = async (server: Server, cluster: string): Promise<Followed> => {
+    const replica = await server.replicas.of({ cluster, group: 'admissionregistration.k8s.io', resource });
+    const known = clusters.get(cluster);
+    const followed = known?.replica === replica ? known : follow(cluster, replica);
+    await replica.fresh();
+    followed.lookedAt = server.clock.now();
+    return followed;
+  };
+
+  const matchesIn = (followed: Followed, request: AdmissionRequest): readonly Match[] => {
+    const { replica } = followed;
+    if (replica.size === 0) return none;
+    const all = request.call.server.registry.all(replica.domain.cluster);
+    if (followed.index?.all !== all) {
+      const hooks = followed.index?.hooks ?? hooksOf(replica.list({}));
+      followed.index = { hooks, all, found: new WeakMap() };
+    }
+    return lookUp(followed.index, request);
+  };
+
   return {
-    /** The hooks that a request goes to by its rules, in order: by configuration's name, then as they are listed. */
-    matches: async (request: AdmissionRequest): Promise<readonly Match[]> => {
+    /**
+     * Calls with the hooks that a request goes to by its rules, where there are any: by configuration's name, then as they
+     * are listed. Mostly it is known at once that there are none.
+     */
+    withMatches: (
+      request: AdmissionRequest,
+      then: (matches: readonly Match[]) => Promise<void>,
+    ): Promise<void> | undefined => {
       const { server, info } = request.call;
-      const domain = { cluster: info.cluster, group: 'admissionregistration.k8s.io', resource };
-      const replica = server.replicas.peek(domain) ?? (await server.replicas.of(domain));
-      await replica.fresh();
-      if (replica.size === 0) return none;
-      if (!followed.has(replica)) {
-        followed.add(replica);
-        const forget = () => void known.delete(replica);
-        replica.onApplied((changes) => {
-          if (changes.length > 0) forget();
-        }, forget);
-      }
-      return lookUp(indexOf(replica, server), request);
+      const run = (followed: Followed) => {
+        const matches = matchesIn(followed, request);
+        return matches.length > 0 ? then(matches) : undefined;
+      };
+      const known = clusters.get(info.cluster);
+      if (known && server.clock.now() - known.lookedAt < lookMs) return run(known);
+      return look(server, info.cluster).then(run);
     },
   };
 };
-export type Configurations = ReturnType<typeof createConfigurations>;

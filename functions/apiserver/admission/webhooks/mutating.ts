@@ -131,22 +131,23 @@ const checkManaged = ({ call, object }: AdmissionRequest, before: AnyObject['met
 export const createMutatingWebhooks = (): AdmissionPlugin => {
   const configurations = createConfigurations('mutatingwebhookconfigurations');
   const rounds = new WeakMap<AdmissionRequest, Round>();
+  const go = async (request: AdmissionRequest, matches: readonly Match[]): Promise<void> => {
+    const round = rounds.get(request) ?? { last: '', invoked: new Set(), again: new Set() };
+    rounds.set(request, round);
+    if (request.reinvoked && JSON.stringify(request.object) !== round.last) askAgain(round);
+    const before = request.object?.metadata?.managedFields;
+    try {
+      await dispatch(request, matches, round);
+    } finally {
+      round.last = JSON.stringify(request.object) ?? '';
+    }
+    checkManaged(request, before);
+  };
   return {
     name: 'MutatingAdmissionWebhook',
-    admit: async (request) => {
-      if (isExempt(request)) return;
-      const matches = await configurations.matches(request);
-      if (matches.length === 0) return;
-      const round = rounds.get(request) ?? { last: '', invoked: new Set(), again: new Set() };
-      rounds.set(request, round);
-      if (request.reinvoked && JSON.stringify(request.object) !== round.last) askAgain(round);
-      const before = request.object?.metadata?.managedFields;
-      try {
-        await dispatch(request, matches, round);
-      } finally {
-        round.last = JSON.stringify(request.object) ?? '';
-      }
-      checkManaged(request, before);
+    admit: (request) => {
+      if (isExempt(request)) return undefined;
+      return configurations.withMatches(request, (matches) => go(request, matches));
     },
   };
 };

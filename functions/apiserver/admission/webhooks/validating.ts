@@ -10,6 +10,16 @@ const asked = async (request: AdmissionRequest, match: Match, shown: Shown): Pro
   }
 };
 
+const dispatch = async (request: AdmissionRequest, matches: readonly Match[]): Promise<void> => {
+  const relevant: { match: Match; shown: Shown }[] = [];
+  for (const match of matches) {
+    const shown = await shownTo(request, match);
+    if (shown) relevant.push({ match, shown });
+  }
+  const results = await Promise.allSettled(relevant.map(({ match, shown }) => asked(request, match, shown)));
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+};
+
 /**
  * ValidatingAdmissionWebhook: all hooks that want to see a request are asked at once, and the first in order that refuses
  * it is told to the client. Source: admissionregistration.k8s.io/v1.
@@ -18,17 +28,9 @@ export const createValidatingWebhooks = (): AdmissionPlugin => {
   const configurations = createConfigurations('validatingwebhookconfigurations');
   return {
     name: 'ValidatingAdmissionWebhook',
-    validate: async (request) => {
-      if (isExempt(request)) return;
-      const matches = await configurations.matches(request);
-      if (matches.length === 0) return;
-      const relevant: { match: Match; shown: Shown }[] = [];
-      for (const match of matches) {
-        const shown = await shownTo(request, match);
-        if (shown) relevant.push({ match, shown });
-      }
-      const results = await Promise.allSettled(relevant.map(({ match, shown }) => asked(request, match, shown)));
-      for (const result of results) if (result.status === 'rejected') throw result.reason;
+    validate: (request) => {
+      if (isExempt(request)) return undefined;
+      return configurations.withMatches(request, (matches) => dispatch(request, matches));
     },
   };
 };
