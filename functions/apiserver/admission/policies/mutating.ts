@@ -5,14 +5,12 @@ import type { AnyObject } from '../../context.ts';
 import { asJson } from '../../stored-object.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts';
 import { refusal } from '../refusal.ts';
+import { type Engine, loadEngine } from './load-engine.ts';
 import { type Matched, matches, type Subject, subjectOf } from './match.ts';
 import { ConfigurationFault, collectParams, paramResource } from './params.ts';
 import { type BoundPolicy, type Concerned, createPolicySource, type Hook, isExempt } from './source.ts';
 import { namespaceOf } from './validating.ts';
 import { convertedTo, replaceContent, schemaFor, versioned } from './versions.ts';
-
-const engine = () => import('./engine.ts');
-type Engine = Awaited<ReturnType<typeof engine>>;
 
 interface Invocation {
   hook: Hook;
@@ -159,7 +157,7 @@ const mutate = async (request: AdmissionRequest, { hooks, equivalents }: Concern
   if (invocations.length > 0) {
     const progress = progressOf(request);
     if (request.reinvoked && progress.left !== JSON.stringify(request.object)) askAgain(progress);
-    const run = createRun(await engine(), subject);
+    const run = createRun(await loadEngine(), subject);
     for (const one of invocations)
       if (await run(one, faults)) {
         askAgain(progress);
@@ -173,7 +171,7 @@ const mutate = async (request: AdmissionRequest, { hooks, equivalents }: Concern
 
 /** MutatingAdmissionPolicy (KEP-3962). Deletes are nothing to be mutated. */
 export const createMutatingPolicies = (): AdmissionPlugin => {
-  const source = createPolicySource('mutatingadmissionpolicies', 'mutatingadmissionpolicybindings', engine);
+  const source = createPolicySource('mutatingadmissionpolicies', 'mutatingadmissionpolicybindings', loadEngine);
   return {
     name: 'MutatingAdmissionPolicy',
     admit: (request) => {

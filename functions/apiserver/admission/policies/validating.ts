@@ -4,13 +4,11 @@ import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts';
 import { refusal } from '../refusal.ts';
 import { storedObject } from '../stored.ts';
 import type { Annotation, Decision, Evaluated } from './evaluate.ts';
+import { type Engine, loadEngine } from './load-engine.ts';
 import { type Matched, matches, type Subject, subjectOf } from './match.ts';
 import { ConfigurationFault, collectParams, paramResource } from './params.ts';
 import { type BoundPolicy, type Concerned, createPolicySource, type Hook, isExempt } from './source.ts';
 import { type Versioned, versioned } from './versions.ts';
-
-const engine = () => import('./engine.ts');
-type Engine = Awaited<ReturnType<typeof engine>>;
 
 const CODES: Record<string, number> = { Forbidden: 403, Unauthorized: 401, RequestEntityTooLarge: 413, Invalid: 422 };
 const ANNOTATION_BYTES_MAX = 10 * 1024;
@@ -148,7 +146,7 @@ const createRun = (
 };
 
 const validate = async (request: AdmissionRequest, { hooks, equivalents }: Concerned): Promise<void> => {
-  const run = createRun(await engine(), subjectOf(request, equivalents));
+  const run = createRun(await loadEngine(), subjectOf(request, equivalents));
   const denied: Denied[] = [];
   for (const hook of hooks) denied.push(...(await run(hook)));
   if (denied[0]) throw refused(request, denied[0]);
@@ -156,7 +154,7 @@ const validate = async (request: AdmissionRequest, { hooks, equivalents }: Conce
 
 /** ValidatingAdmissionPolicy (KEP-3488). What no policy could be about is let through at once. */
 export const createValidatingPolicies = (): AdmissionPlugin => {
-  const source = createPolicySource('validatingadmissionpolicies', 'validatingadmissionpolicybindings', engine);
+  const source = createPolicySource('validatingadmissionpolicies', 'validatingadmissionpolicybindings', loadEngine);
   return {
     name: 'ValidatingAdmissionPolicy',
     validate: (request) => {
