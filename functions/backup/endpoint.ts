@@ -20,8 +20,8 @@ export interface SnapshotEndpointOptions {
   clock: Clock;
   /** The operator's token: snapshots hold every secret of a cluster. */
   adminToken: string;
-  /** Called before a cluster is restored: nobody may act on half of it. What it returns is called when it is whole. */
-  restoring(cluster: string): () => Promise<void>;
+  /** Called before a cluster is restored: nobody may act on half of it. What it returns is told whether it is whole. */
+  restoring(cluster: string): (whole: boolean) => Promise<void>;
   log(line: string): void;
 }
 
@@ -41,13 +41,15 @@ export const snapshotEndpoint = ({ store, clock, adminToken, restoring, log }: S
     return given.length === expected.length && timingSafeEqual(given, expected);
   };
   const restore = async (request: Request, cluster: string): Promise<Response> => {
-    const release = restoring(cluster);
     const scratch = await mkdtemp(join(tmpdir(), 'skiff-restore-'));
+    const release = restoring(cluster);
+    let whole = false;
     try {
       const file = join(scratch, 'snapshot');
       if (!request.body) return answer(400, { message: 'the request has no body' });
       await pipeline(Readable.fromWeb(request.body as NodeReadableStream), createWriteStream(file, { mode: 0o600 }));
       const told = await restoreLines(() => readSnapshot(file), { store, cluster });
+      whole = true;
       return answer(200, { ...told });
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -55,8 +57,8 @@ export const snapshotEndpoint = ({ store, clock, adminToken, restoring, log }: S
       log(`restore of ${cluster}: ${error instanceof Error ? error.stack : message}`);
       return answer(500, { message });
     } finally {
-      await release();
       await rm(scratch, { recursive: true, force: true });
+      await release(whole);
     }
   };
   return async (request: Request): Promise<Response | undefined> => {

@@ -192,8 +192,8 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
     adminToken: pki.adminToken,
     restoring: (cluster) => {
       const release = begun.background?.hold(cluster);
-      return async () => {
-        await fleet.adopt(cluster);
+      return async (whole) => {
+        if (whole) await fleet.adopt(cluster);
         await release?.();
       };
     },
