@@ -1,7 +1,7 @@
-import facts from '../../facts/resources.json' with { type: 'json' };
-import type { ExpressionWarning, JsonSchema, TypedKind } from '../machinery/cel/type-check.ts';
+import type { ExpressionWarning, JsonSchema } from '../machinery/cel/type-check.ts';
 import { kindSchema } from '../machinery/facts.ts';
 import type { CustomResourceDefinition, ValidatingAdmissionPolicy } from '../machinery/kinds.d.ts';
+import { kindOfResource } from '../machinery/resource-kinds.ts';
 import type { Controller } from './controller.ts';
 import { ownKey } from './owners.ts';
 import { customResourceDefinitions, validatingAdmissionPolicies } from './resources.ts';
@@ -12,11 +12,6 @@ export interface PolicyObserved {
   warnings: readonly ExpressionWarning[];
 }
 type Spec = NonNullable<ValidatingAdmissionPolicy['spec']>;
-
-const builtIn = new Map<string, TypedKind>();
-for (const { group, version, plural, kind } of facts.resources) {
-  builtIn.set(`${group}/${version}/${plural}`, { group, version, kind });
-}
 
 const customKinds = (definitions: readonly CustomResourceDefinition[]) =>
   definitions.flatMap(({ spec }) =>
@@ -45,7 +40,7 @@ const warningsOf = async (
   return checkTypes(
     spec,
     (group, version, resource) => {
-      const known = builtIn.get(`${group}/${version}/${resource}`);
+      const known = kindOfResource(group, version, resource);
       if (known) return [known];
       return custom.filter((one) => one.group === group && one.version === version && one.resource === resource);
     },
