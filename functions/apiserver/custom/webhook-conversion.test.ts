@@ -12,6 +12,8 @@ type Answer = (review: Review) => unknown;
 
 /** v1 has `hostPort: a:1`, v2 has `host: a` and `port: '1'`. */
 const convert: Answer = ({ request: { uid, desiredAPIVersion, objects } }) => ({
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'ConversionReview',
   response: {
     uid,
     result: { status: 'Success' },
@@ -147,25 +149,29 @@ it('keeps metadata from the webhook, besides labels and annotations', async () =
 
 it('what a webhook gets wrong is said, and nothing is stored', async () => {
   const { send } = await defined();
+  const replaced =
+    (from: RegExp, to: string): Answer =>
+    (review) =>
+      JSON.parse(JSON.stringify(convert(review)).replace(from, to));
   const wrong: [Answer, string][] = [
-    [() => ({}), 'no response provided'],
-    [({ request }) => ({ response: { uid: request.uid, result: { status: 'Failed', message: 'no way' } } }), 'no way'],
-    [() => ({ response: { uid: 'other', result: { status: 'Success' } } }), 'expected response.uid'],
-    [
-      ({ request }) => ({ response: { uid: request.uid, result: { status: 'Success' }, convertedObjects: [] } }),
-      'returned 0 objects, expected 1',
-    ],
-    [
-      (review) => JSON.parse(JSON.stringify(convert(review)).replace('"name":"a"', '"name":"b"')),
-      'invalid metadata.name: b != a',
-    ],
+    [() => ({}), 'failed: expected webhook response of apiextensions.k8s.io/v1, Kind=ConversionReview, got /, Kind='],
+    [replaced(/"response"/, '"other"'), 'failed: no response provided'],
+    [replaced(/io\/v1"/, 'io/v1beta1"'), 'failed: converting (v1beta1.ConversionReview) to (v1.ConversionReview)'],
+    [replaced(/ConversionReview/, 'Other'), 'failed: no kind "Other" is registered'],
+    [replaced(/"Success"/, '"Failed","message":"no way"'), 'failed: no way'],
+    [replaced(/"Success"/, '"Failed"'), "failed: response.result.status was 'Failed', not 'Success'"],
+    [replaced(/"uid":"/, '"uid":"x'), 'failed: expected response.uid='],
+    [replaced(/"convertedObjects"/, '"none"'), 'returned 0 objects, expected 1'],
+    [replaced(/"name":"a"/, '"name":"b"'), 'returned invalid object: must have the same name: a != b'],
+    [replaced(/"kind":"Widget"/, '"kind":"X"'), 'returned invalid object at index 0: invalid kind (expected Widget'],
+    [replaced(/example.com\/v1/, 'example.com/v9'), 'returned invalid object at index 0: invalid groupVersion'],
+    [replaced(/"name":"a"/, '"name":"a","labels":{"bad label!":"x"}'), 'returned invalid metadata: metadata.labels: '],
   ];
   for (const [broken, words] of wrong) {
     answer = broken;
     const { status, body } = await send('POST', at('v2'), widget('a', { host: 'x', port: '1' }, 'v2'));
-    expect([status, body.reason]).toEqual([500, 'InternalError']);
-    expect(body.message).toContain('conversion webhook for example.com/v2, Kind=Widget failed: ');
-    expect(body.message).toContain(words);
+    expect([status, body.reason]).toEqual([500, undefined]);
+    expect(body.message).toContain(`conversion webhook for example.com/v2, Kind=Widget ${words}`);
   }
   expect((await send('GET', at('v1'))).body.items).toEqual([]);
 });

@@ -1,8 +1,10 @@
 import { decode } from '../../machinery/decode.ts';
 import type { CustomResourceDefinition, ObjectMeta } from '../../machinery/kinds.d.ts';
+import { validateObjectMeta } from '../../machinery/metadata.ts';
 import type { Json, JsonObject, KubeObject } from '../../machinery/object.ts';
+import { equalJson } from '../../machinery/patch/equal.ts';
 import type { ObjectSchema } from '../../machinery/schema.ts';
-import { internalError } from '../../machinery/status.ts';
+import { genericFailure, internalError } from '../../machinery/status.ts';
 import type { Stored } from '../../store/store.ts';
 import type { WebhookConfig } from '../outgoing/client.ts';
 import type { ResourceInfo } from '../registry.ts';
@@ -38,6 +40,9 @@ export const webhookOf = (
 const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
+const GROUP = 'apiextensions.k8s.io';
+const parts = ['labels', 'annotations'] as const;
+
 /** A webhook may change labels and annotations, and no other metadata. */
 const withOwnMetadata = (given: ObjectMeta | undefined, own: ObjectMeta): ObjectMeta => {
   const { labels: _l, annotations: _a, ...rest } = own;
@@ -48,31 +53,70 @@ const withOwnMetadata = (given: ObjectMeta | undefined, own: ObjectMeta): Object
   };
 };
 
-const checked = (converted: unknown, original: KubeObject, apiVersion: string, i: number): KubeObject => {
-  if (!isObject(converted)) throw new Error(`invalid converted object at index ${i}: not an object`);
-  const object = converted as unknown as KubeObject;
-  const refuse = (what: string, got: unknown, wanted: unknown): void => {
-    if (got !== wanted) throw new Error(`invalid converted object at index ${i}: invalid ${what}: ${got} != ${wanted}`);
-  };
-  refuse('groupVersion', object.apiVersion, apiVersion);
-  refuse('kind', object.kind, original.kind);
-  for (const field of ['name', 'namespace', 'uid'] as const)
-    refuse(`metadata.${field}`, object.metadata?.[field], original.metadata[field]);
-  return { ...object, metadata: withOwnMetadata(object.metadata, original.metadata) };
+/** What is wrong with labels and annotations that are not those of before; undefined where nothing is. */
+const metadataFault = (given: ObjectMeta | undefined, own: ObjectMeta): string | undefined => {
+  for (const part of parts) {
+    const values = given?.[part];
+    if (!values || equalJson(values as never, (own[part] ?? {}) as never)) continue;
+    if (!isObject(values)) return `invalid metadata.${part} of type ${typeof values} in converted object`;
+    for (const [key, value] of Object.entries(values as Record<string, unknown>))
+      if (typeof value !== 'string')
+        return `metadata.${part}[${key}] must be a string, but is ${typeof value} in converted object`;
+    const [cause] = validateObjectMeta({ name: 'x', [part]: values } as ObjectMeta, { namespaced: false });
+    if (cause) return `${cause.field}: ${cause.message}`;
+  }
+  return undefined;
 };
 
-const answerOf = (answer: Json, uid: string, wanted: number): unknown[] => {
-  const response = isObject(answer) ? answer.response : undefined;
-  if (!isObject(response)) throw new Error('no response provided');
-  if (response.uid !== uid) throw new Error(`expected response.uid ${uid}, got ${String(response.uid)}`);
-  const { result, convertedObjects = [] } = response;
-  if (!isObject(result) || result.status !== 'Success')
-    throw new Error(String((isObject(result) && result.message) || 'the webhook gave no success'));
-  if (!Array.isArray(convertedObjects) || convertedObjects.length !== wanted)
-    throw new Error(
-      `returned ${Array.isArray(convertedObjects) ? convertedObjects.length : 0} objects, expected ${wanted}`,
+/** The converted object with the metadata of the original. Throws an Error that goes on where `returned` ends. */
+const checked = (converted: unknown, original: KubeObject, apiVersion: string, i: number): KubeObject => {
+  const returned = (what: string): Error => new Error(`returned invalid ${what}`);
+  if (!isObject(converted)) throw returned(`converted object at index ${i}: it is no object`);
+  const object = converted as unknown as KubeObject;
+  const given = object.metadata as ObjectMeta | undefined;
+  const own = original.metadata;
+  if (object.apiVersion !== apiVersion)
+    throw returned(
+      `object at index ${i}: invalid groupVersion (expected ${apiVersion}, received ${object.apiVersion ?? ''})`,
     );
-  return convertedObjects;
+  if (object.kind !== original.kind)
+    throw returned(`object at index ${i}: invalid kind (expected ${original.kind}, received ${object.kind ?? ''})`);
+  const same = [
+    ['name', own.name, given?.name],
+    ['namespace', own.namespace, given?.namespace],
+    ['UID', own.uid, given?.uid],
+  ] as const;
+  for (const [field, wanted = '', got = ''] of same)
+    if (wanted !== got) throw returned(`object: must have the same ${field}: ${wanted} != ${got}`);
+  const fault = metadataFault(given, own);
+  if (fault !== undefined) throw returned(`metadata: ${fault}`);
+  return { ...object, metadata: withOwnMetadata(given, own) };
+};
+
+/** Throws an Error that goes on after `conversion webhook for ... `. */
+const answerOf = (answer: Json, { reviewVersion }: Webhook, uid: string, wanted: number): unknown[] => {
+  const { apiVersion = '', kind = '', response } = isObject(answer) ? answer : {};
+  const failed = (why: string): Error => new Error(`failed: ${why}`);
+  const known = kind === 'ConversionReview' && REVIEWS.some((version) => apiVersion === `${GROUP}/${version}`);
+  if (!known && (kind !== '' || apiVersion !== ''))
+    throw failed(`no kind "${kind}" is registered for version "${apiVersion}"`);
+  if (known && apiVersion !== `${GROUP}/${reviewVersion}`)
+    throw failed(
+      `converting (${String(apiVersion).slice(GROUP.length + 1)}.ConversionReview) to (${reviewVersion}.ConversionReview): unknown conversion`,
+    );
+  // The older review never had to say what it is.
+  if (!known && reviewVersion === 'v1')
+    throw failed(`expected webhook response of ${GROUP}/v1, Kind=ConversionReview, got /, Kind=`);
+  if (!isObject(response)) throw failed('no response provided');
+  if (reviewVersion === 'v1' && response.uid !== uid)
+    throw failed(`expected response.uid="${uid}", got "${String(response.uid ?? '')}"`);
+  const { convertedObjects = [] } = response;
+  const result = isObject(response.result) ? response.result : {};
+  if (result.status !== 'Success')
+    throw failed(String(result.message || `response.result.status was '${result.status ?? ''}', not 'Success'`));
+  const given = Array.isArray(convertedObjects) ? convertedObjects : [];
+  if (given.length !== wanted) throw new Error(`returned ${given.length} objects, expected ${wanted}`);
+  return given;
 };
 
 /** Converts objects by a webhook, all in one review. Throws a 500 Status with upstream's sentence where it fails. */
@@ -86,17 +130,19 @@ const convertAll = async (
   const uid = webhook.uuid();
   const review = {
     kind: 'ConversionReview',
-    apiVersion: `apiextensions.k8s.io/${webhook.reviewVersion}`,
+    apiVersion: `${GROUP}/${webhook.reviewVersion}`,
     request: { uid, desiredAPIVersion, objects },
   };
   try {
-    const converted = answerOf(await webhook.review(webhook.config, review), uid, objects.length);
+    const answer = await webhook.review(webhook.config, review).catch((error: Error) => {
+      throw new Error(`failed: ${error.message}`);
+    });
+    const converted = answerOf(answer, webhook, uid, objects.length);
     return objects.map((object, i) => checked(converted[i], object, desiredAPIVersion, i));
   } catch (error) {
     const [first] = objects;
-    const from = `${first?.apiVersion}, Kind=${first?.kind}`;
     const why = error instanceof Error ? error.message : String(error);
-    throw internalError(`conversion webhook for ${from} failed: ${why}`);
+    throw genericFailure(500, '', `conversion webhook for ${first?.apiVersion}, Kind=${first?.kind} ${why}`);
   }
 };
 
