@@ -72,6 +72,8 @@ const main = async (): Promise<void> => {
 
 if (isMainThread) await main();
 else {
+  // Errors are many here, and their stacks are half of the work.
+  Error.stackTraceLimit = 0;
   const { first, end, step } = workerData as { first: number; end: number; step: number };
   parentPort?.postMessage(await runSeeds(first, end, step));
 }
