@@ -50,6 +50,9 @@ export interface Fleet {
   close(): void;
 }
 
+/** Label of clusters whose objects were there before they were: somebody has to look at all of them. */
+export const RESTORED = 'skiff.dev/restored';
+
 /** A Cluster may be read this late where other processes write, and for so long nobody counts again what they wrote. */
 const STALE_MS = 2_000;
 const RECOUNT_MS = 60_000;
@@ -171,7 +174,11 @@ export const createFleet = (options: FleetOptions): Fleet => {
     },
     adopt: async (name) => {
       if (BUILT_IN.has(name)) return;
-      const object = { apiVersion: 'skiff.dev/v1', kind: 'Cluster', metadata: { name } };
+      const object = {
+        apiVersion: 'skiff.dev/v1',
+        kind: 'Cluster',
+        metadata: { name, labels: { [RESTORED]: 'true' } },
+      };
       await client(FLEET)
         .create(CLUSTERS, object)
         .catch((error) => {

@@ -2,7 +2,7 @@ import type { Reader } from '../../client/reader.ts';
 import { createEventRecorder } from '../../controllers/events.ts';
 import { createRunner, LostRaceError, ReaderBehindError } from '../../controllers/run.ts';
 import { createDispatcher, type Dispatcher } from '../../dispatcher/dispatch.ts';
-import { FLEET_CONSUMER } from '../../fleet/fleet.ts';
+import { FLEET_CONSUMER, RESTORED } from '../../fleet/fleet.ts';
 import type { Message, Queue } from '../../queue/queue.ts';
 import { SCHEDULER, schedulerConsumer } from '../../scheduler/consumer.ts';
 import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
@@ -123,7 +123,8 @@ export const createWork = (plane: CloudPlane, queue: Pick<Queue, 'send'>, author
         if (domain.group !== OWN_GROUP) return dispatcher.changed(domain, changes);
         // What was restored was written before its cluster was there: now everybody looks at it.
         for (const { type, stored, previousIndex } of changes) {
-          if (domain.resource === 'clusters' && type === 'put' && !previousIndex) await dispatcher.resync(stored.key);
+          const isNew = domain.resource === 'clusters' && type === 'put' && !previousIndex;
+          if (isNew && stored.index.labels[RESTORED]) await dispatcher.resync(stored.key);
         }
       },
     },
