@@ -20,11 +20,17 @@ import {
   timestamp,
   typeText,
 } from './types.ts';
-import { EvalFault, fromJson } from './values.ts';
+import { EvalFault, fromJson, ObjectValue } from './values.ts';
 
 /** What is declared as a time comes as a text, as upstream has it, and no function of times takes that. */
 const noTime = (): never => {
   throw new EvalFault('no such overload');
+};
+
+const adaptOf = (type: Type): ((json: unknown) => unknown) => {
+  if (type === timestamp) return noTime;
+  if (type.kind !== 'object') return fromJson;
+  return (json) => new ObjectValue(type, json as Record<string, unknown>);
 };
 
 /** A struct of plain JSON. */
@@ -32,10 +38,7 @@ const struct = (name: string, fields: Readonly<Record<string, Type>>): ObjectTyp
   kind: 'object',
   name,
   fields: new Map(
-    Object.entries(fields).map(([json, type]): [string, FieldType] => [
-      json,
-      { type, json, adapt: type === timestamp ? noTime : fromJson },
-    ]),
+    Object.entries(fields).map(([json, type]): [string, FieldType] => [json, { type, json, adapt: adaptOf(type) }]),
   ),
 });
 
