@@ -17,7 +17,7 @@ interface Step {
 const root = join(import.meta.dirname, '..');
 const scratch = mkdtempSync(join(tmpdir(), 'skiff-test-'));
 const bin = (name: string): string => join(root, 'node_modules/.bin', name);
-const env = { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}` };
+const env = { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}`, SKIFF_FREEZE: '1' };
 
 /** Runs a command to its end; `keep` collects its standard output as well as showing it. */
 const execute = (command: string, args: string[], keep = false): Promise<{ code: number; output: string }> =>

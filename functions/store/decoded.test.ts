@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { decode, decodeOnce, keepWritten } from './decoded.ts';
 import type { Stored } from './store.ts';
 
@@ -28,4 +28,17 @@ it('lets go of the oldest beyond its bound', () => {
   for (let i = 12; i < 40; i++) decode(state(i, 1 << 20));
   expect(decode(first)).not.toBe(object);
   expect(decode(first)).toEqual(object);
+});
+
+it('are frozen in all depth where tests ask for it, so that a mutation shows where it happens', async () => {
+  vi.stubEnv('SKIFF_FREEZE', '1');
+  vi.resetModules();
+  const frozen = await import('./decoded.ts');
+  vi.unstubAllEnvs();
+  const given = objectOf(1);
+  frozen.keepWritten(state(1), given);
+  for (const object of [given, frozen.decode(state(2)), frozen.decodeOnce(state(3))]) {
+    expect(() => Object.assign(object, { kind: 'Other' })).toThrow(TypeError);
+    expect(() => Object.assign(object.metadata, { name: 'other' })).toThrow(TypeError);
+  }
 });

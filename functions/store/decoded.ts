@@ -10,6 +10,18 @@ const writtenMax = 512;
 /** Larger ones are parsed again by those who want them: so many would fill the memory. */
 const writtenBytesMax = 32 << 10;
 
+/** Tests set this: then whoever mutates what all readers share throws a TypeError where it does. */
+const isFrozen = process.env.SKIFF_FREEZE === '1';
+const freezeDeep = (value: unknown): void => {
+  if (value === null || typeof value !== 'object' || Object.isFrozen(value)) return;
+  Object.freeze(value);
+  for (const child of Object.values(value)) freezeDeep(child);
+};
+const shared = <T>(object: T): T => {
+  if (isFrozen) freezeDeep(object);
+  return object;
+};
+
 const read = new WeakMap<Stored, KubeObject>();
 let queue: Stored[] = [];
 let first = 0;
@@ -26,7 +38,7 @@ export const keepWritten = (stored: Stored, object: KubeObject): void => {
   if (oldest) written.delete(oldest);
   lastWritten[next] = stored;
   next = (next + 1) % writtenMax;
-  written.set(stored, object);
+  written.set(stored, shared(object));
 };
 
 const keepRead = (stored: Stored, object: KubeObject): void => {
@@ -46,7 +58,7 @@ const keepRead = (stored: Stored, object: KubeObject): void => {
 };
 
 const parse = ({ bytes: json }: Stored): KubeObject =>
-  JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString()) as KubeObject;
+  shared(JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString()) as KubeObject);
 
 /** The object in a stored state; shared by everyone who reads it, so never to be mutated. */
 export const decode = (stored: Stored): KubeObject => {
