@@ -174,6 +174,9 @@ const resourceRequest = async (
   }
 };
 
+/** Whoever gets these answers may have made the path up: it becomes no label of a metric unless it is served. */
+const unnamed: ReadonlySet<number> = new Set([401, 403, 404, 405]);
+
 const isServed = (server: Server, info: RequestInfo | undefined): boolean => {
   const resource = info && server.registry.find(info.cluster, info.group, info.version, info.resource);
   return resource !== undefined && (!info?.subresource || resource.subresources.has(info.subresource));
@@ -255,7 +258,7 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
         code = status.code ?? 500;
         return statusResponse(requestId, status, code);
       } finally {
-        const known = (code !== 404 && code !== 405) || isServed(server, info);
+        const known = !unnamed.has(code) || isServed(server, info);
         const dryRun = mutating && (info?.query.has('dryRun') ?? false);
         const applied =
           request.method === 'PATCH' &&

@@ -99,3 +99,13 @@ it('serves the OpenID documents that it was given, and neither /configz nor /log
   for (const path of ['/configz', '/logs', '/.well-known/openid-configuration'])
     expect((await send('GET', path)).status).toBe(404);
 });
+
+it('makes no series of paths that strangers think up', async () => {
+  const { api, text } = await start();
+  const lines = async () => series(await text('/metrics'), 'apiserver_request_total', 'code="401"');
+  for (const path of ['/a', '/b', '/apis/x/v1/c', '/apis/y/v1/d', '/api/v1/pods'])
+    expect((await api.fetch(new Request(`https://x${path}`))).status).toBe(401);
+  const shown = await lines();
+  expect(shown.filter((line) => line.includes('resource="pods"'))).toHaveLength(1);
+  expect(shown.join()).not.toMatch(/subresource="[ab]"|group="[xy]"/);
+});
