@@ -15,15 +15,13 @@ import { passUpgrades, withGateway } from '../../functions/entry/gateway-pass.ts
 import { makeJoinToken } from '../../functions/entry/join.ts';
 import { createListener, type Listener } from '../../functions/entry/server.ts';
 import type { Node } from '../../functions/machinery/kinds.d.ts';
-import { connectClient, readAccess } from '../access.ts';
-import { CommandError, dataDirectory, parse, wholeNumber } from '../command.ts';
+import { administrator } from '../administrator.ts';
+import { CommandError, dataDirectory, parse, UsageError, wholeNumber } from '../command.ts';
 import { NODES } from '../demo/context.ts';
 import { writeState } from '../directory.ts';
 import { startNodes } from '../nodes.ts';
 import { type RuntimeChoice, runtimeFor } from '../runtime-choice.ts';
 import { ensureContainerTools, mayInstall } from '../setup.ts';
-import { hasDeployment, readDeployment } from './deployment.ts';
-import { readKeys } from './keys.ts';
 import { hasBell, listenToBell, ringingClient, withRings } from './node-bell.ts';
 import { joinAs, type NodeCredential, readCredential, renewed, tokenPath } from './node-credential.ts';
 
@@ -70,7 +68,7 @@ const credentialFor = async (
     return renewed(directory, { ...own, ...(given.server && { server: given.server }) }, send);
   }
   const { server, token, name = hostname().toLowerCase() } = given;
-  if (!server || !token) throw new CommandError('node join needs --server and --token');
+  if (!server || !token) throw new UsageError('node join needs --server and --token');
   return joinAs(directory, { server, token, node: name, send });
 };
 
@@ -202,24 +200,6 @@ const joinCluster = async (args: string[]): Promise<number> => {
   return 0;
 };
 
-/** A client as the administrator of the deployment, or of the embedded cluster, in a data directory. */
-const administrator = async (directory: string, cluster: string | undefined) => {
-  if (!hasDeployment(directory)) {
-    const { client, close } = connectClient(readAccess(directory));
-    return { client, close };
-  }
-  const { url } = readDeployment(directory);
-  const { adminToken: token } = await readKeys(directory);
-  const http2 = url.startsWith('https:') ? createHttp2Fetch() : undefined;
-  const client = createClient({
-    fetch: http2 ?? ((request) => fetch(request)),
-    baseUrl: url,
-    token,
-    ...(cluster && cluster !== 'default' && { cluster }),
-  });
-  return { client, close: () => http2?.close() };
-};
-
 /** `skiff node token [--nodes PREFIX] [--minutes N] [--cluster C] [--data DIR]` prints a token to join with. */
 const token = async (args: string[]): Promise<number> => {
   const { values } = parse(args, {
@@ -229,9 +209,10 @@ const token = async (args: string[]): Promise<number> => {
     minutes: { type: 'string' },
   });
   const minutes = wholeNumber('minutes', values.minutes, 60, 1, 24 * 60);
-  const { client, close } = await administrator(dataDirectory(values.data), values.cluster);
+  const admin = await administrator(dataDirectory(values.data));
+  const client = admin.client(values.cluster ?? 'default');
   const made = await makeJoinToken(client, createSystemClock(), { seconds: minutes * 60, prefix: values.nodes ?? '' });
-  close();
+  admin.close();
   console.log(made.token);
   return 0;
 };
@@ -241,5 +222,5 @@ export const run = async (args: string[]): Promise<number> => {
   const [name, ...rest] = args;
   if (name === 'join') return joinCluster(rest);
   if (name === 'token') return token(rest);
-  throw new CommandError('skiff node takes join or token');
+  throw new UsageError('node takes join or token');
 };
