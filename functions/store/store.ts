@@ -59,7 +59,11 @@ export interface NewState {
   object?: KubeObject;
 }
 
-/** `bytes` is called once, with the revision the write gets, so that resourceVersion stands inside the object. */
+/**
+ * `bytes` is called with the revision the write gets, so that resourceVersion stands inside the object. An adapter whose
+ * revision went to waste against another process calls it again with the next one, and the last call is the one that
+ * counts; adapters with one writer call it once.
+ */
 export type Write =
   | ({ op: 'create'; key: string } & NewState)
   | ({ op: 'update'; key: string; expected: Revision } & NewState)
