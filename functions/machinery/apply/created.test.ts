@@ -3,6 +3,7 @@ import { podBody } from '../../../bench/pod.ts';
 import { seededRandom } from '../../clock/simulated.ts';
 import { kindTypeName, schemaOf } from '../facts.ts';
 import type { Json, JsonObject } from '../object.ts';
+import type { ObjectSchema, Schema } from '../schema.ts';
 import { newFields } from './compare.ts';
 import { createdFields } from './created.ts';
 import { rootOf } from './shape.ts';
@@ -45,4 +46,39 @@ it('gives the fields that a whole comparison gives, whatever was created before'
     if (before !== null && before === tried(() => createdFields(structuredClone(changed), schema, skip))) shared++;
   }
   expect(shared).toBeGreaterThan(1000);
+});
+
+const text: Schema = { type: 'string', format: '' };
+const listOf = (listType: 'set' | 'map', items: Schema): ObjectSchema => ({
+  type: 'object',
+  name: '',
+  fields: {
+    list: {
+      schema: { type: 'list', items, listType, keys: listType === 'map' ? ['k'] : [] },
+      required: false,
+      zero: false,
+    },
+  },
+  atomic: false,
+  preserveUnknown: false,
+  embedded: false,
+});
+const item = (name: string): ObjectSchema => ({
+  type: 'object',
+  name,
+  fields: { k: { schema: text, required: false, zero: false } },
+  atomic: name === 'atomic',
+  preserveUnknown: false,
+  embedded: false,
+});
+
+it.each([
+  ['a set of objects', listOf('set', item('atomic')), [{ k: 'a' }], [{ k: 'b' }]],
+  ['a set of long texts', listOf('set', text), ['x'.repeat(300)], ['x'.repeat(8)]],
+  ['a set of texts that begin alike', listOf('set', text), ['x'.repeat(300)], ['x'.repeat(257)]],
+  ['a map of elements with long keys', listOf('map', item('')), [{ k: 'x'.repeat(300) }], [{ k: 'x'.repeat(8) }]],
+])('takes no fields over from another object for %s', (_what, schema, first, second) => {
+  const skip = skipped(undefined);
+  for (const list of [first, second])
+    expect(createdFields({ list }, schema, skip)).toEqual(newFields({ list }, rootOf(schema), skip));
 });

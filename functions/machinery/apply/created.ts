@@ -15,6 +15,8 @@ interface Sample {
 const samplesMax = 4;
 /** Larger objects are no samples: they would be held in memory. */
 const sampleKeysMax = 64;
+/** Longer texts are cut in samples; one that names an element is like no other then. */
+const textMax = 256;
 const samples = new WeakMap<Schema, Sample[]>();
 /** JSON of the sets that objects share. */
 const texts = new WeakMap<FieldNode, string>();
@@ -50,7 +52,7 @@ const isSmall = (object: JsonObject): boolean =>
 
 /** A copy with its long texts cut: what a sample is compared by are keys, and the short values that name elements. */
 const outline = (value: Json): Json => {
-  if (typeof value === 'string') return value.length > 256 ? value.slice(0, 8) : value;
+  if (typeof value === 'string') return value.length > textMax ? value.slice(0, textMax + 1) : value;
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map(outline);
   return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, outline(child as Json)]));
@@ -115,11 +117,16 @@ const sameAll = (a: Json, b: Json, schema: Schema, skip: FieldNode | undefined):
   return n === count(left);
 };
 
+const isCut = (value: Json | undefined): boolean => typeof value === 'string' && value.length > textMax;
+
 const sameItems = (a: Json[], b: Json[], schema: ListSchema): boolean => {
   if (a.length !== b.length) return false;
   for (let i = 0; i < b.length; i++) {
     const left = a[i] as Json;
     const right = b[i] as Json;
+    // A member of a set is named by all that it holds.
+    if (structured(left) && schema.listType === 'set') return false;
+    if (isObject(left) ? schema.keys.some((key) => isCut(left[key])) : isCut(left)) return false;
     const same =
       isObject(left) && isObject(right)
         ? schema.keys.every((key) => left[key] === right[key] && !structured(left[key] ?? null))
