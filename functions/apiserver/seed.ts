@@ -177,7 +177,7 @@ const encoder = new TextEncoder();
  */
 export const seedClusterOnce = async (options: SeedOptions): Promise<void> => {
   const { store, cluster } = options;
-  const key = hash('sha256', JSON.stringify(seedObjects(options.apiserver, 0)));
+  const key = hash('sha256', JSON.stringify([seedObjects(options.apiserver, 0), options.more]));
   const domain = { cluster, group: 'skiff.dev', resource: 'seeds' };
   if (await store.get(domain, key)) return;
   await seedCluster(options);

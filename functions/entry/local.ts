@@ -24,6 +24,7 @@ import { createReplicas } from '../store/replica.ts';
 import { createSqliteStore } from '../store/sqlite.ts';
 import { type Background, startBackground } from './background.ts';
 import { secretToken } from './components.ts';
+import { withJoin } from './join.ts';
 import { lazyAuthority } from './lazy-authority.ts';
 import { loadPki, type Pki } from './pki.ts';
 import { createListener } from './server.ts';
@@ -199,8 +200,15 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
     },
     log: options.log,
   });
+  const app = withJoin(api, {
+    client: (cluster) => client(cluster),
+    authority,
+    authenticator: api.server.authenticator,
+    clock,
+    certificates: async () => ({ authority: lazyAuthority(pki), caCert: pki.caCert }),
+  });
   const listener = await createListener({
-    app: { ...api, fetch: async (request, connection) => (await snapshots(request)) ?? api.fetch(request, connection) },
+    app: { ...api, fetch: async (request, connection) => (await snapshots(request)) ?? app.fetch(request, connection) },
     tls: { cert: pki.serverCert, key: pki.serverKey, clientCa: pki.caCert },
     host: options.host,
     port: options.port,
