@@ -226,7 +226,7 @@ export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgr
     const url = request.url ?? '/';
     const prefix = `/clusters/${info.cluster}`;
     const path = url.startsWith(`${prefix}/`) ? url.slice(prefix.length) : url;
-    const made = (headers: Headers) => remoteHeaders(headers, remote, { user, connection });
+    const made = (headers: Headers) => remoteHeaders(headers, remote, { user, connection, path: info.path });
     await passOn(upgrade, target, path, hostOf(remote), made);
   };
 

@@ -1,8 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, request as requestHttp, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createTestServer } from '../custom/server-for-tests.ts';
 import { selfSigned, startHttps, type TestServer } from '../outgoing/https-for-tests.ts';
+import { createUpgrades } from '../upgrade.ts';
 
 const GROUP = 'metrics.example.com';
 const base = `/apis/${GROUP}/v1beta1`;
@@ -42,7 +45,8 @@ const answer = (request: IncomingMessage, response: ServerResponse, body: string
   response.setHeader('content-type', 'application/json');
   if (path === base) {
     response.end(JSON.stringify({ kind: 'APIResourceList', groupVersion: `${GROUP}/v1beta1`, resources }));
-  } else if (openApi[path ?? '']) response.end(JSON.stringify(openApi[path ?? '']));
+  } else if (path?.endsWith('/redirect')) response.writeHead(302, { location: 'https://evil.example.com/' }).end();
+  else if (openApi[path ?? '']) response.end(JSON.stringify(openApi[path ?? '']));
   else if (request.url?.includes('watch=true')) {
     response.write('{"type":"ADDED"}\n');
     setTimeout(() => response.end('{"type":"DELETED"}\n'), 150);
@@ -129,6 +133,8 @@ it('requests go on with who asks, who is shown by certificate, and answers come 
   });
   expect(request?.headers).not.toHaveProperty('authorization');
   expect((await fetch('GET', `${base}/nothing`)).status).toBe(404);
+  const redirected = await fetch('GET', `${base}/redirect`);
+  expect([redirected.status, redirected.headers.get('location')]).toEqual([502, null]);
 });
 
 it('a watch comes as it is written', async () => {
@@ -156,8 +162,9 @@ it('a certificate that is not trusted, or an answer that is none, makes it unava
   broken = true;
   const { send, settled, condition, patch, until } = await started();
   const { body } = await settled('FailedDiscoveryCheck');
+  const url = `https://metrics.default.svc:${remote.port}${base}`;
   expect(condition(body, 'Available').message).toBe(
-    `bad status from https://metrics.default.svc:${remote.port}${base}: 500`,
+    `failing or missing response from ${url}: bad status from ${url}: 500`,
   );
   broken = false;
   const other = await selfSigned();
@@ -220,21 +227,21 @@ it('discovery shows it in its place, as it lists itself', async () => {
         resources: [
           {
             resource: 'nodes',
-            responseKind: { group: GROUP, version: 'v1beta1', kind: 'NodeMetrics' },
+            responseKind: { group: '', version: '', kind: 'NodeMetrics' },
             scope: 'Cluster',
             singularResource: '',
             verbs: ['get', 'list'],
           },
           {
             resource: 'pods',
-            responseKind: { group: GROUP, version: 'v1beta1', kind: 'PodMetrics' },
+            responseKind: { group: '', version: '', kind: 'PodMetrics' },
             scope: 'Namespaced',
             singularResource: 'pod',
             verbs: ['get', 'list', 'watch'],
             subresources: [
               {
                 subresource: 'exec',
-                responseKind: { group: GROUP, version: 'v1beta1', kind: 'PodExec' },
+                responseKind: { group: '', version: '', kind: 'PodExec' },
                 verbs: ['create'],
               },
             ],
@@ -261,4 +268,40 @@ it('OpenAPI holds what it describes of its own version, and nothing else of it',
   expect(paths).toMatchObject({ [base.slice(1)]: { serverRelativeURL: `/openapi/v3${base}?hash=ABC` } });
   expect(paths).not.toHaveProperty(['apis/other.example.com/v1']);
   expect((await send('GET', `/openapi/v3${base}?hash=ABC`)).body).toEqual(openApi[`/openapi/v3${base}`]);
+});
+
+it('what leaves HTTP is joined with the other server, by who asks', async () => {
+  const { app, settled } = await started();
+  await settled('Passed');
+  const asked: IncomingMessage[] = [];
+  remote.server.once('upgrade', (request: IncomingMessage, socket: Duplex) => {
+    asked.push(request);
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
+    socket.pipe(socket);
+  });
+  const front = createServer();
+  const upgrades = createUpgrades(app.server, undefined);
+  front.on('upgrade', (request, socket, head) => void upgrades.handle(request, socket, head, {}));
+  await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
+  closing.push(() => void front.close());
+  const headers = { connection: 'Upgrade', upgrade: 'echo', authorization: 'Bearer t', 'x-remote-user': 'evil' };
+  const path = `${base}/namespaces/default/pods/p/exec?a=b`;
+  const { port } = front.address() as AddressInfo;
+  const text = await new Promise<string>((resolve, reject) => {
+    const sent = requestHttp({ host: '127.0.0.1', port, path, headers });
+    sent.on('error', reject);
+    sent.on('response', (response) => reject(new Error(`status ${response.statusCode}`)));
+    sent.on('upgrade', (_response, socket) => {
+      socket.once('data', (data) => {
+        resolve(data.toString());
+        socket.destroy();
+      });
+      socket.write('hello');
+    });
+    sent.end();
+  });
+  expect(text).toBe('hello');
+  expect(asked.map(({ url, headers: h }) => [url, h['x-remote-user'], h.authorization])).toEqual([
+    [path, 'root', undefined],
+  ]);
 });

@@ -79,8 +79,13 @@ export const lookAt = async (server: Server, cluster: string, remote: Remote): P
   } catch (error) {
     const url = `https://${hostOf(remote)}:${remote.service.port}${path}`;
     const text = faultText(error);
-    const message = text.startsWith('bad status') ? text : `failing or missing response from ${url}: ${text}`;
-    return { available: false, reason: 'FailedDiscoveryCheck', message, at };
+    const why = text.startsWith('bad status') ? text : `Get "${url}": ${text}`;
+    return {
+      available: false,
+      reason: 'FailedDiscoveryCheck',
+      message: `failing or missing response from ${url}: ${why}`,
+      at,
+    };
   }
 };
 

@@ -80,14 +80,11 @@ export const withRemoteGroup = (
 
 const verbsOf = ({ verbs }: ListedResource): string[] => verbs ?? [];
 
-const responseKind = (remote: Remote, listed: ListedResource) => ({
-  group: listed.group ?? remote.group,
-  version: listed.version ?? remote.version,
-  kind: listed.kind,
-});
+/** As listed: what it leaves out is the group and version that it is listed in. */
+const responseKind = ({ group = '', version = '', kind }: ListedResource) => ({ group, version, kind });
 
 /** APIResources as apidiscovery.k8s.io/v2 has them. */
-const resourcesOf = ({ remote, finding }: Found): object[] => {
+const resourcesOf = ({ finding }: Found): object[] => {
   const all = finding.resources ?? [];
   return all
     .filter(({ name }) => !name.includes('/'))
@@ -95,7 +92,7 @@ const resourcesOf = ({ remote, finding }: Found): object[] => {
       const below = all.filter(({ name }) => name.startsWith(`${one.name}/`));
       return {
         resource: one.name,
-        responseKind: responseKind(remote, one),
+        responseKind: responseKind(one),
         scope: one.namespaced ? 'Namespaced' : 'Cluster',
         singularResource: one.singularName ?? '',
         verbs: verbsOf(one),
@@ -104,7 +101,7 @@ const resourcesOf = ({ remote, finding }: Found): object[] => {
         ...(below.length > 0 && {
           subresources: below.map((sub) => ({
             subresource: sub.name.slice(one.name.length + 1),
-            responseKind: responseKind(remote, sub),
+            responseKind: responseKind(sub),
             verbs: verbsOf(sub),
           })),
         }),

@@ -34,11 +34,13 @@ const pathOf = ({ info, request }: PassedRequest): string => {
 export const remoteHeaders = (
   headers: Headers,
   remote: Remote,
-  { user, connection }: Pick<PassedRequest, 'user' | 'connection'>,
+  { user, connection, path }: Pick<PassedRequest, 'user' | 'connection'> & { path: string },
 ): Record<string, string | string[]> => {
   const given = forwardedHeaders(headers, { host: hostOf(remote), remoteAddress: connection.remoteAddress });
   const own = Object.entries(given).filter(([name]) => !isIdentity(name) && name !== 'content-length');
-  return { ...Object.fromEntries(own), ...identityHeaders(user) };
+  const host = `${hostOf(remote)}:${remote.service.port}`;
+  const forwarded = { 'x-forwarded-host': host, 'x-forwarded-proto': 'https', 'x-forwarded-uri': path };
+  return { ...Object.fromEntries(own), ...forwarded, ...identityHeaders(user) };
 };
 
 const headersBack = ({ headers }: IncomingMessage): PlainParts['headers'] => {
@@ -67,11 +69,17 @@ export const passToRemote = async (
     const answer = await ask(server, info.cluster, remote, {
       method: request.method,
       path: pathOf(asked),
-      headers: remoteHeaders(request.headers, remote, asked),
+      headers: remoteHeaders(request.headers, remote, { ...asked, path: info.path }),
       ...(body && body.byteLength > 0 && { body }),
       signal: request.signal,
     });
-    return plainResponse({ status: answer.statusCode ?? 502, headers: headersBack(answer), body: answer });
+    const status = answer.statusCode ?? 502;
+    if (status < 300 || status > 399 || answer.headers.location === undefined)
+      return plainResponse({ status, headers: headersBack(answer), body: answer });
+    // Where it sends clients could be anywhere, with their credentials.
+    answer.destroy();
+    const text = 'the backend attempted to redirect this request, which is not permitted';
+    return plainResponse({ status: 502, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: text });
   } catch (error) {
     return unavailable(`error trying to reach service: ${faultText(error)}`);
   }
