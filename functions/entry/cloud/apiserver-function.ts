@@ -4,6 +4,7 @@ import { withGateway } from '../gateway-pass.ts';
 import { createLambdaHandlers } from '../lambda.ts';
 import { loadAuthority } from './authority.ts';
 import { log, openBells, openPlane, settings } from './compose.ts';
+import { kept } from './kept.ts';
 import { isWatch, longPolled } from './long-poll.ts';
 import { type CloudPlane, DEFAULT_CLUSTER } from './plane.ts';
 import { joinable } from './trust.ts';
@@ -13,8 +14,6 @@ const STREAM_MS_MAX = 14 * 60_000;
 const POLL = { quietMs: 30, msMax: 10_000 };
 
 const plane = openPlane(settings.SKIFF_STREAMING ? STREAM_MS_MAX : POLL.msMax);
-let seeded: Promise<void> | undefined;
-let app: Promise<{ fetch(request: Request): Promise<Response> }> | undefined;
 
 /** The API; what only a node can answer goes to the gateway where there is one. */
 const compose = async (opened: CloudPlane): Promise<{ fetch(request: Request): Promise<Response> }> => {
@@ -24,13 +23,16 @@ const compose = async (opened: CloudPlane): Promise<{ fetch(request: Request): P
   return withGateway(app, { server: settings.SKIFF_GATEWAY, ca }, createHttp2Fetch({ ca }));
 };
 
-const fetch = async (request: Request): Promise<Response> => {
+/** A function outlives a store that answers late once: what failed is made again for the next request. */
+const app = kept(async () => {
   const opened = await plane();
-  seeded ??= opened.seed(DEFAULT_CLUSTER);
-  await seeded;
+  await opened.seed(DEFAULT_CLUSTER);
+  return compose(opened);
+});
+
+const fetch = async (request: Request): Promise<Response> => {
   const url = new URL(request.url);
-  app ??= compose(opened);
-  const response = await (await app).fetch(request);
+  const response = await (await app()).fetch(request);
   log(`${request.method} ${url.pathname} ${response.status}`);
   return !settings.SKIFF_STREAMING && isWatch(url) ? longPolled(response, POLL) : response;
 };
