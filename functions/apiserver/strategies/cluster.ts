@@ -195,11 +195,15 @@ const checkPriority: NonNullable<Strategy['validate']> = (object) => {
   const priority = object as PriorityClass;
   const name = priority.metadata.name ?? '';
   if (name.startsWith('system-')) {
-    if (SYSTEM_CLASSES[name] !== priority.value || priority.globalDefault) {
-      out.push(
-        cause.forbidden('metadata.name', 'priority class names with system- prefix are reserved for system use only'),
-      );
-    }
+    const value = SYSTEM_CLASSES[name];
+    const fault =
+      value === undefined
+        ? `${name} is not a known system priority class`
+        : value !== priority.value
+          ? `value of ${name} PriorityClass must be ${value}`
+          : priority.globalDefault && `globalDefault of ${name} PriorityClass must be false`;
+    const reserved = "priority class names with 'system-' prefix are reserved for system use only";
+    if (fault) out.push(cause.forbidden('metadata.name', `${reserved}. error: ${fault}`));
   } else if ((priority.value ?? 0) > 1000000000) {
     out.push(cause.forbidden('value', 'maximum allowed value of a user defined priority is 1000000000'));
   }

@@ -9,7 +9,7 @@ import type { KubeObject } from '../../machinery/object.ts';
 import { cause } from '../../machinery/status.ts';
 import type { Strategy } from '../registry.ts';
 import { flowSchemas, priorityLevels } from '../seed-flow-control.ts';
-import { at, type Causes, checkDnsLabel, checkSubdomain, oneOf, required, requiredOneOf, same } from './checks.ts';
+import { at, type Causes, checkDnsLabel, checkSubdomain, oneOf, required, same } from './checks.ts';
 
 type Rule = NonNullable<NonNullable<FlowSchema['spec']>['rules']>[number];
 type Subject = NonNullable<Rule['subjects']>[number];
@@ -173,14 +173,18 @@ const checkQueuing = (out: Causes, path: string, { queues = 0, handSize = 0, que
   if (handSize <= 0) say('handSize', handSize, 'must be positive');
   else if (handSize > queues) say('handSize', handSize, `should not be greater than queues (${queues})`);
   else if (entropyOf(queues, handSize) > HASH_BITS_MAX)
-    say('handSize', handSize, `a hand of ${handSize} of ${queues} needs more than ${HASH_BITS_MAX} bits of entropy`);
+    say(
+      'handSize',
+      handSize,
+      `required entropy bits of deckSize ${queues} and handSize ${handSize} should not be greater than ${HASH_BITS_MAX}`,
+    );
 };
 
 const checkLimited = (out: Causes, path: string, limited: LimitedPriorityLevelConfiguration): void => {
   between(out, `${path}.nominalConcurrencyShares`, limited.nominalConcurrencyShares);
   const { type = '', queuing } = limited.limitResponse ?? {};
   const where = `${path}.limitResponse`;
-  if (requiredOneOf(out, `${where}.type`, type, ['Queue', 'Reject'])) {
+  if (oneOf(out, `${where}.type`, type, ['Queue', 'Reject'])) {
     if (type === 'Reject' && queuing)
       out.push(cause.forbidden(`${where}.queuing`, 'must be nil if limited.limitResponse.type is not Limited'));
     if (type === 'Queue' && !queuing)
@@ -188,7 +192,9 @@ const checkLimited = (out: Causes, path: string, limited: LimitedPriorityLevelCo
     if (type === 'Queue' && queuing) checkQueuing(out, `${where}.queuing`, queuing);
   }
   between(out, `${path}.lendablePercent`, limited.lendablePercent, 100);
-  between(out, `${path}.borrowingLimitPercent`, limited.borrowingLimitPercent);
+  const borrowed = limited.borrowingLimitPercent;
+  if (borrowed !== undefined && borrowed < 0)
+    out.push(cause.invalid(`${path}.borrowingLimitPercent`, borrowed, 'if specified, must be a non-negative integer'));
 };
 
 const validateLevel = (object: KubeObject): Causes => {

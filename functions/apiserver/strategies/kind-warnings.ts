@@ -195,7 +195,9 @@ const warnings: Readonly<Record<string, Warnings>> = {
   '/Service': (object) => serviceWarnings(object as Service),
   '/ServiceAccount': (object) =>
     object.metadata.annotations?.[SECRETS] === 'true'
-      ? [`${at('metadata.annotations', SECRETS)}: deprecated in v1.32+; prefer separate namespaces`]
+      ? [
+          `${at('metadata.annotations', SECRETS)}: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets`,
+        ]
       : [],
   'apps/DaemonSet': workload(),
   'apps/Deployment': workload(NAMES),

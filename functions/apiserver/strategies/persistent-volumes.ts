@@ -190,7 +190,9 @@ const checkClaimUpdate: NonNullable<Strategy['validateUpdate']> = (nextObject, o
     delete after.volumeAttributesClassName;
     delete before.volumeAttributesClassName;
   }
-  if (!same(after, before)) out.push(cause.forbidden('spec', SPEC_STAYS));
+  // An empty selector selects every volume, and none at all is another thing.
+  const selects = (spec: typeof before): boolean => spec.selector !== undefined;
+  if (!same(after, before) || selects(after) !== selects(before)) out.push(cause.forbidden('spec', SPEC_STAYS));
   const capacity = old.status?.capacity?.storage ?? '0';
   if (compareQuantity(newSize, oldSize) < 0 && compareQuantity(newSize, capacity) <= 0) {
     out.push(cause.forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity'));
