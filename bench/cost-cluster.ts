@@ -13,12 +13,14 @@ import { createBells } from '../functions/entry/cloud/bells.ts';
 import { createFreshReader } from '../functions/entry/cloud/fresh-reader.ts';
 import { createDispatchHandler, createWorkHandler } from '../functions/entry/cloud/handlers.ts';
 import { createCloudPlane } from '../functions/entry/cloud/plane.ts';
+import { createTimerRecords } from '../functions/entry/cloud/timer-records.ts';
 import { joinable } from '../functions/entry/cloud/trust.ts';
 import { createWork } from '../functions/entry/cloud/work.ts';
 import { FRONT_ADDRESSES, FRONT_NAMES, FRONT_SUBJECT } from '../functions/entry/front-names.ts';
 import { requestServing } from '../functions/entry/issue.ts';
 import { type JoinAnswer, makeJoinToken } from '../functions/entry/join.ts';
 import type { Node } from '../functions/machinery/kinds.d.ts';
+import { mergedTimers } from '../functions/queue/merged-timers.ts';
 import type { Message } from '../functions/queue/queue.ts';
 import { createDynamoStore, createPartsReader, ensureTable } from '../functions/store/dynamodb.ts';
 import type { DynamoCommand, DynamoSender } from '../functions/store/dynamodb-client.ts';
@@ -174,7 +176,8 @@ export const startCounted = async (local: DynamoLocal, speed: number): Promise<C
       deliver(messages);
     },
   };
-  const work = createWork(plane, queue, await loadAuthority(store));
+  const merged = mergedTimers(queue, createTimerRecords(sender, table), clock);
+  const work = createWork(plane, merged, await loadAuthority(store));
   const handleWork = createWorkHandler(work, { log });
   const nodeNames = async (cluster: string): Promise<string[]> =>
     (await createFreshReader(plane.replicas, cluster).list(NODES)).map(({ metadata }) => metadata.name ?? '');

@@ -10,6 +10,8 @@ export interface WatchedChange {
   resource: GroupResource;
   object: KubeObject;
   previous?: KubeObject;
+  /** uids of the owners that it had before, where that is known: also where `previous` is not. */
+  previousOwners?: readonly string[];
   deleted: boolean;
 }
 

@@ -180,12 +180,25 @@ const blockedBy = async (
   return keys;
 };
 
+/** Whether the owners are those that it had before. Without the object as it was, its index tells who they were. */
+const sameOwners = ({ object, previous, previousOwners }: WatchedChange): boolean => {
+  const { ownerReferences } = object.metadata;
+  if (previous) return sameJson(previous.metadata.ownerReferences, ownerReferences);
+  return (
+    previousOwners !== undefined &&
+    sameJson(
+      previousOwners,
+      (ownerReferences ?? []).map(({ uid }) => uid),
+    )
+  );
+};
+
 const keysOf = async (change: WatchedChange, types: () => Promise<readonly ResourceType[]>): Promise<string[]> => {
   const { metadata } = change.object;
   if (!change.deleted) {
     const deleting = metadata.deletionTimestamp && (metadata.finalizers?.length ?? 0) > 0;
     const owned = metadata.ownerReferences?.length ?? 0;
-    const known = change.previous && sameJson(change.previous.metadata.ownerReferences, metadata.ownerReferences);
+    const known = sameOwners(change);
     const own = objectKey(change.resource, metadata.namespace, metadata.name);
     const keys = deleting || (owned > 0 && !known) ? [own] : [];
     return change.previous && !known ? [...keys, ...(await blockedBy(change.previous, types))] : keys;

@@ -76,6 +76,7 @@ export const createDispatcher = (options: DispatcherOptions): Dispatcher => {
         resource,
         object: options.decode(change.stored),
         ...(change.previous && { previous: options.decode(change.previous) }),
+        ...(change.previousIndex && { previousOwners: change.previousIndex.owners }),
         deleted: change.type === 'delete',
       };
       try {

@@ -1,5 +1,7 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { createSystemClock } from '../../clock/system.ts';
+import { mergedTimers } from '../../queue/merged-timers.ts';
 import type { Queue } from '../../queue/queue.ts';
 import { createSqsQueue } from '../../queue/sqs.ts';
 import { SCHEDULER } from '../../scheduler/consumer.ts';
@@ -7,6 +9,7 @@ import { createDynamoStore, createPartsReader } from '../../store/dynamodb.ts';
 import { type Bells, createBells } from './bells.ts';
 import { type CloudPlane, createCloudPlane } from './plane.ts';
 import { readSettings } from './settings.ts';
+import { createTimerRecords } from './timer-records.ts';
 
 /** A line per event: what the platform's log shows, and what wakes it up to show it. */
 export const log = (line: string): void => console.log(line);
@@ -46,6 +49,10 @@ export const openQueue = (): Queue =>
     urls: { '': settings.SKIFF_WORK_QUEUE, [SCHEDULER]: settings.SKIFF_SCHEDULER_QUEUE },
     timers: settings.SKIFF_TIMERS_QUEUE,
   });
+
+/** The queues as a worker sends to them: of the timers of one key the earliest counts. */
+export const openMergedQueue = (): Pick<Queue, 'send'> =>
+  mergedTimers(openQueue(), createTimerRecords(new DynamoDBClient({}), settings.SKIFF_TABLE), clock);
 
 /** The bells of nodes, where the deployment has them: their queues stand beside that of the controllers. */
 export const openBells = (): Bells | undefined => {

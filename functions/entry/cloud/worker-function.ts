@@ -1,12 +1,12 @@
 // Lambda: the FIFO queues of controllers and scheduler -> keys looked at.
 import { loadAuthority } from './authority.ts';
-import { log, openPlane, openQueue } from './compose.ts';
+import { log, openMergedQueue, openPlane } from './compose.ts';
 import type { LambdaContext, SqsEvent } from './events.ts';
 import { createWorkHandler } from './handlers.ts';
 import { createWork, type Work } from './work.ts';
 
 const plane = openPlane();
-const queue = openQueue();
+const queue = openMergedQueue();
 let work: Work | undefined;
 
 export const handler = async (event: SqsEvent, context?: LambdaContext) => {
