@@ -47,7 +47,7 @@ export const serviceAccountUser = (claims: TokenClaims): UserInfo => {
       }),
       ...(on && {
         'authentication.kubernetes.io/node-name': [on.name],
-        'authentication.kubernetes.io/node-uid': [on.uid],
+        ...(on.uid && { 'authentication.kubernetes.io/node-uid': [on.uid] }),
       }),
     },
   };

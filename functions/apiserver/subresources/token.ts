@@ -40,8 +40,17 @@ const checked = (given: TokenRequest): number => {
   return seconds;
 };
 
-/** The object that the token dies with: it must exist, with the uid that was named. */
-const boundObject = async (call: Call, given: TokenRequest): Promise<NonNullable<TokenClaims['bound']> | undefined> => {
+/** The node that a pod runs on; its name alone where it is not there. */
+const nodeOf = async ({ server, info }: Call, name: string): Promise<NonNullable<TokenClaims['node']>> => {
+  const stored = await server.store.get({ cluster: info.cluster, group: '', resource: 'nodes' }, name);
+  return { name, uid: (stored && decode(stored).metadata.uid) ?? '' };
+};
+
+/** The object that the token dies with: it must exist, with the uid that was named. A pod's token says its node too. */
+const boundObject = async (
+  call: Call,
+  given: TokenRequest,
+): Promise<Pick<TokenClaims, 'bound' | 'node'> | undefined> => {
   const ref = given.spec?.boundObjectRef;
   if (!ref?.kind) return undefined;
   const resource = BOUND_KINDS[ref.kind];
@@ -51,7 +60,7 @@ const boundObject = async (call: Call, given: TokenRequest): Promise<NonNullable
   const key = resource === 'nodes' ? name : `${call.info.namespace}/${name}`;
   const stored = await call.server.store.get({ cluster: call.info.cluster, group: '', resource }, key);
   if (!stored) throw notFound({ group: '', kind: resource, name });
-  const object = decode(stored) as KubeObject & { spec?: { serviceAccountName?: string } };
+  const object = decode(stored) as KubeObject & { spec?: { serviceAccountName?: string; nodeName?: string } };
   const uid = object.metadata.uid ?? '';
   if (ref.uid && ref.uid !== uid) {
     throw conflict(
@@ -64,7 +73,8 @@ const boundObject = async (call: Call, given: TokenRequest): Promise<NonNullable
       `cannot bind token for serviceaccount "${call.info.name}" to pod running with different serviceaccount name.`,
     );
   }
-  return { kind: ref.kind, name, uid };
+  const nodeName = resource === 'pods' ? object.spec?.nodeName : undefined;
+  return { bound: { kind: ref.kind, name, uid }, ...(nodeName && { node: await nodeOf(call, nodeName) }) };
 };
 
 /** POST serviceaccounts/{name}/token: a signed token of the account, for some time and some audiences. */
@@ -98,7 +108,7 @@ export const token = async (call: Call): Promise<Response> => {
     audiences,
     issuedAt,
     expiresAt: issuedAt + seconds,
-    ...(bound && { bound }),
+    ...bound,
   });
   const { name, uid = '' } = account.metadata;
   const managedFields = trackUpdate({
