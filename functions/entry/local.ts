@@ -183,10 +183,9 @@ interface Parts {
   failed(what: string, error: unknown): void;
 }
 
-const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<ControlPlane> => {
-  const { api, pki, store, replicas, tunnel, local, clock, authority, closing, fleet, client, begun } = parts;
-  const { directory } = options;
-  const upgrades = createUpgrades(api.server, tunnel);
+/** The API, and what is answered beside it: snapshots, and machines that join. */
+const answering = (options: ControlPlaneOptions, parts: Parts): ApiServer => {
+  const { api, pki, store, clock, authority, fleet, client, begun } = parts;
   const snapshots = snapshotEndpoint({
     store,
     clock,
@@ -207,8 +206,19 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
     clock,
     certificates: async () => ({ authority: lazyAuthority(pki), caCert: pki.caCert }),
   });
+  return {
+    ...api,
+    fetch: async (request, connection) => (await snapshots(request)) ?? app.fetch(request, connection),
+  };
+};
+
+const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<ControlPlane> => {
+  const { api, pki, store, replicas, tunnel, local, clock, authority, closing, fleet, client, begun } = parts;
+  const { directory } = options;
+  const upgrades = createUpgrades(api.server, tunnel);
+  const app = answering(options, parts);
   const listener = await createListener({
-    app: { ...api, fetch: async (request, connection) => (await snapshots(request)) ?? app.fetch(request, connection) },
+    app,
     tls: { cert: pki.serverCert, key: pki.serverKey, clientCa: pki.caCert },
     host: options.host,
     port: options.port,

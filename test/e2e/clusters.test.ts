@@ -1,5 +1,6 @@
 // Clusters as objects: the commands of skiff and stock kubectl against an embedded server, as processes of their own.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +17,8 @@ const run = (program: string, args: string[], kubeconfig = operator) => {
   const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', env, timeout: 60_000 });
   return { code: status ?? -1, out: stdout, err: stderr };
 };
-const skiff = (...args: string[]) => run(process.execPath, [join(import.meta.dirname, '../../cli/main.ts'), ...args]);
+const main = join(import.meta.dirname, '../../cli/main.ts');
+const skiff = (...args: string[]) => run(process.execPath, [main, ...args]);
 const cluster = (...args: string[]) => skiff('cluster', ...args, '--data', data);
 const fleet = (...args: string[]) => {
   const server = run('kubectl', ['config', 'view', '--minify', '-o', 'jsonpath={.clusters[0].cluster.server}']).out;
@@ -63,6 +65,42 @@ describeWith(kubectlMissing(), 'clusters as objects', () => {
     expect(cluster('create', 'team-a').code).toBe(0);
     expect(kubectl('get', 'configmap', 'c').err).toMatch(/Unauthorized|logged in/);
     expect(cluster('delete', 'team-a').code).toBe(0);
+  }, 120_000);
+
+  it('have nodes of their own, which run their pods and no others, up to the quota', async () => {
+    expect(cluster('create', 'team-n', '--quota', 'nodes=1').code).toBe(0);
+    const text = cluster('kubeconfig', 'team-n').out;
+    writeFileSync(tenant, text);
+    const ca = join(scratch, 'ca.pem');
+    const encoded = /certificate-authority-data: (\S+)/.exec(text)?.[1] ?? '';
+    writeFileSync(ca, Buffer.from(encoded, 'base64').toString());
+    const server = /server: (\S+)/.exec(text)?.[1] ?? '';
+    const joining = (name: string) => {
+      const token = skiff('node', 'token', '--cluster', 'team-n', '--data', data).out.trim();
+      const args = ['node', 'join', '--server', server, '--token', token, '--name', name, '--ca', ca];
+      return [...args, '--runtime', 'hollow', '--data', join(scratch, name)];
+    };
+    const child = spawn(process.execPath, [main, ...joining('n1')], {
+      stdio: 'ignore',
+      env: { ...process.env, HOME: scratch },
+    });
+    const ended = once(child, 'exit');
+    try {
+      const kubectl = (...args: string[]) => run('kubectl', args, tenant);
+      const get = (...args: string[]) => kubectl('get', ...args).out;
+      await expect.poll(() => get('nodes'), { timeout: 30_000, interval: 500 }).toMatch(/^n1\s+Ready/m);
+      expect(kubectl('create', 'deployment', 'web', '--image=x', '--replicas=2').code).toBe(0);
+      await expect
+        .poll(() => get('pods', '-o', 'wide').match(/Running.* n1 /g)?.length, { timeout: 30_000, interval: 500 })
+        .toBe(2);
+      expect(run('kubectl', ['get', 'nodes', '-o', 'name']).out).toBe('');
+      expect(skiff(...joining('n2')).err).toContain('limited to 1 nodes, and has 1');
+      // Its pods are stopped before it goes.
+      expect(cluster('delete', 'team-n').out).toBe('cluster team-n deleted\n');
+    } finally {
+      child.kill('SIGTERM');
+      await ended;
+    }
   }, 120_000);
 
   it('are an API of the cluster system, and of no other', () => {
