@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import type { Reader } from '../client/reader.ts';
 import type { KubeObject } from '../machinery/object.ts';
 import { createGarbageCollector, type GarbageObserved } from './garbagecollector.ts';
 
@@ -33,4 +34,20 @@ it('an owner of a kind that is not served is neither there nor gone: its depende
   expect(collector.decide(seen('unknown'), 0)).toEqual({ writes: [], again: { afterMs: 60_000 } });
   expect(collector.decide(seen('misplaced'), 0)).toEqual({ writes: [] });
   expect(collector.decide(seen('gone'), 0).writes).toMatchObject([{ op: 'delete' }]);
+});
+
+it('an object whose owners stay is not looked at again, also where only the index of what it was is known', async () => {
+  const watch = createGarbageCollector(async () => []).watches[0];
+  const metadata = {
+    name: 'p',
+    namespace: 'n',
+    uid: 'u3',
+    ownerReferences: [{ apiVersion: 'v1', kind: 'X', name: 'x', uid: 'u1' }],
+  };
+  const object = { apiVersion: 'v1', kind: 'Pod', metadata } as KubeObject;
+  const change = { resource: { group: '', resource: 'pods' }, object, deleted: false };
+  const read = { cluster: 'default' } as Reader;
+  expect(await watch?.keys({ ...change, previousOwners: ['u1'] }, read)).toEqual([]);
+  expect(await watch?.keys({ ...change, previousOwners: ['u2'] }, read)).toEqual(['x:|pods|n|p']);
+  expect(await watch?.keys(change, read)).toEqual(['x:|pods|n|p']);
 });
