@@ -79,6 +79,13 @@ describe('a fleet in one process', () => {
     expect((await plane.send('GET', path)).status).toBe(404);
   });
 
+  it('shows what a cluster uses some seconds after it changed, exactly', async () => {
+    await usedCluster('a');
+    await plane.send('POST', `/clusters/a${MAPS}`, map('m'));
+    const shown = async () => (await plane.send('GET', `${CLUSTERS_PATH}/a`)).body.status.usage;
+    await expect.poll(shown, { timeout: 10_000, interval: 200 }).toMatchObject(await used('a'));
+  }, 15_000);
+
   it('refuses names that are taken, built in or no label', async () => {
     await plane.makeCluster('a');
     expect((await plane.makeCluster('a')).status).toBe(409);
