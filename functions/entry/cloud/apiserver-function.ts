@@ -11,7 +11,8 @@ import { joinable } from './trust.ts';
 
 /** Watches end before Lambda does, at fifteen minutes. */
 const STREAM_MS_MAX = 14 * 60_000;
-const POLL = { quietMs: 30, msMax: 10_000 };
+/** Lambda sends 6 MB at most, in one piece. */
+const POLL = { quietMs: 30, msMax: 10_000, bytesMax: 3 << 20 };
 
 const plane = openPlane(settings.SKIFF_STREAMING ? STREAM_MS_MAX : POLL.msMax);
 

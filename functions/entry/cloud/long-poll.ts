@@ -1,12 +1,18 @@
+import { reachesNode } from '../gateway-pass.ts';
+
 /** How a watch is answered where an answer is sent in one piece. */
 export interface LongPollOptions {
   /** The answer goes out this long after the last event came, in milliseconds. */
   quietMs: number;
   /** And after this long in any case. */
   msMax: number;
+  /** And once it has so many bytes: the platform sends no larger answers, and the client would ask for the same again. */
+  bytesMax: number;
 }
 
+/** What a node answers is none, whatever its query says to the program there. */
 export const isWatch = (url: URL): boolean => {
+  if (reachesNode(url.pathname)) return false;
   const watch = url.searchParams.get('watch');
   return (watch !== null && watch !== 'false' && watch !== '0') || /\/watch\//.test(url.pathname);
 };
@@ -15,12 +21,16 @@ export const isWatch = (url: URL): boolean => {
  * A streamed answer as one that ends soon after its first events: clients watch on from the last one, as they do when any
  * watch ends. A watch without events ends after `msMax`, empty.
  */
-export const longPolled = async (response: Response, { quietMs, msMax }: LongPollOptions): Promise<Response> => {
+export const longPolled = async (
+  response: Response,
+  { quietMs, msMax, bytesMax }: LongPollOptions,
+): Promise<Response> => {
   const reader = response.body?.getReader();
   if (!reader) return response;
   const chunks: Uint8Array[] = [];
+  let bytes = 0;
   const ends = performance.now() + msMax;
-  for (;;) {
+  while (bytes < bytesMax) {
     const left = Math.min(ends - performance.now(), chunks.length > 0 ? quietMs : Infinity);
     let timer: NodeJS.Timeout | undefined;
     const quiet = new Promise<undefined>((resolve) => {
@@ -29,7 +39,9 @@ export const longPolled = async (response: Response, { quietMs, msMax }: LongPol
     const read = await Promise.race([reader.read(), quiet]);
     clearTimeout(timer);
     if (!read || read.done) break;
-    if (read.value.byteLength > 0) chunks.push(read.value);
+    if (read.value.byteLength === 0) continue;
+    chunks.push(read.value);
+    bytes += read.value.byteLength;
   }
   await reader.cancel();
   const headers = new Headers(response.headers);
