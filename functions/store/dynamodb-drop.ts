@@ -86,6 +86,7 @@ const pagesOf = async function* (dynamo: Dynamo, partition: string): AsyncGenera
   } while (start);
 };
 const keyOf = (item: Item): Key => ({ pk: { S: item.pk?.S ?? '' }, sk: { S: item.sk?.S ?? '' } });
+/** Parts go before what names them, so that a drop that is begun again finds them. */
 const partsKeys = (domain: Domain, item: Item): { remove: Key }[] =>
   Array.from({ length: partsOf(item) }, (_, i) => ({ remove: partKey(domain, number(item, 'r') ?? 0n, i) }));
 
@@ -96,13 +97,13 @@ const atOnce = 16;
 const removeObjects = async ({ dynamo }: Drop, domain: Domain, head: Head): Promise<void> => {
   for await (const page of pagesOf(dynamo, objectsPartition(domain))) {
     const items = page.filter((item) => (number(item, 'r') ?? 0n) <= head.revision);
+    await dynamo.writeAll(items.flatMap((item) => partsKeys(domain, item)));
     for (let at = 0; at < items.length; at += atOnce)
       await Promise.all(
         items
           .slice(at, at + atOnce)
           .map((item) => dynamo.removeIf(keyOf(item), 'r = :r', { ':r': { N: `${number(item, 'r') ?? 0n}` } })),
       );
-    await dynamo.writeAll(items.flatMap((item) => partsKeys(domain, item)));
   }
 };
 
@@ -110,6 +111,7 @@ const removeObjects = async ({ dynamo }: Drop, domain: Domain, head: Head): Prom
 const voidEntries = async ({ dynamo, ttl }: Drop, domain: Domain, head: Head, shard: number): Promise<void> => {
   for await (const page of pagesOf(dynamo, logPartition(domain, shard))) {
     const old = page.filter((item) => !isVoid(item) && (number(item, 'r') ?? 0n) <= head.revision);
-    await dynamo.writeAll(old.flatMap((item) => [{ put: emptiedEntry(item, ttl()) }, ...partsKeys(domain, item)]));
+    await dynamo.writeAll(old.flatMap((item) => partsKeys(domain, item)));
+    await dynamo.writeAll(old.map((item) => ({ put: emptiedEntry(item, ttl()) })));
   }
 };

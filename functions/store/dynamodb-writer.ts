@@ -5,6 +5,7 @@ import { nameOf, Throttled, Uncertain } from './dynamodb-client.ts';
 import type { Heads } from './dynamodb-head.ts';
 import {
   type Head,
+  headKey,
   type Item,
   isOf,
   isTombstone,
@@ -14,6 +15,7 @@ import {
   packIndex,
   partKey,
   partsOf,
+  readHead,
   readObject,
   voidEntry,
 } from './dynamodb-items.ts';
@@ -69,7 +71,13 @@ export const readWhole = async (dynamo: Dynamo, domain: Domain, item: Item): Pro
     try {
       return { revision, parts, stored: readObject(now, await readParts(dynamo, domain, revision, parts)) };
     } catch (error) {
-      if (!(error instanceof PartMissing) || before === revision) throw error;
+      if (!(error instanceof PartMissing)) throw error;
+      // The same item without its parts: the domain is being dropped, or the table is damaged.
+      if (before === revision) {
+        const head = await dynamo.get(headKey(domain));
+        if (!head || readHead(head).closed) return undefined;
+        throw error;
+      }
       before = revision;
       now = await dynamo.get(objectKey(domain, now.sk?.S ?? ''));
     }

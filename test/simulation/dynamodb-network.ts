@@ -4,7 +4,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { BatchGetItemCommand, TransactWriteItemsCommand } from '@aws-sdk/client-dynamodb';
 import type { Clock } from '../../functions/clock/clock.ts';
 import type { DynamoCommand, DynamoSender } from '../../functions/store/dynamodb-client.ts';
-import { createFakeTable, type FakeTable, failure, type Observer, type Prepared } from './dynamodb-fake.ts';
+import type { Item } from './dynamodb-expressions.ts';
+import { createFakeTable, type FakeTable, failure, nameOf, type Observer, type Prepared } from './dynamodb-fake.ts';
 
 /** Chances of each fault for one request, and how long things take, in milliseconds. */
 export interface Faults {
@@ -131,8 +132,14 @@ export const createWorld = (random: () => number, faults: Faults, observe: Obser
   const after = (ms: number, run: () => void): void => agenda.push({ at: now + Math.max(0, ms), order: order++, run });
   /** Mostly short, now and then very long. */
   const latency = (): number => (chance(0.05) ? 10 : 1) * random() * faults.latencyMsMax;
+  /** What stood there before, which a read that does not ask for consistency may see. */
+  const previous = new Map<string, Item | undefined>();
   const table = createFakeTable({
-    observe,
+    observe: (next, old) => {
+      previous.set(nameOf(next ?? old ?? {}), old);
+      observe(next, old);
+    },
+    stale: (name, current) => (random() < 0.5 && previous.has(name) ? previous.get(name) : current),
     pageItems: () => (calm ? 1_000_000 : 1 + Math.floor(random() * 12)),
     unprocessed: () => chance(faults.unprocessed),
   });

@@ -16,6 +16,7 @@ const found: [rule: string, seeds: number[]][] = [
   ['where a domain has no head, the floor is read at the same moment', [4174, 4920, 5057]],
   ['a tombstone keeps older tickets from creating', [10, 142]],
   ['a drop removes an object only as it was read', [7, 15]],
+  ['a drop that is begun again finds the parts of large objects', [27158]],
   ['a closed head gives out no ticket', [48, 54]],
 ];
 

@@ -16,6 +16,8 @@ interface Totals {
 }
 const none: Totals = { seeds: 0, failed: 0, requests: 0, crashes: 0, acknowledged: 0, unknown: 0, changesSeen: 0 };
 const shownMax = 5;
+/** A worker says how far it is every so many seeds. */
+const toldEvery = 10_000;
 
 const runSeeds = async (first: number, end: number, step: number): Promise<Totals> => {
   const totals = { ...none };
@@ -27,6 +29,7 @@ const runSeeds = async (first: number, end: number, step: number): Promise<Total
     totals.acknowledged += summary.acknowledged;
     totals.unknown += summary.unknown;
     totals.changesSeen += summary.changesSeen;
+    if (totals.seeds % toldEvery === 0) console.log(`${totals.seeds} seeds, ${totals.failed} failed`);
     if (summary.faults.length === 0) continue;
     if (totals.failed++ < shownMax)
       console.log(`seed ${seed}: ${summary.faults.slice(0, 3).join('\n  ').slice(0, 3000)}`);
