@@ -7,14 +7,8 @@ import { CLUSTERS } from '../functions/fleet/deletion.ts';
 import { milliValue } from '../functions/machinery/quantity.ts';
 import { StatusError } from '../functions/machinery/status.ts';
 import { type Administrator, administrator } from './administrator.ts';
-import { CommandError, dataDirectory, parse, wholeNumber } from './command.ts';
+import { CommandError, dataDirectory, parse, UsageError, wholeNumber } from './command.ts';
 import { kubeconfigText } from './kubeconfig.ts';
-
-const USAGE = `usage: skiff cluster create NAME [--display-name TEXT] [--quota WHAT=N]... [--data DIR]
-       skiff cluster list [--data DIR]
-       skiff cluster delete NAME [--no-wait] [--data DIR]
-       skiff cluster kubeconfig NAME [--days N] [--data DIR]
-WHAT is objects, bytes, requestsPerSecond or nodes; N may be a quantity such as 10k or 64Mi.`;
 
 const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 const QUOTAS: readonly string[] = ['objects', 'bytes', 'requestsPerSecond', 'nodes'];
@@ -48,7 +42,7 @@ const amountOf = (text: string): number | undefined => {
 
 const nameOf = (positionals: readonly string[]): string => {
   const [name] = positionals;
-  if (!name) throw new CommandError(USAGE);
+  if (!name) throw new UsageError('cluster takes create NAME, list, delete NAME or kubeconfig NAME');
   return name;
 };
 
@@ -164,5 +158,5 @@ export const run = async (args: string[]): Promise<number> => {
   if (name === 'list') return list(rest);
   if (name === 'delete') return remove(rest);
   if (name === 'kubeconfig') return kubeconfig(rest);
-  throw new CommandError(USAGE);
+  throw new UsageError('cluster takes create NAME, list, delete NAME or kubeconfig NAME');
 };

@@ -11,6 +11,9 @@ export class CommandError extends Error {
   }
 }
 
+/** Arguments that a command does not take: the user is told where it says what it takes. */
+export class UsageError extends CommandError {}
+
 type Options = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']>;
 
 /** parseArgs of Node, with its failures as one line. */
@@ -21,7 +24,9 @@ export const parse = <T extends Options>(args: string[], options: T, positionals
       throw new Error(`unexpected argument "${parsed.positionals[positionals]}"`);
     return parsed;
   } catch (error) {
-    throw new CommandError(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error));
+    // Node's hints after the first sentence concern arguments that start with a dash.
+    const told = error instanceof Error ? error.message : String(error);
+    throw new UsageError(told.split(/\n|\. To specify/)[0] ?? '');
   }
 };
 

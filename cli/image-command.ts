@@ -2,13 +2,11 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { CommandError, dataDirectory, parse } from './command.ts';
+import { CommandError, dataDirectory, parse, UsageError } from './command.ts';
 import { readState } from './directory.ts';
 import type { ImageFile, ImageSpec } from './image/build.ts';
 import { baseFiles, binaryWithLibraries } from './image/libraries.ts';
 import { loadImages } from './image/load.ts';
-
-const USAGE = 'usage: skiff image build DIR --name NAME[:TAG] [--data DIR]';
 
 /** What `image.yaml` in the folder may say. */
 const schema = z.strictObject({
@@ -19,14 +17,23 @@ const schema = z.strictObject({
   user: z.string().optional(),
   /** Where the folder's files go; `/app` where absent. */
   target: z.string().default('/app'),
-  /** Programs of this machine that go in with their libraries, by their path; `node` is the running one. */
+  /** Programs of this machine that go in with their libraries, by path or by name; `node` is the running one. */
   binaries: z.array(z.string()).default([]),
 });
 
 const binaryFiles = (name: string): ImageFile[] => {
   if (name === 'node') return binaryWithLibraries(process.execPath, '/usr/bin/node');
-  if (!name.startsWith('/') || !existsSync(name)) throw new CommandError(`image.yaml: binaries: no file ${name}`);
-  return binaryWithLibraries(name, name);
+  const path = programOf(name);
+  if (!path) throw new CommandError(`image.yaml: binaries: no program ${name} on this machine`);
+  return binaryWithLibraries(path, path);
+};
+
+/** A program by its path, or by its name as the shell finds it. */
+const programOf = (name: string): string | undefined => {
+  const folders = name.startsWith('/') ? [''] : (process.env.PATH ?? '').split(':').map((folder) => `${folder}/`);
+  return folders
+    .map((folder) => `${folder}${name}`)
+    .find((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
 };
 
 /** The image that a folder describes: its files, and what its image.yaml adds. */
@@ -53,13 +60,16 @@ export const specOf = (folder: string, name: string): ImageSpec => {
 /** `skiff image build DIR --name NAME[:TAG] [--data DIR]` */
 export const run = async (args: string[]): Promise<number> => {
   const [verb, ...rest] = args;
-  if (verb !== 'build') throw new CommandError(USAGE);
+  if (verb !== 'build') throw new UsageError('image takes build DIR --name NAME[:TAG]');
   const { values, positionals } = parse(rest, { name: { type: 'string' }, data: { type: 'string' } }, 1);
   const [folder] = positionals;
-  if (!folder || !values.name) throw new CommandError(USAGE);
+  if (!folder || !values.name) throw new UsageError('image takes build DIR --name NAME[:TAG]');
   const directory = dataDirectory(values.data);
   const state = readState(directory);
   if (!state) throw new CommandError(`no cluster in ${directory}: start one with ./skiff up`);
-  await loadImages(directory, state.runtime, [specOf(folder, values.name)], console.log);
+  const spec = specOf(folder, values.name);
+  await loadImages(directory, state.runtime, [spec], console.log);
+  if (!spec.entrypoint && !spec.command)
+    console.log(`it starts no program of its own: name one by entrypoint in ${join(folder, 'image.yaml')}`);
   return 0;
 };

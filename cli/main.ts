@@ -1,5 +1,7 @@
 // The skiff command. Commands are loaded when called, so that none pays for another.
-import { CommandError } from './command.ts';
+import { readFileSync } from 'node:fs';
+import { CommandError, UsageError } from './command.ts';
+import { USAGES } from './usage.ts';
 
 interface Command {
   summary: string;
@@ -36,24 +38,48 @@ const usage = (): string =>
     'usage: skiff COMMAND [options]',
     '',
     ...Object.entries(commands).map(([n, c]) => `  ${n.padEnd(12)}${c.summary}`),
+    '',
+    'skiff COMMAND --help says what a command takes.',
   ].join('\n');
+
+const version = (): string =>
+  (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
+
+/** Whether help is asked for: not by what stands after `--`. */
+const asksForHelp = (args: readonly string[]): boolean => {
+  const end = args.indexOf('--');
+  return (end < 0 ? args : args.slice(0, end)).some((arg) => arg === '--help' || arg === '-h');
+};
 
 const main = async (): Promise<number> => {
   const [name = '', ...args] = process.argv.slice(2);
   if (name === '' || name === 'help' || name === '--help' || name === '-h') {
-    console.log(usage());
+    console.log(USAGES[args[0] ?? ''] ?? usage());
     return name === '' ? 1 : 0;
+  }
+  if (name === 'version' || name === '--version') {
+    console.log(`skiff ${version()}`);
+    return 0;
   }
   const command = commands[name];
   if (!command) {
     console.error(`skiff: no command "${name}"\n\n${usage()}`);
     return 1;
   }
+  if (asksForHelp(args)) {
+    console.log(USAGES[name] ?? usage());
+    return 0;
+  }
   try {
     return await (await command.load()).run(args);
   } catch (error) {
+    if (error instanceof TypeError && error.message === 'fetch failed') {
+      console.error(`skiff: no answer: ${error.cause instanceof Error ? error.cause.message : error.message}`);
+      return 1;
+    }
     if (!(error instanceof CommandError)) throw error;
     console.error(`skiff: ${error.message}`);
+    if (error instanceof UsageError) console.error(`see ./skiff ${name} --help`);
     return error.exitCode;
   }
 };

@@ -14,10 +14,8 @@ import { createSqliteStore } from '../functions/store/sqlite.ts';
 import type { Store } from '../functions/store/store.ts';
 import { readAccess } from './access.ts';
 import { openDeployedStore } from './cloud/keys.ts';
-import { CommandError, dataDirectory, parse } from './command.ts';
+import { CommandError, dataDirectory, parse, UsageError } from './command.ts';
 import { isRunning, readState } from './directory.ts';
-
-const USAGE = 'usage: skiff snapshot save FILE [--cluster C] | restore FILE --cluster NEW   [--data DIR]';
 
 interface Told {
   cluster: string;
@@ -121,7 +119,8 @@ const placeOf = (directory: string): Place => {
 export const run = async (args: string[]): Promise<number> => {
   const { values, positionals } = parse(args, { data: { type: 'string' }, cluster: { type: 'string' } }, 2);
   const [action, file] = positionals;
-  if (!file || (action !== 'save' && action !== 'restore')) throw new CommandError(USAGE);
+  if (!file || (action !== 'save' && action !== 'restore'))
+    throw new UsageError('snapshot takes save FILE or restore FILE');
   const place = placeOf(dataDirectory(values.data));
   try {
     if (action === 'save') {

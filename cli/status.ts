@@ -1,5 +1,6 @@
 import type { Node, Pod } from '../functions/machinery/kinds.d.ts';
 import { connectClient, readAccess } from './access.ts';
+import { hasDeployment, readDeployment } from './cloud/deployment.ts';
 import { CommandError, dataDirectory, parse } from './command.ts';
 import { isNodeReady, NODES, PODS } from './demo/context.ts';
 import { isRunning, readState } from './directory.ts';
@@ -10,6 +11,17 @@ export const run = async (args: string[]): Promise<number> => {
   const { values } = parse(args, { data: { type: 'string' } });
   const directory = dataDirectory(values.data);
   const state = readState(directory);
+  if ((!state || !isRunning(state)) && hasDeployment(directory)) {
+    const { stack, url } = readDeployment(directory);
+    console.log(`deployed      stack ${stack}, ${url}`);
+    console.log(`data          ${directory}`);
+    const ok = await fetch(`${url}/readyz`).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+    console.log(`API           ${ok ? 'answers' : 'does not answer'}`);
+    return ok ? 0 : 1;
+  }
   if (!state || !isRunning(state)) {
     console.log(`not running (${directory}${state ? '' : ', never started'})`);
     return 1;

@@ -45,7 +45,9 @@ export const loadImages = async (
           await runtime.close();
         }
       }
-      say(`${spec.name} (${(sizeBytes / 1e6).toFixed(1)} MB)`);
+      say(
+        `${spec.name} (${sizeBytes < 1e5 ? `${(sizeBytes / 1e3).toFixed(0)} kB` : `${(sizeBytes / 1e6).toFixed(1)} MB`})`,
+      );
     });
   }
   return specs.length;
