@@ -30,11 +30,18 @@ const storeAnswers = async (server: Server, cluster: string): Promise<boolean> =
   return healthy;
 };
 
-/** Whether an object that every cluster is made with is there. */
-const seeded =
-  (group: string, resource: string, name: string) =>
-  async (server: Server, cluster: string): Promise<boolean> =>
-    (await server.store.get({ cluster, group, resource }, name).catch(() => undefined)) !== undefined;
+/** Whether an object that every cluster is made with was there once: who deletes it later makes no server unhealthy. */
+const seeded = (group: string, resource: string, name: string) => {
+  const done = new WeakMap<Server, Set<string>>();
+  return async (server: Server, cluster: string): Promise<boolean> => {
+    if (done.get(server)?.has(cluster)) return true;
+    const found = await server.store.get({ cluster, group, resource }, name).catch(() => undefined);
+    if (!found) return false;
+    const clusters = done.get(server) ?? new Set();
+    done.set(server, clusters.add(cluster));
+    return true;
+  };
+};
 
 /** Informers are replicas here: one that loads is in sync. */
 const replicaLoads = async (server: Server, cluster: string): Promise<boolean> => {

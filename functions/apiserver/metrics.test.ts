@@ -109,3 +109,11 @@ it('makes no series of paths that strangers think up', async () => {
   expect(shown.filter((line) => line.includes('resource="pods"'))).toHaveLength(1);
   expect(shown.join()).not.toMatch(/subresource="[ab]"|group="[xy]"/);
 });
+
+it('stays ready when an object is deleted that every cluster is made with', async () => {
+  const { send } = await start();
+  expect((await send('GET', '/readyz')).status).toBe(200);
+  const path = '/apis/scheduling.k8s.io/v1/priorityclasses/system-node-critical';
+  expect((await send('DELETE', path)).status).toBe(200);
+  expect((await send('GET', '/readyz')).status).toBe(200);
+});

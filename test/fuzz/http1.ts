@@ -20,10 +20,20 @@ const headOf = ({ method, path, headers, body }: FuzzRequest): Buffer => {
 /** Bytes of a connection, taken as they are asked for. */
 const createIntake = (socket: TLSSocket) => {
   let have: Buffer = Buffer.alloc(0);
+  /** What has come since `have` was put together: megabytes come in many pieces. */
+  let fresh: Buffer[] = [];
+  let freshBytes = 0;
+  const gather = (): void => {
+    if (freshBytes === 0) return;
+    have = Buffer.concat([have, ...fresh]);
+    fresh = [];
+    freshBytes = 0;
+  };
   let ended = false;
   let wake = (): void => undefined;
   socket.on('data', (chunk: Buffer) => {
-    have = have.length > 0 ? Buffer.concat([have, chunk]) : chunk;
+    fresh.push(chunk);
+    freshBytes += chunk.length;
     wake();
   });
   const end = (): void => {
@@ -36,6 +46,7 @@ const createIntake = (socket: TLSSocket) => {
       wake = resolve;
     });
   const take = (length: number): Buffer => {
+    gather();
     const part = have.subarray(0, length);
     have = have.subarray(length);
     return part;
@@ -44,6 +55,7 @@ const createIntake = (socket: TLSSocket) => {
     /** Up to and with the mark; undefined when the connection ends before. */
     until: async (mark: string): Promise<string | undefined> => {
       for (;;) {
+        gather();
         const at = have.indexOf(mark);
         if (at >= 0) return take(at + mark.length).toString('latin1');
         if (ended) return undefined;
@@ -51,17 +63,18 @@ const createIntake = (socket: TLSSocket) => {
       }
     },
     bytes: async (length: number): Promise<Buffer | undefined> => {
-      while (have.length < length && !ended) await more();
-      return have.length < length ? undefined : take(length);
+      const enough = (): boolean => have.length + freshBytes >= length;
+      while (!enough() && !ended) await more();
+      return enough() ? take(length) : undefined;
     },
     rest: async (): Promise<Buffer> => {
       while (!ended) await more();
-      return take(have.length);
+      return take(have.length + freshBytes);
     },
     /** Whatever is there after so long. */
     after: async (ms: number): Promise<Buffer> => {
       await new Promise((resolve) => setTimeout(resolve, ms));
-      return take(have.length);
+      return take(have.length + freshBytes);
     },
   };
 };
