@@ -43,8 +43,8 @@ interface Scenario {
 }
 
 const scenarios: Scenario[] = [
-  { name: 'idle', nodes: 0, podsPerNode: 0, speed: 60, minutes: 30, rollouts: 0, storedBytes: 1e6 },
-  { name: 'lab, 3 nodes', nodes: 3, podsPerNode: 10, speed: 60, minutes: 30, rollouts: 20 * 30, storedBytes: 1e7 },
+  { name: 'idle', nodes: 0, podsPerNode: 0, speed: 60, minutes: 15, rollouts: 0, storedBytes: 1e6 },
+  { name: 'lab, 3 nodes', nodes: 3, podsPerNode: 10, speed: 60, minutes: 20, rollouts: 20 * 30, storedBytes: 1e7 },
   { name: '100 nodes', nodes: 100, podsPerNode: 10, speed: 20, minutes: 10, rollouts: 200 * 30, storedBytes: 2e8 },
 ];
 

@@ -42,7 +42,7 @@ type Send = (request: Request) => Promise<Response>;
 const PLACE_MS = 60_000;
 const RENEW_MS = 3_600_000;
 /** Each renewal costs a request and what it writes: docs/cost.md says how much. */
-const LEASE_SECONDS = 180;
+const LEASE_SECONDS = 300;
 
 /** The block of pod addresses that the cluster gave to the node, as its place in the address plan. */
 const givenPlace = async (client: Client, name: string): Promise<number> => {
