@@ -103,6 +103,8 @@ export const createScheduler = (options: SchedulerOptions) => {
   let start = 0;
   let begun = false;
   let podsSeen: string | undefined;
+  /** Changes of a run that failed before the waiting pods heard of them. */
+  let unheard: ClusterChange[] = [];
   const pendingPods = createPendingPods((pod) => isPending(pod) && profileFor(pod) !== undefined);
 
   /** Where the API fails or refuses, the pod is as if it had not been looked at, but for its back-off. */
@@ -234,7 +236,8 @@ export const createScheduler = (options: SchedulerOptions) => {
     const now = clock.now();
     pendingPods.look(pods);
     const pending = pendingPods.byUid;
-    const changes: ClusterChange[] = cache.look(nodes, pods, now);
+    const changes: ClusterChange[] = [...unheard, ...cache.look(nodes, pods, now)];
+    unheard = changes;
     waiting.keep(pending);
     changes.push(...nominations.look(pending));
     if (pending.size > 0) {
@@ -244,6 +247,7 @@ export const createScheduler = (options: SchedulerOptions) => {
       if (wanted.has('claims') && reservations.changed(objects)) changes.push({ type: 'objects changed' });
     }
     waiting.wake(changes, cache.snapshot, profileFor);
+    unheard = [];
     const work = continueReserved(pending, cache.snapshot.objects);
     const due = [...pending.values()].filter((p) => {
       const uid = p.metadata.uid ?? '';

@@ -2,6 +2,7 @@ import { Agent } from 'node:https';
 import { connect as connectTls } from 'node:tls';
 import { StatusError } from '../../machinery/status.ts';
 import type { Server } from '../context.ts';
+import { checkHost, lookupFor } from './addresses.ts';
 import { dialService, type ServiceReference } from './service-endpoint.ts';
 
 /** Who is asked over TLS, and as whom. PEM texts. */
@@ -46,9 +47,17 @@ export const connectService = async (
 };
 
 const createAgent = (server: Server, destination: Destination): Agent => {
-  const agent = new Agent({ keepAlive: true, keepAliveMsecs: idleMs, timeout: idleMs, ...tlsOf(destination) });
-  const { service } = destination;
-  if (!service) return agent;
+  const { cluster, service } = destination;
+  const lookup = lookupFor(cluster);
+  const agent = new Agent({ keepAlive: true, keepAliveMsecs: idleMs, timeout: idleMs, lookup, ...tlsOf(destination) });
+  if (!service) {
+    const connect = agent.createConnection.bind(agent);
+    agent.createConnection = (options, done) => {
+      checkHost(cluster, options.host ?? '');
+      return connect(options, done);
+    };
+    return agent;
+  }
   agent.createConnection = (_options, done) => {
     connectService(server, { ...destination, service }).then(
       (socket) => done?.(null, socket),

@@ -5,6 +5,7 @@ import { notFound, serviceUnavailable } from '../../machinery/status.ts';
 import { decode } from '../../store/decoded.ts';
 import type { Server } from '../context.ts';
 import { proxyTarget } from '../subresources/proxy-target.ts';
+import { checkHost, lookupFor } from './addresses.ts';
 import { faultText } from './faults.ts';
 
 /** A Service as webhooks and APIServices name it; the port is 443 where absent. */
@@ -17,9 +18,10 @@ export interface ServiceReference {
 const dialMs = 30_000;
 
 /** A service that stands for a name outside the cluster is reached from here. */
-const dialExternal = (host: string, port: number): Promise<Duplex> =>
+const dialExternal = (cluster: string, host: string, port: number): Promise<Duplex> =>
   new Promise((resolve, reject) => {
-    const socket = connect({ host, port, timeout: dialMs });
+    checkHost(cluster, host);
+    const socket = connect({ host, port, timeout: dialMs, lookup: lookupFor(cluster) });
     const refuse = (error: Error) => {
       socket.destroy();
       reject(serviceUnavailable(faultText(error)));
@@ -45,7 +47,7 @@ export const dialService = async (
   const stored = await server.store.get({ cluster, group: '', resource: 'services' }, `${namespace}/${name}`);
   if (!stored) throw notFound({ group: '', kind: 'services', name });
   const { spec } = decode(stored) as Service;
-  if (spec?.type === 'ExternalName') return dialExternal(spec.externalName ?? '', port);
+  if (spec?.type === 'ExternalName') return dialExternal(cluster, spec.externalName ?? '', port);
   const target = await proxyTarget(server, {
     cluster,
     method: 'POST',

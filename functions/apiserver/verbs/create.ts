@@ -5,7 +5,7 @@ import { decode } from '../../machinery/decode.ts';
 import { nullEmpties } from '../../machinery/empties.ts';
 import { validateObjectMeta } from '../../machinery/metadata.ts';
 import { groupVersion, type JsonObject, keyOf } from '../../machinery/object.ts';
-import { alreadyExists, badRequest, type Cause, genericFailure, invalid } from '../../machinery/status.ts';
+import { alreadyExists, badRequest, type Cause, genericFailure, invalid, StatusError } from '../../machinery/status.ts';
 import { type AdmissionRequest, admit, settle, validate } from '../admission/admission.ts';
 import { type AnyObject, type Call, domainOf, strategyContext } from '../context.ts';
 import type { ResourceInfo } from '../registry.ts';
@@ -115,7 +115,8 @@ export const createObject = async (call: Call, object: AnyObject, tracked = fals
     await numbers.done();
     return response;
   } catch (error) {
-    await numbers.undo();
+    // What is no refusal may have been stored all the same: its numbers stay taken.
+    if (error instanceof StatusError) await numbers.undo();
     throw error;
   }
 };
