@@ -73,7 +73,7 @@ try {
   await skiff(['deploy', '--endpoint', stack.endpoint, '--data', data]);
   say('deploy', { seconds: Math.round((performance.now() - began) / 100) / 10 });
   running.push(await startSkiff(['front', '--data', data, '--port', '0'], 'export KUBECONFIG', 30_000));
-  const token = (await skiff(['node', 'token', 'edge-1', '--data', data])).trim();
+  const token = (await skiff(['node', 'token', '--data', data])).trim();
   const { url } = readDeployment(data);
   const joining = [
     'node',
@@ -84,6 +84,8 @@ try {
     token,
     '--runtime',
     'hollow',
+    '--name',
+    'edge-1',
     '--data',
     join(scratch, 'edge'),
   ];

@@ -64,12 +64,28 @@ it('knows a server without bells', async () => {
   expect(await hasBell({ server: 'https://api', token: () => '', send })).toBe(false);
 });
 
-it('ends a watch when it rings', async () => {
+it('asks what is new once it rings, and not before', async () => {
   const rings = createRings(clock);
-  const client = ringingClient({} as Client, rings);
-  setTimeout(() => rings.ring(['services']), 20);
+  const asked: unknown[] = [];
+  const event = { type: 'ADDED', object: { metadata: { name: 's' } } };
+  const client = {
+    async *watch(_resource: unknown, options: unknown) {
+      asked.push(options);
+      yield event;
+    },
+  } as unknown as Client;
+  const ringing = ringingClient(client, rings);
+  let rung = false;
+  setTimeout(() => {
+    rung = true;
+    rings.ring(['services']);
+  }, 20);
   const events: unknown[] = [];
   const services = { group: '', version: 'v1', resource: 'services' };
-  for await (const event of client.watch(services, {}, new AbortController().signal)) events.push(event);
-  expect(events).toEqual([]);
+  for await (const one of ringing.watch(services, { resourceVersion: '7' }, new AbortController().signal)) {
+    expect(rung).toBe(true);
+    events.push(one);
+  }
+  expect(events).toEqual([event]);
+  expect(asked).toEqual([{ resourceVersion: '7', timeoutSeconds: 1 }]);
 });

@@ -67,12 +67,15 @@ export const listenToBell = async (
   }
 };
 
-/** A client whose watches end when it rings, without an event: who watches lists again, as after any watch. */
+/** A short watch tells what is new after a revision at once. */
+const WATCH_SECONDS = 1;
+
+/** A client whose watches wait for the bell before they ask: a watcher that goes on from its revision misses nothing. */
 export const ringingClient = (client: Client, rings: Rings): Client => ({
   ...client,
-  // biome-ignore lint/correctness/useYield: it ends without an event
-  async *watch(resource, _options, signal) {
+  async *watch(resource, options, signal) {
     await rings.wait(resource.resource, LOOK_MS, signal);
+    if (!signal.aborted) yield* client.watch(resource, { ...options, timeoutSeconds: WATCH_SECONDS }, signal);
   },
 });
 
