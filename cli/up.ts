@@ -45,6 +45,9 @@ export const readUpOptions = (values: { [K in keyof typeof upOptions]?: string |
 
 /** A second `up` on a directory, or a directory of a newer version, is one clear line. */
 const refuseUnlessFree = (directory: string): void => {
+  if (existsSync(join(directory, 'deployment.json'))) {
+    throw new CommandError(`${directory} belongs to a deployment: choose another directory with --data`);
+  }
   const state = readState(directory);
   if (state && isRunning(state)) {
     throw new CommandError(

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CommandError, dataDirectory, parse, wholeNumber } from '../command.ts';
+import { readState } from '../directory.ts';
 import { writeKubeconfig } from '../kubeconfig.ts';
 import { cdk } from './cdk.ts';
 import { awsEnvironment, reachable, writeDeployment } from './deployment.ts';
@@ -51,6 +52,9 @@ export const run = async (args: string[]): Promise<number> => {
   const { profile, endpoint, stack = 'Skiff' } = values;
   const region = values.region ?? process.env.AWS_REGION ?? 'us-east-1';
   const environment = awsEnvironment({ region, ...(profile && { profile }), ...(endpoint && { endpoint }) });
+  if (readState(directory)) {
+    throw new CommandError(`${directory} belongs to an embedded cluster: choose another directory with --data`);
+  }
   mkdirSync(directory, { recursive: true, mode: 0o700 });
 
   const { bundleFunctions, bundleGateway } = await import('../../infra/bundle.ts');
