@@ -4,12 +4,12 @@ import type { NodeInfo, PodInfo, Snapshot } from './framework.ts';
 import { podInfoOf } from './pod-info.ts';
 import { emptyNode, emptySnapshot, isFinished, place, putNode, removeNode, unplace } from './snapshot.ts';
 
-/** What happened since the last look that may let a waiting pod in. */
 /** All pods, or what became of them since the last look; `gone` as `namespace/name`. */
 export type PodsSeen =
   | { type: 'all'; items: readonly Pod[] }
   | { type: 'changes'; put: readonly Pod[]; gone: readonly string[] };
 
+/** What happened since the last look that may let a waiting pod in. */
 export type ClusterChange =
   | { type: 'pod came'; pod: PodInfo; node: string }
   | { type: 'pod left'; pod: PodInfo; node: string }

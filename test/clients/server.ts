@@ -2,9 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../free-port.ts';
 
 export interface Ended {
   /** -1 where a signal ended it. */
@@ -31,15 +31,6 @@ export interface Server {
 const MAIN = join(import.meta.dirname, '../../cli/main.ts');
 const READY = 'export KUBECONFIG=';
 const START_MS = 60_000;
-
-const freePort = async (): Promise<number> => {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return typeof address === 'object' && address ? address.port : 0;
-};
 
 const start = (directory: string, port: number, nodes: number): Promise<ChildProcess> =>
   new Promise((resolve, reject) => {

@@ -11,7 +11,8 @@ import { redisImage, webImage } from '../../cli/demo/images.ts';
 import { takeDown } from '../../cli/down.ts';
 import { loadImages } from '../../cli/image/load.ts';
 import { ensureContainerTools, mayInstall } from '../../cli/setup.ts';
-import { freePort, type MiniStack, startMiniStack } from './ministack.ts';
+import { freePort } from '../free-port.ts';
+import { type MiniStack, startMiniStack } from './ministack.ts';
 import { forwarded } from './port-forward.ts';
 import { kubectl, type Running, skiff, startSkiff } from './processes.ts';
 

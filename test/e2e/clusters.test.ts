@@ -5,7 +5,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { describeWith, freePort, kubectlMissing } from './needs.ts';
+import { freePort } from '../free-port.ts';
+import { describeWith, kubectlMissing } from './needs.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'skiff-clusters-test-'));
 const data = join(scratch, 'data');

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { directoryId } from '../../functions/entry/pki.ts';
-import { containersMissing, describeWith, freePort, processesWith } from './needs.ts';
+import { freePort } from '../free-port.ts';
+import { containersMissing, describeWith, processesWith } from './needs.ts';
 
 const DEMO_MS_MAX = 5 * 60_000;
 const main = join(import.meta.dirname, '../../cli/main.ts');

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { administrator } from '../../cli/administrator.ts';
 import { readState } from '../../cli/directory.ts';
 import { CLUSTERS } from '../../functions/fleet/deletion.ts';
-import { freePort } from './needs.ts';
+import { freePort } from '../free-port.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'skiff-idle-test-'));
 const data = join(scratch, 'data');

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { describeWith, freePort, kubectlMissing, processesWith } from './needs.ts';
+import { freePort } from '../free-port.ts';
+import { describeWith, kubectlMissing, processesWith } from './needs.ts';
 
 interface Ended {
   code: number;

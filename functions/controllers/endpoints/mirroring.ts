@@ -6,12 +6,12 @@ import type {
   Endpoints,
   Service,
 } from '../../machinery/kinds.d.ts';
-import { keyOf } from '../../machinery/object.ts';
-import type { Controller, Plan, PlannedWrite, WatchedChange } from '../controller.ts';
-import { expectsOf, ownerReference, ownKey, targetOf } from '../owners.ts';
+import type { Controller, Plan, PlannedWrite } from '../controller.ts';
+import { ownerReference, ownKey } from '../owners.ts';
 import { endpointSlices, endpoints, services } from '../resources.ts';
 import { sameJson } from '../status-patch.ts';
 import { hasSelector, readService } from './backends.ts';
+import { managedBy, serviceName, sliceKeysOf, withoutSlices } from './slice-objects.ts';
 
 /**
  * Mirrors Endpoints that somebody keeps by hand, for a Service without a selector, into EndpointSlices. KEP-752; the
@@ -23,9 +23,7 @@ export interface MirroringObserved {
   current: readonly EndpointSlice[];
 }
 
-const managedBy = 'endpointslice.kubernetes.io/managed-by';
 const manager = 'endpointslicemirroring-controller.k8s.io';
-const serviceName = 'kubernetes.io/service-name';
 const skip = 'endpointslice.kubernetes.io/skip-mirror';
 const leader = 'control-plane.alpha.kubernetes.io/leader';
 const ownLabels = new Set([managedBy, serviceName, skip]);
@@ -134,17 +132,7 @@ const decide = ({ service, endpoints: source, current }: MirroringObserved): Pla
     if (one.from) spare.delete(one.from);
     writes.push(...written(one.from, one.group, source));
   }
-  for (const slice of spare) {
-    const { uid } = expectsOf(slice);
-    writes.push({ op: 'delete', resource: endpointSlices, target: targetOf(slice), expects: { uid } });
-  }
-  return { writes };
-};
-
-const sliceKeys = ({ object }: WatchedChange): string[] => {
-  const labels = object.metadata.labels ?? {};
-  const name = labels[serviceName];
-  return name && labels[managedBy] === manager ? [keyOf(object.metadata.namespace, name)] : [];
+  return { writes: [...writes, ...withoutSlices(spare)] };
 };
 
 export const endpointSliceMirroringController: Controller<MirroringObserved> = {
@@ -153,7 +141,7 @@ export const endpointSliceMirroringController: Controller<MirroringObserved> = {
   watches: [
     { resource: endpoints, keys: ownKey },
     { resource: services, keys: ownKey },
-    { resource: endpointSlices, keys: sliceKeys },
+    { resource: endpointSlices, keys: sliceKeysOf(manager) },
   ],
   async observe(read, key) {
     const service = await readService(read, key);

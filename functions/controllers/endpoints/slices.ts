@@ -1,7 +1,6 @@
 import type { Endpoint, EndpointSlice, Node, Pod, Service } from '../../machinery/kinds.d.ts';
-import { keyOf } from '../../machinery/object.ts';
-import type { Controller, Plan, PlannedWrite, WatchedChange } from '../controller.ts';
-import { expectsOf, isControlledBy, ownerReference, ownKey, targetOf } from '../owners.ts';
+import type { Controller, Plan, PlannedWrite } from '../controller.ts';
+import { isControlledBy, ownerReference, ownKey } from '../owners.ts';
 import { isReady, isTerminating } from '../pods.ts';
 import { endpointSlices, nodes, pods, services } from '../resources.ts';
 import { sameJson } from '../status-patch.ts';
@@ -17,6 +16,7 @@ import {
   servicesOfPod,
   triggerOf,
 } from './backends.ts';
+import { managedBy, serviceName, sliceKeysOf, withoutSlices } from './slice-objects.ts';
 
 export interface SlicesObserved {
   service: Service;
@@ -25,8 +25,6 @@ export interface SlicesObserved {
   current: readonly EndpointSlice[];
 }
 
-const serviceName = 'kubernetes.io/service-name';
-const managedBy = 'endpointslice.kubernetes.io/managed-by';
 const manager = 'endpointslice-controller.k8s.io';
 const headless = 'service.kubernetes.io/headless';
 const trigger = 'endpoints.kubernetes.io/last-change-trigger-time';
@@ -200,17 +198,7 @@ const decide = (observed: SlicesObserved): Plan => {
     for (const draft of drafts) writes.push(...writeOf(observed, draft));
     gone.push(...spare);
   }
-  for (const slice of gone) {
-    const { uid } = expectsOf(slice);
-    writes.push({ op: 'delete', resource: endpointSlices, target: targetOf(slice), expects: { uid } });
-  }
-  return { writes };
-};
-
-const sliceKeys = ({ object }: WatchedChange): string[] => {
-  const labels = object.metadata.labels ?? {};
-  const name = labels[serviceName];
-  return name && labels[managedBy] === manager ? [keyOf(object.metadata.namespace, name)] : [];
+  return { writes: [...writes, ...withoutSlices(gone)] };
 };
 
 /** Mirrors the pods that a Service selects into EndpointSlices of at most 100 endpoints. */
@@ -220,7 +208,7 @@ export const endpointSliceController: Controller<SlicesObserved> = {
   watches: [
     { resource: services, keys: ownKey },
     { resource: pods, keys: servicesOfPod },
-    { resource: endpointSlices, keys: sliceKeys },
+    { resource: endpointSlices, keys: sliceKeysOf(manager) },
   ],
   async observe(read, key) {
     const service = await readService(read, key);

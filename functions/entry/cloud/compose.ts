@@ -7,6 +7,7 @@ import { createSqsQueue } from '../../queue/sqs.ts';
 import { SCHEDULER } from '../../scheduler/consumer.ts';
 import { createDynamoStore, createPartsReader } from '../../store/dynamodb.ts';
 import { type Bells, createBells } from './bells.ts';
+import { kept } from './kept.ts';
 import { type CloudPlane, createCloudPlane } from './plane.ts';
 import { readSettings } from './settings.ts';
 import { createTimerRecords } from './timer-records.ts';
@@ -29,18 +30,8 @@ export const openStore = () =>
 export const openParts = () => createPartsReader({ table: settings.SKIFF_TABLE, clock, client: {} });
 
 /** The plane of this function, made once and kept while it is warm; a failure is not kept. */
-export const openPlane = (watchMsMax?: number): (() => Promise<CloudPlane>) => {
-  let opened: Promise<CloudPlane> | undefined;
-  return () => {
-    if (!opened) {
-      opened = createCloudPlane({ store: openStore(), clock, log, ...(watchMsMax !== undefined && { watchMsMax }) });
-      opened.catch(() => {
-        opened = undefined;
-      });
-    }
-    return opened;
-  };
-};
+export const openPlane = (watchMsMax?: number): (() => Promise<CloudPlane>) =>
+  kept(() => createCloudPlane({ store: openStore(), clock, log, ...(watchMsMax !== undefined && { watchMsMax }) }));
 
 export const openQueue = (): Queue =>
   createSqsQueue({
