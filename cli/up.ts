@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CommandError, dataDirectory, parse, wholeNumber } from './command.ts';
@@ -15,6 +15,8 @@ export interface UpOptions {
   nodes: number;
   runtime: RuntimeChoice;
   yes: boolean;
+  /** Files of configuration documents, as absolute paths. */
+  configuration: string[];
 }
 
 export const DEFAULT_PORT = 6443;
@@ -26,20 +28,26 @@ export const upOptions = {
   nodes: { type: 'string' },
   runtime: { type: 'string' },
   yes: { type: 'boolean' },
+  config: { type: 'string', multiple: true },
 } as const;
 
 const RUNTIMES: readonly string[] = ['auto', 'nerdctl', 'cri', 'hollow'];
 
 /** Checks the options that `up` and `demo` share. */
-export const readUpOptions = (values: { [K in keyof typeof upOptions]?: string | boolean | undefined }): UpOptions => {
+export const readUpOptions = (
+  values: {
+    [K in keyof typeof upOptions]?: string | boolean | string[] | undefined;
+  },
+): UpOptions => {
   const runtime = typeof values.runtime === 'string' ? values.runtime : 'auto';
   if (!RUNTIMES.includes(runtime)) throw new CommandError(`--runtime takes ${RUNTIMES.join(', ')}, not "${runtime}"`);
   return {
-    directory: dataDirectory(values.data),
+    directory: dataDirectory(values.data as string | undefined),
     port: wholeNumber('port', values.port as string | undefined, DEFAULT_PORT, 1, 65_535),
     nodes: wholeNumber('nodes', values.nodes as string | undefined, 1, 0, 200),
     runtime: runtime as RuntimeChoice,
     yes: values.yes === true,
+    configuration: Array.isArray(values.config) ? values.config.map((path) => resolve(path)) : [],
   };
 };
 
@@ -66,7 +74,13 @@ const foreground = async (options: UpOptions): Promise<number> => {
   const { startNodes } = await import('./nodes.ts');
   const { directory, port } = options;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const plane = await startControlPlane({ directory, port, host: '127.0.0.1', log: console.error }).catch((error) => {
+  const plane = await startControlPlane({
+    directory,
+    port,
+    host: '127.0.0.1',
+    configuration: options.configuration,
+    log: console.error,
+  }).catch((error) => {
     throw plainly(error, options);
   });
   writeState(directory, { port: plane.port, nodes: options.nodes, runtime });
@@ -88,7 +102,7 @@ const plainly = (error: unknown, options: UpOptions): Error => {
   const { code, name, message } = error as NodeJS.ErrnoException;
   if (code === 'EADDRINUSE') return new CommandError(`port ${options.port} is in use: choose another with --port`);
   if (code === 'EACCES') return new CommandError(`not allowed: ${message}`);
-  if (name === 'DirectoryInUse' || name === 'DirectoryRefused') return new CommandError(message);
+  if (['DirectoryInUse', 'DirectoryRefused', 'ConfigurationError'].includes(name)) return new CommandError(message);
   return error as Error;
 };
 
@@ -99,6 +113,7 @@ const detached = async (options: UpOptions): Promise<number> => {
   const log = openSync(logPath, 'w');
   const args = ['up', '--data', options.directory, '--port', String(options.port), '--nodes', String(options.nodes)];
   args.push('--runtime', options.runtime, ...(options.yes ? ['--yes'] : []));
+  for (const path of options.configuration) args.push('--config', path);
   const main = join(import.meta.dirname, 'main.ts');
   const child = spawn(process.execPath, [...process.execArgv, main, ...args], {
     detached: true,
@@ -122,7 +137,7 @@ const detached = async (options: UpOptions): Promise<number> => {
   throw new CommandError(`not ready within ${DETACHED_MS_MAX / 1000} s: see ${logPath}`);
 };
 
-/** `skiff up [--detach] [--data DIR] [--port P] [--nodes N] [--runtime auto|nerdctl|cri|hollow] [--yes]` */
+/** `skiff up [--detach] [--data DIR] [--port P] [--nodes N] [--runtime auto|nerdctl|cri|hollow] [--config FILE]... [--yes]` */
 export const run = async (args: string[]): Promise<number> => {
   const { values } = parse(args, { ...upOptions, detach: { type: 'boolean' } });
   const options = readUpOptions(values);

@@ -20,6 +20,7 @@ ${PLANE.replace('(~/.skiff)', '(a new one below the folder for temporary files)'
 Starts the control plane and its nodes; in the foreground until Ctrl-C. Needs root for containers.
 
   --detach            return when it is ready; ./skiff down ends it
+  --config FILE       documents that set the API server up (AuthenticationConfiguration, audit Policy, ...); followed
 ${PLANE}`,
 
   down: `usage: skiff down [--purge] [--data DIR]

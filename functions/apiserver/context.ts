@@ -8,6 +8,7 @@ import type { FrontProxy } from './aggregation/identity.ts';
 import type { Authenticator } from './authn/authenticator.ts';
 import type { TokenSigner } from './authn/service-account-tokens.ts';
 import type { Authorizer } from './authz/authorizer.ts';
+import type { Configured } from './configuration.ts';
 import type { Metrics } from './metrics.ts';
 import type { Negotiated } from './negotiate.ts';
 import type { ResourceInfo, StrategyContext, UserInfo } from './registry.ts';
@@ -39,6 +40,8 @@ export interface ApiServerOptions {
   disableAdmission?: readonly string[];
   /** Pod Security Standards that hold without labels, and who is exempt; privileged and nobody where absent. */
   podSecurity?: PodSecurityOptions;
+  /** What the operator has set a cluster's control plane up with; defaults hold where absent. */
+  configured?: Configured;
   /** Plugins after the built-in ones. */
   admission?: readonly AdmissionPlugin[];
   /** `host:port` told to clients in discovery. */

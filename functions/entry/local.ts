@@ -12,6 +12,8 @@ import { mastersAuthorizer, unionAuthorizer } from '../apiserver/authz/authorize
 import { nodeAuthorizer } from '../apiserver/authz/node.ts';
 import { createNodeReferences } from '../apiserver/authz/node-references.ts';
 import { rbacAuthorizer } from '../apiserver/authz/rbac.ts';
+import type { Configured } from '../apiserver/configuration.ts';
+import { FLEET } from '../apiserver/fleet/cluster-kind.ts';
 import { seedCluster } from '../apiserver/seed.ts';
 import { createTunnel, type Tunnel } from '../apiserver/tunnel.ts';
 import { createUpgrades } from '../apiserver/upgrade.ts';
@@ -24,6 +26,7 @@ import { createReplicas } from '../store/replica.ts';
 import { createSqliteStore } from '../store/sqlite.ts';
 import { type Background, startBackground } from './background.ts';
 import { secretToken } from './components.ts';
+import { type ConfigurationFiles, followConfiguration } from './configuration-files.ts';
 import { withJoin } from './join.ts';
 import { lazyAuthority } from './lazy-authority.ts';
 import { loadPki, type Pki } from './pki.ts';
@@ -38,6 +41,8 @@ export interface ControlPlaneOptions {
   log(line: string): void;
   /** Admission plugins left out, by upstream's names. */
   disableAdmission?: readonly string[];
+  /** Files of configuration documents (apiserver/configuration.ts), followed while it runs. */
+  configuration?: readonly string[];
 }
 
 export interface ControlPlane {
@@ -60,6 +65,7 @@ const REPLICA_BYTES_MAX = 512 << 20;
 const WINDOW_CHANGES = 10_000;
 const WINDOW_MS = 5 * 60_000;
 const CLUSTER = 'default';
+const OPERATORS: ReadonlySet<string> = new Set([CLUSTER, FLEET]);
 const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 
 /** A connection of this process to itself: one end goes to `accept`, the other is returned. */
@@ -82,6 +88,7 @@ const trustOf = ({ caCert, frontProxy }: Pki) => [authenticationConfigMap(caCert
 export const startControlPlane = async (options: ControlPlaneOptions): Promise<ControlPlane> => {
   const { directory, log } = options;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const files = await followConfiguration({ paths: options.configuration ?? [], log });
   const pki = await loadPki(directory);
   const clock = createSystemClock();
   const store = await createSqliteStore({ path: join(directory, 'store') });
@@ -91,6 +98,8 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     windowChanges: WINDOW_CHANGES,
     windowMs: WINDOW_MS,
   });
+  // What concerns who may come in is for the clusters of the operator; tenants have their own in their Cluster objects.
+  const configured: Configured = (cluster) => (OPERATORS.has(cluster) ? files.current() : {});
   const closing = { begun: false };
   const tunnel = createTunnel();
   const local = new Map<string, (socket: Duplex) => void>();
@@ -132,6 +141,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
       nodeAuthorizer(createNodeReferences(replicas)),
       rbacAuthorizer({ replicas, clock }),
     ),
+    configured,
     frontProxy: pki.frontProxy,
     signer: authority,
     openId: authority,
@@ -162,10 +172,13 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     client,
     begun,
     failed,
+    files,
   });
 };
 
 interface Parts {
+  /** What the operator has set this control plane up with. */
+  files: ConfigurationFiles;
   api: ApiServer;
   pki: Pki;
   store: Awaited<ReturnType<typeof createSqliteStore>>;
@@ -258,6 +271,7 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
     idle: () => background.idle(),
     close: async () => {
       closing.begun = true;
+      parts.files.close();
       fleet.close();
       await background.stop();
       relay.close();

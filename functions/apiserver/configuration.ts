@@ -1,0 +1,58 @@
+import { parseAllDocuments } from 'yaml';
+
+/**
+ * What an operator has set a control plane up with: at most one document of each kind, of upstream's own kinds where it has
+ * one. A part that is absent has its defaults. Nothing in it changes: a new text makes a new object, by whose identity
+ * parts tell that they have to look again.
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: each part adds its own field
+export interface Configuration {}
+
+/** The configuration that holds for a cluster at this moment. */
+export type Configured = (cluster: string) => Configuration;
+
+/** A text and where it came from, for messages. */
+export interface ConfigurationText {
+  name: string;
+  text: string;
+}
+
+/** A configuration that does not stand; the message names the document and the field. */
+export class ConfigurationError extends Error {
+  override name = 'ConfigurationError';
+}
+
+/** By group and kind; a part reads its own versions. Loaded when a document asks for it. */
+const parts: Readonly<Record<string, (document: unknown) => Promise<Configuration>>> = {};
+
+const identityOf = (document: unknown): { apiVersion: string; kind: string } => {
+  const { apiVersion, kind } = (document ?? {}) as { apiVersion?: unknown; kind?: unknown };
+  return { apiVersion: String(apiVersion ?? ''), kind: String(kind ?? '') };
+};
+
+/** Reads YAML texts of one or more documents each. Rejects with ConfigurationError. */
+export const parseConfiguration = async (texts: readonly ConfigurationText[]): Promise<Configuration> => {
+  let configuration: Configuration = {};
+  const seen = new Set<string>();
+  for (const { name, text } of texts) {
+    for (const document of parseAllDocuments(text)) {
+      if ('errors' in document && document.errors[0]) {
+        throw new ConfigurationError(`${name}: ${document.errors[0].message}`);
+      }
+      const value: unknown = document.toJS();
+      if (value === null) continue;
+      const { apiVersion, kind } = identityOf(value);
+      const id = `${apiVersion.split('/')[0]}/${kind}`;
+      const parse = parts[id];
+      if (!parse) throw new ConfigurationError(`${name}: no kind "${kind}" of "${apiVersion}" is read here`);
+      if (seen.has(id)) throw new ConfigurationError(`${name}: a second ${kind}`);
+      seen.add(id);
+      try {
+        configuration = { ...configuration, ...(await parse(value)) };
+      } catch (error) {
+        throw new ConfigurationError(`${name}: ${kind}: ${error instanceof Error ? error.message : error}`);
+      }
+    }
+  }
+  return configuration;
+};

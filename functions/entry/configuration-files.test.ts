@@ -1,0 +1,37 @@
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { followConfiguration } from './configuration-files.ts';
+
+let folder: string;
+let path: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'skiff-configuration-'));
+  path = join(folder, 'configuration.yaml');
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+it('refuses kinds that nobody reads, second documents of a kind, and files that are not there', async () => {
+  const follow = () => followConfiguration({ paths: [path], log: () => undefined });
+  await expect(follow()).rejects.toThrow('ENOENT');
+  writeFileSync(path, 'apiVersion: v1\nkind: Pod\n');
+  await expect(follow()).rejects.toThrow(`${path}: no kind "Pod" of "v1" is read here`);
+  writeFileSync(path, 'kind: [');
+  await expect(follow()).rejects.toThrow(path);
+});
+
+it('tells of a text that does not stand once, and keeps what was there', async () => {
+  writeFileSync(path, '---\n# nothing\n');
+  const told: string[] = [];
+  const files = await followConfiguration({ paths: [path], everyMs: 10, log: (line) => told.push(line) });
+  const before = files.current();
+  writeFileSync(`${path}.new`, 'kind: Pod\n');
+  renameSync(`${path}.new`, path);
+  await vi.waitFor(() => expect(told).toEqual([expect.stringMatching(/^the configuration stays as it was: .*"Pod"/)]));
+  expect(files.current()).toBe(before);
+  writeFileSync(path, '---\n# nothing again\n');
+  await vi.waitFor(() => expect(told[1]).toBe('the configuration has changed and is in force'));
+  expect(told).toHaveLength(2);
+  files.close();
+});
