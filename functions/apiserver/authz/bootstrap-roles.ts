@@ -11,9 +11,10 @@ const viewRules: PolicyRule[] = [
   rule(
     read,
     'core',
-    'limitranges resourcequotas bindings events pods/status resourcequotas/status namespaces/status replicationcontrollers/status pods/log',
+    'limitranges resourcequotas bindings pods/status resourcequotas/status namespaces/status replicationcontrollers/status pods/log',
   ),
   rule(read, 'core', 'namespaces'),
+  rule(read, 'core events.k8s.io', 'events'),
   rule(read, 'discovery.k8s.io', 'endpointslices'),
   rule(
     read,
@@ -40,9 +41,10 @@ const editRules: PolicyRule[] = [
   rule(
     write,
     'core',
-    'replicationcontrollers replicationcontrollers/scale serviceaccounts services services/proxy persistentvolumeclaims configmaps secrets events',
+    'replicationcontrollers replicationcontrollers/scale serviceaccounts services services/proxy persistentvolumeclaims configmaps secrets',
   ),
   rule('create', 'core', 'serviceaccounts/token'),
+  rule(write, 'core events.k8s.io', 'events'),
   rule(
     write,
     'apps',
@@ -73,7 +75,7 @@ const nodeRules: PolicyRule[] = [
   rule(`${read} create`, 'core', 'nodes'),
   rule('patch update', 'core', 'nodes/status'),
   rule('patch update', 'core', 'nodes'),
-  rule('create patch update', 'core', 'events'),
+  events,
   rule(read, 'core', 'pods'),
   rule('create delete', 'core', 'pods'),
   rule('patch update', 'core', 'pods/status'),
@@ -90,13 +92,15 @@ const nodeRules: PolicyRule[] = [
   rule('create delete get patch update', 'storage.k8s.io', 'csinodes'),
   rule(read, 'node.k8s.io', 'runtimeclasses'),
   rule('get', 'resource.k8s.io', 'resourceclaims'),
-  rule('create delete deletecollection get list patch update watch', 'resource.k8s.io', 'resourceslices'),
+  rule('deletecollection', 'resource.k8s.io', 'resourceslices'),
+  rule('get', 'core', 'serviceaccounts'),
 ];
 
 const schedulerRules: PolicyRule[] = [
   events,
   rule('create', 'coordination.k8s.io', 'leases'),
-  rule('get update', 'coordination.k8s.io', 'leases', 'kube-scheduler'),
+  rule(`${read} update`, 'coordination.k8s.io', 'leases', 'kube-scheduler'),
+  rule(`${read} ${write}`, 'coordination.k8s.io', 'leasecandidates'),
   rule(read, 'core', 'nodes'),
   rule(`${read} delete`, 'core', 'pods'),
   rule('create', 'core', 'pods/binding bindings'),
@@ -109,13 +113,17 @@ const schedulerRules: PolicyRule[] = [
   rule('create', 'authentication.k8s.io', 'tokenreviews'),
   rule('create', 'authorization.k8s.io', 'subjectaccessreviews'),
   rule(read, 'storage.k8s.io', 'csinodes'),
+  rule(read, 'storage.k8s.io', 'volumeattachments'),
   rule(read, 'core', 'namespaces'),
   rule(read, 'storage.k8s.io', 'csidrivers'),
   rule(read, 'storage.k8s.io', 'csistoragecapacities'),
   rule(read, 'resource.k8s.io', 'deviceclasses'),
-  rule(`${read} update`, 'resource.k8s.io', 'resourceclaims'),
-  rule('patch update', 'resource.k8s.io', 'resourceclaims/status'),
+  rule(`${read} patch update`, 'resource.k8s.io', 'resourceclaims'),
+  rule(`${read} patch update`, 'resource.k8s.io', 'resourceclaims/status'),
+  rule('update', 'core', 'pods/finalizers'),
   rule(read, 'resource.k8s.io', 'resourceslices'),
+  rule('create delete', 'resource.k8s.io', 'resourceclaims'),
+  rule('patch update', 'resource.k8s.io', 'resourceclaims/binding'),
 ];
 
 const managerRules: PolicyRule[] = [
@@ -156,7 +164,10 @@ export const clusterRoles: Record<string, BootstrapRole> = {
   },
   'system:public-info-viewer': { rules: [paths('get', '/livez /readyz /healthz /version /version/')] },
   'system:monitoring': {
-    rules: [paths('get', '/metrics /metrics/slis /livez /readyz /healthz /livez/* /readyz/* /healthz/*')],
+    rules: [
+      paths('get', '/metrics /metrics/slis /livez /readyz /healthz /livez/* /readyz/* /healthz/* /flagz /statusz'),
+      rule('get', 'core', 'nodes/metrics'),
+    ],
   },
   'system:basic-user': {
     rules: [
@@ -190,15 +201,16 @@ export const clusterRoles: Record<string, BootstrapRole> = {
       rule('list watch', 'core', 'services endpoints'),
       rule(read, 'core', 'nodes'),
       events,
-      rule('list watch', 'discovery.k8s.io', 'endpointslices'),
       rule('list watch', 'networking.k8s.io', 'servicecidrs'),
+      rule('list watch', 'discovery.k8s.io', 'endpointslices'),
     ],
   },
   'system:kubelet-api-admin': {
     rules: [
       rule(read, 'core', 'nodes'),
       rule('proxy', 'core', 'nodes'),
-      rule('*', 'core', 'nodes/proxy nodes/metrics nodes/stats nodes/log nodes/healthz nodes/pods nodes/configz'),
+      rule('*', 'core', 'nodes/proxy nodes/metrics nodes/stats nodes/log'),
+      rule('*', 'core', 'nodes/healthz nodes/pods nodes/configz'),
     ],
   },
   'system:kube-scheduler': { rules: schedulerRules },
