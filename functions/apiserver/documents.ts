@@ -274,9 +274,14 @@ const version = {
   platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
 };
 
-const openIdDocument = (server: Server, info: RequestInfo): Response | undefined => {
+/** The service's names, by which pods reach the server whose own address they may not reach. */
+const SERVICE_NAME = /^kubernetes(\.default(\.svc(\.cluster\.local)?)?)?$/;
+
+const openIdDocument = (server: Server, info: RequestInfo, request: Request): Response | undefined => {
   const prefix = info.cluster === 'default' ? '' : `/clusters/${info.cluster}`;
-  const found = server.openId?.document(info.cluster, info.path, `https://${server.address ?? ''}${prefix}`);
+  const { host, hostname } = new URL(request.url);
+  const address = SERVICE_NAME.test(hostname) ? host : (server.address ?? '');
+  const found = server.openId?.document(info.cluster, info.path, `https://${address}${prefix}`);
   const headers = { 'content-type': found?.contentType ?? '', 'cache-control': 'public, max-age=3600' };
   return found && new Response(found.body, { headers });
 };
@@ -311,7 +316,7 @@ export const documentOf = async (
       return health(server, info);
     case 'openid':
     case '.well-known':
-      return openIdDocument(server, info);
+      return openIdDocument(server, info, request);
     case 'version':
       return parts.length === 2 ? json(version) : undefined;
     case 'metrics':

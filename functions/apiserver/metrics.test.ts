@@ -93,9 +93,17 @@ it('answers single checks, exclusions, and says that it is stopping', async () =
 });
 
 it('serves the OpenID documents that it was given, and neither /configz nor /logs', async () => {
-  const { send, text } = await start();
+  const { api, send, text } = await start();
   expect(await text('/openid/v1/jwks')).toBe('{"at":"https://host:1"}');
   expect((await send('GET', '/openid/v1/jwks')).headers.get('cache-control')).toBe('public, max-age=3600');
+  const authorization = 'Bearer t';
+  const asked = async (host: string) =>
+    (await api.fetch(new Request(`https://${host}/openid/v1/jwks`, { headers: { authorization } }))).text();
+  // A pod finds the keys where it found the issuer; a name of nobody's leads nowhere else.
+  expect(await asked('kubernetes.default.svc.cluster.local')).toBe(
+    '{"at":"https://kubernetes.default.svc.cluster.local"}',
+  );
+  expect(await asked('kubernetes.default.svc.evil.example')).toBe('{"at":"https://host:1"}');
   for (const path of ['/configz', '/logs', '/.well-known/openid-configuration'])
     expect((await send('GET', path)).status).toBe(404);
 });
