@@ -15,7 +15,11 @@ export interface DispatcherOptions {
   reader: (cluster: string) => Reader;
   /** Resource types to walk in resync(); those that a consumer watches by name where absent. */
   resources?: (cluster: string) => Promise<readonly GroupResource[]>;
-  onFailure?: (domain: Domain, error: unknown) => void;
+  /**
+   * A consumer could not say which keys a change concerns, or an object in a resync: the others go on. Rejects, as the
+   * absence of it does, where nothing is to go on.
+   */
+  onFailure?: (domain: Domain, error: unknown, during: 'change' | 'resync') => void | Promise<void>;
 }
 
 export interface Dispatcher {
@@ -66,25 +70,34 @@ export const createDispatcher = (options: DispatcherOptions): Dispatcher => {
     }
   };
 
+  const watched = (resource: GroupResource, change: Change): WatchedChange => ({
+    resource,
+    object: options.decode(change.stored),
+    ...(change.previous && { previous: options.decode(change.previous) }),
+    ...(change.previousIndex && { previousOwners: change.previousIndex.owners }),
+    deleted: change.type === 'delete',
+  });
+
+  const orTell = async (
+    domain: Domain,
+    during: 'change' | 'resync',
+    collecting: () => Promise<void>,
+  ): Promise<void> => {
+    try {
+      await collecting();
+    } catch (error) {
+      if (!options.onFailure) throw error;
+      await options.onFailure(domain, error, during);
+    }
+  };
+
   const changed = async (domain: Domain, changes: readonly Change[]): Promise<void> => {
     const interests = interested(domain);
     if (interests.length === 0) return;
     const messages = new Map<string, Message>();
     const resource = { group: domain.group, resource: domain.resource };
     for (const change of changes) {
-      const watched: WatchedChange = {
-        resource,
-        object: options.decode(change.stored),
-        ...(change.previous && { previous: options.decode(change.previous) }),
-        ...(change.previousIndex && { previousOwners: change.previousIndex.owners }),
-        deleted: change.type === 'delete',
-      };
-      try {
-        await collect(domain.cluster, interests, watched, messages);
-      } catch (error) {
-        if (!options.onFailure) throw error;
-        options.onFailure(domain, error);
-      }
+      await orTell(domain, 'change', () => collect(domain.cluster, interests, watched(resource, change), messages));
     }
     if (messages.size === 0) return;
     // A key that is looked at before the view has the change would see nothing to do, and nobody would look again.
@@ -103,7 +116,8 @@ export const createDispatcher = (options: DispatcherOptions): Dispatcher => {
         if (interests.length === 0) continue;
         const messages = new Map<string, Message>();
         for (const object of await read.list(resource)) {
-          await collect(cluster, interests, { resource, object, deleted: false }, messages);
+          const found: WatchedChange = { resource, object, deleted: false };
+          await orTell({ cluster, ...resource }, 'resync', () => collect(cluster, interests, found, messages));
         }
         if (messages.size > 0) await options.queue.send([...messages.values()]);
       }

@@ -170,7 +170,9 @@ const join = async (options: JoinOptions, cluster: string, request: Request): Pr
   try {
     return await issue(options, cluster, node, pem);
   } catch (error) {
-    await client.delete(NODES, '', name).catch(() => {});
+    // Only what this request made: the name may be another machine's by now.
+    const { uid } = node.metadata;
+    await client.delete(NODES, '', name, { ...(uid && { uid }) }).catch(() => {});
     throw error;
   }
 };

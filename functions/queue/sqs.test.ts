@@ -93,6 +93,30 @@ describe('the queue over SQS', () => {
     expect(busy.sent.length).toBe(4);
   });
 
+  it('goes on receiving after a receive that failed, a little later each time', async () => {
+    const at: number[] = [];
+    const handled: string[] = [];
+    const stop = new AbortController();
+    const began = clock.now();
+    const client = {
+      send: async (command: object) => {
+        if (command.constructor.name !== 'ReceiveMessageCommand') return {};
+        at.push(clock.now() - began);
+        if (at.length < 4) throw new Error('ServiceUnavailable');
+        return { Messages: [{ Body: JSON.stringify(message('n/a')), ReceiptHandle: 'r' }] };
+      },
+    } as unknown as Parameters<typeof createSqsQueue>[0]['client'];
+    const queue = createSqsQueue({ client, clock, urls: { '': 'work' }, timers: 'timers' });
+    const running = queue.run(async ({ key }) => {
+      handled.push(key);
+      stop.abort();
+    }, stop.signal);
+    for (let i = 0; i < 8; i++) await clock.advance(1000);
+    await running;
+    expect(at).toEqual([0, 1000, 3000, 7000]);
+    expect(handled).toEqual(['n/a']);
+  });
+
   it('reads no other bodies', () => {
     expect(() => readMessage('{"cluster":"c"}')).toThrow();
     expect(() => readMessage('null')).toThrow();

@@ -111,11 +111,18 @@ export const createSqsQueue = ({ client, clock, urls, timers }: SqsQueueOptions)
       WaitTimeSeconds: waitSeconds,
       MessageSystemAttributeNames: ['ApproximateReceiveCount'],
     });
+    let failures = 0;
     while (!signal.aborted) {
-      const received = await client.send(receive, { abortSignal: signal }).catch((error: unknown) => {
-        if (signal.aborted) return undefined;
-        throw error;
-      });
+      const received = await client.send(receive, { abortSignal: signal }).then(
+        (answer) => {
+          failures = 0;
+          return answer;
+        },
+        async () => {
+          // The service may be away for a while; its messages wait.
+          if (!signal.aborted) await clock.sleep(1000 * 2 ** Math.min(failures++, 5), signal).catch(() => {});
+        },
+      );
       for (const { Body = '', ReceiptHandle, Attributes } of received?.Messages ?? []) {
         try {
           await handle(readMessage(Body));

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { createSimulatedClock } from '../../clock/simulated.ts';
 import type { Message } from '../../queue/queue.ts';
+import { pack } from '../../store/dynamodb-items.ts';
 import { createDispatchHandler, createTimersHandler, createWorkHandler } from './handlers.ts';
 
 const log = () => {};
@@ -82,4 +83,20 @@ it('records of a stream that are no log entries of API objects wake nobody', asy
   );
   const image = { pk: { S: 'c//pods/o' }, sk: { S: 'n/a' } };
   await handler({ Records: [{ eventName: 'INSERT', dynamodb: { NewImage: image } }, { eventName: 'REMOVE' }] });
+});
+
+it('a bell that does not ring holds up no stream', async () => {
+  const told: string[] = [];
+  const dispatched: string[] = [];
+  const changed = async ({ cluster }: { cluster: string }): Promise<void> => void dispatched.push(cluster);
+  const handler = createDispatchHandler({ dispatcher: { changed, resync: async () => {} } }, async () => [], {
+    log: (line) => told.push(line),
+    ring: () => Promise.reject(new Error('no bell')),
+  });
+  const { attributes } = pack({ labels: {}, fields: {}, owners: [] }, new TextEncoder().encode('{}'));
+  const at = { pk: { S: 'c//pods/l/0' }, sk: { S: '7' }, r: { N: '7' }, k: { S: 'n/a' }, t: { S: 'put' } };
+  const NewImage = { ...at, ...attributes };
+  await handler({ Records: [{ eventName: 'INSERT', dynamodb: { NewImage } }] });
+  expect(dispatched).toEqual(['c']);
+  expect(told[0]).toContain('bell of c: Error: no bell');
 });

@@ -60,7 +60,9 @@ export const createDispatchHandler =
     let changed = 0;
     for (const { domain, changes } of found) {
       changed += changes.length;
-      await Promise.all([work.dispatcher.changed(domain, changes), ring?.(domain, changes)]);
+      // A node that did not hear its bell looks by itself after a while.
+      const rung = ring?.(domain, changes).catch((error) => log(`bell of ${domain.cluster}: ${told(error)}`));
+      await Promise.all([work.dispatcher.changed(domain, changes), rung]);
     }
     log(`dispatched ${changed} changes of ${event.Records.length} records`);
   };

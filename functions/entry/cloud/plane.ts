@@ -43,6 +43,7 @@ export interface CloudPlane {
   client(cluster: string): Client;
   /** Makes what every cluster starts with, where it is missing. */
   seed(cluster: string): Promise<void>;
+  log(line: string): void;
 }
 
 const REPLICA_BYTES_MAX = 128 << 20;
@@ -114,5 +115,6 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
     fleet,
     client,
     seed,
+    log,
   };
 };

@@ -7,7 +7,6 @@ import type { Message, Queue } from '../../queue/queue.ts';
 import { SCHEDULER, schedulerConsumer } from '../../scheduler/consumer.ts';
 import { createScheduler, type Scheduler } from '../../scheduler/scheduler.ts';
 import { decodeOnce } from '../../store/decoded.ts';
-import type { Domain } from '../../store/store.ts';
 import { composeControllers, rememberTypes, secretToken } from '../components.ts';
 import type { Authority } from '../issue.ts';
 import { lazyAuthority } from '../lazy-authority.ts';
@@ -26,6 +25,10 @@ export interface Work {
   handle(message: Message): Promise<void>;
   dispatcher: Dispatcher;
 }
+
+/** The consumer of messages that ask to look at a whole cluster, where a change could not be followed; and how much later. */
+const RESYNC = 'resync';
+const RESYNC_MS = 30_000;
 
 const OWN_GROUP = 'skiff.dev';
 
@@ -97,6 +100,7 @@ export const createWork = (plane: CloudPlane, queue: Pick<Queue, 'send'>, author
       if (later !== undefined) await queue.send([message], later);
       return;
     }
+    if (message.consumer === RESYNC) return dispatcher.resync(message.cluster);
     if (message.consumer !== SCHEDULER) return runner.handle(message);
     const { scheduler, use } = schedulerOf(message.cluster);
     use(reader(message.cluster));
@@ -109,8 +113,11 @@ export const createWork = (plane: CloudPlane, queue: Pick<Queue, 'send'>, author
     decode: decodeOnce,
     // Whoever gets a message brings its own view up to date: the dispatcher need not wait for one.
     reader: (cluster) => ({ ...reader(cluster), atLeast: async () => true }),
-    onFailure: (domain: Domain, error) => {
-      throw new Error(`dispatch of ${domain.cluster} ${domain.resource}`, { cause: error });
+    // One cluster's object that nobody can read must not hold up the stream, which is that of all: what it may have woken is
+    // looked for a little later.
+    onFailure: async ({ cluster, resource }, error, during) => {
+      plane.log(`dispatch of ${cluster} ${resource}: ${error instanceof Error ? error.stack : error}`);
+      if (during === 'change') await queue.send([{ cluster, consumer: RESYNC, key: '' }], RESYNC_MS);
     },
   });
   return {

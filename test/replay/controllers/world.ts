@@ -147,7 +147,7 @@ export const createWorld = async (): Promise<World> => {
     queue,
     decode: (stored) => decoded.get(stored) ?? { metadata: {} },
     reader: () => api.reader,
-    onFailure: (_domain, error) => failures.push(String(error instanceof Error ? error.stack : error)),
+    onFailure: (_domain, error) => void failures.push(String(error instanceof Error ? error.stack : error)),
   });
   let lastChange = clock.now();
   let dispatching = 0;
