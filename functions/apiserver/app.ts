@@ -1,16 +1,9 @@
-import {
-  forbidden,
-  genericFailure,
-  methodNotAllowed,
-  notFound,
-  StatusError,
-  unauthorized,
-} from '../machinery/status.ts';
+import { genericFailure, methodNotAllowed, notFound, StatusError, unauthorized } from '../machinery/status.ts';
 import { createPlugins } from './admission/plugins.ts';
 import { aggregatorOf } from './aggregation/aggregator.ts';
 import { anonymous } from './authn/authenticator.ts';
 import { impersonate } from './authn/impersonation.ts';
-import { refusal } from './authz/authorizer.ts';
+import { refused } from './authz/authorizer.ts';
 import type { ApiServerOptions, Call, ConnectionInfo, Server } from './context.ts';
 import { createCustomResources } from './custom-resources.ts';
 import { documentOf, inApi, negotiateDocument, pageNotFound } from './documents.ts';
@@ -85,8 +78,7 @@ const authorized = async (server: Server, info: RequestInfo, user: UserInfo): Pr
   if (!info.isResource && open.test(info.path)) return;
   const attributes = { ...info, user };
   const decision = await server.authorizer.authorize(attributes);
-  if (!decision.allowed)
-    throw forbidden({ group: info.group, kind: info.resource, name: info.name }, refusal(attributes, decision.reason));
+  if (!decision.allowed) throw refused(attributes, decision);
 };
 
 /** Objects are created in a collection, and updated and patched one by one. */

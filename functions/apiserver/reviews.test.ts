@@ -4,17 +4,17 @@ import { createMemoryStore } from '../store/memory.ts';
 import { createReplicas } from '../store/replica.ts';
 import { createApiServer } from './app.ts';
 import { staticTokens, user } from './authn/authenticator.ts';
-import { mastersAuthorizer } from './authz/authorizer.ts';
+import { type Authorizer, alwaysAllow, mastersAuthorizer, unionAuthorizer } from './authz/authorizer.ts';
 
 const clock = createSystemClock();
-const serve = () => {
+const serve = (...more: Authorizer[]) => {
   const store = createMemoryStore();
   const app = createApiServer({
     store,
     clock,
     replicas: createReplicas(store, { clock, bytesMax: 1 << 24, windowChanges: 100, windowMs: 60_000 }),
     authenticator: staticTokens(new Map([['t', user('root', ['system:masters'])]])),
-    authorizer: mastersAuthorizer(),
+    authorizer: unionAuthorizer(mastersAuthorizer(), ...more),
   });
   const send = async (path: string, kind: string, spec: object) => {
     const group = path.split('/')[2];
@@ -64,7 +64,8 @@ describe('reviews', () => {
     expect((await send(path, 'SubjectAccessReview', asked)).code).toBe(422);
     const self = await send(`${AUTHZ}/selfsubjectaccessreviews`, 'SelfSubjectAccessReview', asked);
     expect(self.body.status.allowed).toBe(true);
-    const rules = await send(`${AUTHZ}/selfsubjectrulesreviews`, 'SelfSubjectRulesReview', { namespace: 'default' });
+    const open = serve(alwaysAllow).send;
+    const rules = await open(`${AUTHZ}/selfsubjectrulesreviews`, 'SelfSubjectRulesReview', { namespace: 'default' });
     expect(rules.body.status.resourceRules).toEqual([{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }]);
   });
 

@@ -2,7 +2,8 @@ import { timestamp } from '../clock/clock.ts';
 import { trackUpdate } from '../machinery/apply/update.ts';
 import { groupVersion } from '../machinery/object.ts';
 import { badRequest, type Cause, cause, invalid } from '../machinery/status.ts';
-import type { AllowedRule, Attributes } from './authz/authorizer.ts';
+import { type Attributes, faultsText } from './authz/authorizer.ts';
+import { type SelectorAttributes, selectorsAsked } from './authz/review-selectors.ts';
 import type { AnyObject, Call } from './context.ts';
 import type { UserInfo } from './registry.ts';
 import { decodeAs, parseRequest } from './request-body.ts';
@@ -25,10 +26,6 @@ interface ResourceAttributes {
   name?: string;
   fieldSelector?: SelectorAttributes;
   labelSelector?: SelectorAttributes;
-}
-interface SelectorAttributes {
-  rawSelector?: string;
-  requirements?: { key?: string; operator?: string; values?: string[] }[];
 }
 interface AccessSpec {
   user?: string;
@@ -134,22 +131,30 @@ const checkAccess = (call: Call, given: AnyObject, spec: AccessSpec, namesUser: 
 
 const decide = async (call: Call, spec: AccessSpec, user: UserInfo) => {
   const asked = spec.resourceAttributes;
+  const { selectors, faults } = asked ? selectorsAsked(asked) : { selectors: undefined, faults: [] };
   const attributes: Attributes = {
     cluster: call.info.cluster,
     user,
     verb: asked?.verb ?? spec.nonResourceAttributes?.verb ?? '',
     isResource: asked !== undefined,
     group: asked?.group ?? '',
-    version: asked?.version ?? '',
+    version: asked ? asked.version || '*' : '',
     resource: asked?.resource ?? '',
     subresource: asked?.subresource ?? '',
     namespace: asked?.namespace ?? '',
     name: asked?.name ?? '',
     path: spec.nonResourceAttributes?.path ?? '',
+    ...(selectors && { selectors }),
   };
   const decision = await call.server.authorizer.authorize(attributes);
   const denied = !decision.allowed && decision.denied === true;
-  return { allowed: decision.allowed, ...(denied && { denied }), ...(decision.reason && { reason: decision.reason }) };
+  const evaluationError = [...(decision.fault === undefined ? [] : [decision.fault]), ...faults].join('; ');
+  return {
+    allowed: decision.allowed,
+    ...(denied && { denied }),
+    ...(decision.reason && { reason: decision.reason }),
+    ...(evaluationError && { evaluationError }),
+  };
 };
 
 const accessReview = async (call: Call, given: AnyObject): Promise<object> => {
@@ -169,11 +174,13 @@ const selfAccessReview = async (call: Call, given: AnyObject): Promise<object> =
 const rulesReview = async (call: Call, given: AnyObject): Promise<object> => {
   const { namespace } = (given.spec ?? {}) as { namespace?: string };
   if (!namespace) throw badRequest('no namespace on request');
-  const rules: AllowedRule[] = await call.server.authorizer.rulesFor(call.info.cluster, call.user, namespace);
+  const found = await call.server.authorizer.rulesFor(call.info.cluster, call.user, namespace);
+  const faults = [found.incomplete, found.fault].filter((text) => text !== undefined);
   const status = {
-    resourceRules: rules.filter((rule) => !rule.nonResourceURLs),
-    nonResourceRules: rules.filter((rule) => rule.nonResourceURLs),
-    incomplete: false,
+    resourceRules: found.rules.filter(({ resources }) => resources?.length),
+    nonResourceRules: found.rules.filter(({ nonResourceURLs }) => nonResourceURLs?.length),
+    incomplete: found.incomplete !== undefined,
+    ...(faults.length > 0 && { evaluationError: faultsText(faults) }),
   };
   return { metadata: {}, spec: {}, status };
 };

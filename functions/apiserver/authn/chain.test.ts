@@ -116,7 +116,7 @@ describe('impersonate', () => {
         rights.push(right);
         return allowed.includes(right) ? { allowed: true } : { allowed: false, reason: '' };
       },
-      rulesFor: async () => [],
+      rulesFor: async () => ({ rules: [] }),
     });
     const bob = user('bob', []);
     const all: [string, string][] = [

@@ -1,4 +1,6 @@
+import { forbidden, internalError, type StatusError } from '../../machinery/status.ts';
 import type { UserInfo } from '../registry.ts';
+import { requestedName, type Selectors } from './selectors.ts';
 
 /** What is to be allowed: a verb on a resource, or on a path outside the API. authorization/v1 SubjectAccessReviewSpec. */
 export interface Attributes {
@@ -13,27 +15,19 @@ export interface Attributes {
   namespace: string;
   name: string;
   path: string;
-  /** The request's query: a list may be bounded by its fieldSelector. */
+  /** The request's query: its selectors bound a list. */
   query?: URLSearchParams;
+  /** The selectors of a question that is no request, instead of a query's. */
+  selectors?: Selectors;
 }
 
-/** Reads `field=value` or `field==value` out of a fieldSelector; '' where the selector does not fix that field. */
-export const selectedField = (query: URLSearchParams | undefined, field: string): string => {
-  for (const term of query?.get('fieldSelector')?.split(',') ?? []) {
-    const at = term.indexOf('=');
-    if (at < 0 || term.slice(0, at) !== field) continue;
-    return term.slice(term[at + 1] === '=' ? at + 2 : at + 1);
-  }
-  return '';
-};
-
-const collections = new Set(['list', 'watch', 'deletecollection']);
-
-/** The name that rules with resourceNames compare; a list by `metadata.name=x` asks for x alone, as upstream has it. */
-export const requestedName = (a: Attributes): string =>
-  a.name || !collections.has(a.verb) ? a.name : selectedField(a.query, 'metadata.name');
-
-export type Decision = { allowed: true; reason?: string } | { allowed: false; denied?: boolean; reason: string };
+/**
+ * `denied`: no other authorizer is asked. `fault`: an authorizer could not decide; a request that nobody allows then fails
+ * with it, instead of being forbidden.
+ */
+export type Decision =
+  | { allowed: true; reason?: string; fault?: string }
+  | { allowed: false; denied?: boolean; reason: string; fault?: string };
 
 /** One PolicyRule as SelfSubjectRulesReview shows it. */
 export interface AllowedRule {
@@ -44,43 +38,85 @@ export interface AllowedRule {
   nonResourceURLs?: string[];
 }
 
+/** What a user may do, as far as it can be told as rules. */
+export interface Rules {
+  rules: AllowedRule[];
+  /** Set where an authorizer cannot tell all of it; the text says why. */
+  incomplete?: string;
+  /** Roles that are bound and not there. */
+  fault?: string;
+}
+
 export interface Authorizer {
   authorize(attributes: Attributes): Promise<Decision>;
   /** Every rule that holds for a user in a namespace. */
-  rulesFor(cluster: string, user: UserInfo, namespace: string): Promise<AllowedRule[]>;
+  rulesFor(cluster: string, user: UserInfo, namespace: string): Promise<Rules>;
 }
 
-const all: AllowedRule[] = [
-  { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
-  { verbs: ['*'], nonResourceURLs: ['*'] },
-];
+const noOpinion: Decision = { allowed: false, reason: '' };
+const noRules: Rules = { rules: [] };
+const all: Rules = {
+  rules: [
+    { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
+    { verbs: ['*'], nonResourceURLs: ['*'] },
+  ],
+};
 
-/** system:masters may do everything, before any rule is looked at. */
+/** system:masters may do everything, before any rule is looked at; the rules that tell so are bound by RBAC. */
 export const mastersAuthorizer = (): Authorizer => ({
-  authorize: async ({ user }) =>
-    user.groups.includes('system:masters') ? { allowed: true } : { allowed: false, reason: '' },
-  rulesFor: async (_cluster, user) => (user.groups.includes('system:masters') ? all : []),
+  authorize: async ({ user }) => (user.groups.includes('system:masters') ? { allowed: true } : noOpinion),
+  rulesFor: async () => noRules,
 });
 
+/** Allows everybody everything. */
+export const alwaysAllow: Authorizer = { authorize: async () => ({ allowed: true }), rulesFor: async () => all };
+
+/** Allows nobody anything; those after it may. */
+export const alwaysDeny: Authorizer = {
+  authorize: async () => ({ allowed: false, reason: 'Everything is forbidden.' }),
+  rulesFor: async () => noRules,
+};
+
+/** Several faults as upstream writes them. */
+export const faultsText = (faults: readonly string[]): string => {
+  const different = [...new Set(faults)];
+  return different.length === 1 ? (different[0] ?? '') : `[${different.join(', ')}]`;
+};
+
 /** Asks in order; the first that allows decides, as does one that denies outright. */
-export const unionAuthorizer = (...authorizers: Authorizer[]): Authorizer => ({
+export const unionAuthorizer = (...authorizers: readonly Authorizer[]): Authorizer => ({
   authorize: async (attributes) => {
     let reason = '';
+    let faults: string[] | undefined;
     for (const one of authorizers) {
       const decision = await one.authorize(attributes);
       if (decision.allowed || decision.denied) return decision;
-      if (decision.reason) reason = decision.reason;
+      if (decision.reason) reason = reason === '' ? decision.reason : `${reason}\n${decision.reason}`;
+      if (decision.fault === undefined) continue;
+      faults ??= [];
+      faults.push(decision.fault);
     }
-    return { allowed: false, reason };
+    return { allowed: false, reason, ...(faults && { fault: faultsText(faults) }) };
   },
   rulesFor: async (cluster, user, namespace) => {
-    const rules = await Promise.all(authorizers.map((one) => one.rulesFor(cluster, user, namespace)));
-    // system:masters may also be bound by RBAC to what it may do anyway.
-    return [...new Map(rules.flat().map((rule) => [JSON.stringify(rule), rule])).values()];
+    const found = await Promise.all(authorizers.map((one) => one.rulesFor(cluster, user, namespace)));
+    const told = (texts: (string | undefined)[]) => texts.filter((text) => text !== undefined);
+    const incomplete = told(found.map((one) => one.incomplete));
+    const faults = told(found.map((one) => one.fault));
+    return {
+      rules: found.flatMap(({ rules }) => rules),
+      ...(incomplete.length > 0 && { incomplete: faultsText(incomplete) }),
+      ...(faults.length > 0 && { fault: faultsText(faults) }),
+    };
   },
 });
 
-const describe = (a: Attributes): string => {
+const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
+
+/** Nobody's name becomes markup where the answer is shown. */
+const describe = (a: Attributes): string => plainText(a).replace(/[&<>]/g, (char) => entities[char] ?? char);
+
+const plainText = (a: Attributes): string => {
   if (!a.isResource) return `User ${JSON.stringify(a.user.username)} cannot ${a.verb} path ${JSON.stringify(a.path)}`;
   const resource = JSON.stringify(a.subresource ? `${a.resource}/${a.subresource}` : a.resource);
   const scope = a.namespace ? `in the namespace ${JSON.stringify(a.namespace)}` : 'at the cluster scope';
@@ -89,3 +125,9 @@ const describe = (a: Attributes): string => {
 
 /** The text of a refusal, in upstream's words. */
 export const refusal = (a: Attributes, reason: string): string => `${describe(a)}${reason ? `: ${reason}` : ''}`;
+
+/** The Status of a request that is not allowed: 403, or 500 where that is because an authorizer could not decide. */
+export const refused = (a: Attributes, { reason = '', fault }: Decision): StatusError =>
+  fault === undefined
+    ? forbidden({ group: a.group, kind: a.resource, name: requestedName(a) }, refusal(a, reason))
+    : internalError(`${describe(a)}: ${fault}`);

@@ -30,7 +30,7 @@ const refuseUncovered = async (request: AdmissionRequest, wanted: readonly Polic
   const { call } = request;
   const { info, user, server } = call;
   const held = await server.authorizer.rulesFor(info.cluster, user, info.namespace);
-  const uncovered = uncoveredRules(held, wanted);
+  const uncovered = uncoveredRules(held.rules, wanted);
   if (uncovered.length === 0) return;
   const text = uncovered.map((rule) => JSON.stringify(rule)).join('\n');
   throw forbidden(

@@ -1,6 +1,7 @@
 import type { UserInfo } from '../registry.ts';
-import { type Attributes, type Authorizer, requestedName, selectedField } from './authorizer.ts';
+import type { Attributes, Authorizer } from './authorizer.ts';
 import type { NodeReferences } from './node-references.ts';
+import { isBoundTo, requestedName } from './selectors.ts';
 
 const PREFIX = 'system:node:';
 
@@ -47,7 +48,7 @@ const ownLease: Rule = ({ verb, namespace, name, subresource }, node) => {
 
 const ownPods: Rule = async (a, node, references) => {
   const { verb, subresource, namespace, name, cluster } = a;
-  const bySelector = selectedField(a.query, 'spec.nodeName') === node;
+  const bySelector = isBoundTo(a, 'spec.nodeName', node);
   if (subresource === '') {
     if (verb === 'list' || (verb === 'watch' && !name)) return bySelector;
     if (verb === 'get' || verb === 'watch') return references.isOnNode(cluster, node, namespace, name);
@@ -129,5 +130,5 @@ export const nodeAuthorizer = (references: NodeReferences): Authorizer => ({
     if (await isAllowed(attributes, node, references)) return { allowed: true };
     return { allowed: false, reason: `no relationship found between node '${node}' and this object` };
   },
-  rulesFor: async () => [],
+  rulesFor: async () => ({ rules: [] }),
 });

@@ -1,5 +1,6 @@
 import type { PolicyRule } from '../../machinery/kinds.d.ts';
-import { type AllowedRule, type Attributes, requestedName } from './authorizer.ts';
+import type { AllowedRule, Attributes } from './authorizer.ts';
+import { requestedName } from './selectors.ts';
 
 /** A PolicyRule made ready for many checks. An undefined set stands for everything. */
 export interface Rule {

@@ -162,8 +162,8 @@ describe('RBAC', () => {
     await bind('b', 'c', { kind: 'Group', name: 'ops' });
     await role('r', [pods], 'n');
     await bind('b', 'r', aliceSubject, 'n', 'Role');
-    expect(await rbac.rulesFor('default', alice, 'n')).toEqual([paths, pods]);
-    expect(await rbac.rulesFor('default', alice, 'm')).toEqual([paths]);
+    expect(await rbac.rulesFor('default', alice, 'n')).toEqual({ rules: [paths, pods] });
+    expect(await rbac.rulesFor('default', alice, 'm')).toEqual({ rules: [paths] });
   });
 });
 

@@ -2,7 +2,7 @@ import type { ClusterRole, ClusterRoleBinding, PolicyRule } from '../../machiner
 import type { Replica, Replicas } from '../../store/replica-port.ts';
 import type { Domain, Stored } from '../../store/store.ts';
 import type { UserInfo } from '../registry.ts';
-import type { AllowedRule, Attributes, Authorizer, Decision } from './authorizer.ts';
+import { type AllowedRule, type Attributes, type Authorizer, type Decision, faultsText } from './authorizer.ts';
 import { askedOf, compileRule, type Rule, ruleAllows } from './rbac-rules.ts';
 
 const GROUP = 'rbac.authorization.k8s.io';
@@ -11,6 +11,7 @@ type Four<T> = readonly [T, T, T, T];
 
 /** What one binding gives to one subject. */
 interface Grant {
+  binding: Stored;
   rules: readonly Rule[];
   /** `RoleBinding "b/ns" of Role "r" to User "u"`. */
   why: string;
@@ -66,13 +67,21 @@ const bindingOf = (stored: Stored): ClusterRoleBinding => {
   return binding;
 };
 
-const subjectKey = (subject: { kind: string; name: string; namespace?: string }): string => {
-  if (subject.kind === 'ServiceAccount') return `U:system:serviceaccount:${subject.namespace ?? ''}:${subject.name}`;
-  return `${subject.kind === 'Group' ? 'G' : 'U'}:${subject.name}`;
+interface Subject {
+  kind: string;
+  name: string;
+  namespace?: string;
+}
+
+/** Undefined for what no user can be: another kind, or an account of no namespace. */
+const subjectKey = ({ kind, name, namespace = '' }: Subject): string | undefined => {
+  if (kind === 'ServiceAccount') return namespace && `U:system:serviceaccount:${namespace}:${name}`;
+  if (kind === 'User') return `U:${name}`;
+  return kind === 'Group' ? `G:${name}` : undefined;
 };
 
-const describeSubject = (s: { kind: string; name: string; namespace?: string }): string =>
-  `${s.kind} ${JSON.stringify(s.kind === 'ServiceAccount' ? `${s.name}/${s.namespace ?? ''}` : s.name)}`;
+const describeSubject = ({ kind, name, namespace = '' }: Subject): string =>
+  `${kind} ${JSON.stringify(kind === 'ServiceAccount' ? `${name}/${namespace}` : name)}`;
 
 const buildSubjects = ([clusterRoles, clusterBindings, roles, bindings]: Four<Replica>): Map<string, Grants> => {
   const bySubject = new Map<string, Grants>();
@@ -85,16 +94,17 @@ const buildSubjects = ([clusterRoles, clusterBindings, roles, bindings]: Four<Re
     const binding = namespace
       ? `RoleBinding ${JSON.stringify(`${name}/${namespace}`)}`
       : `ClusterRoleBinding ${JSON.stringify(name)}`;
-    for (const subject of subjects) {
-      const key = subjectKey(
-        subject.kind === 'ServiceAccount' && !subject.namespace ? { ...subject, namespace } : subject,
-      );
+    for (const named of subjects) {
+      const subject = named.kind === 'ServiceAccount' && !named.namespace ? { ...named, namespace } : named;
+      const key = subjectKey(subject);
+      if (!key) continue;
       let grants = bySubject.get(key);
       if (!grants) {
         grants = { cluster: [], namespaced: new Map() };
         bySubject.set(key, grants);
       }
       const grant: Grant = {
+        binding: stored,
         rules,
         why: `${binding} of ${roleRef.kind} ${JSON.stringify(roleRef.name)} to ${describeSubject(subject)}`,
       };
@@ -156,7 +166,7 @@ const decide = (index: Index, attributes: Attributes): Decision => {
   if (allowed) return { allowed: true, reason: `RBAC: allowed by ${why}` };
   const lost = missing as string[] | undefined;
   if (!lost) return { allowed: false, reason: '' };
-  return { allowed: false, reason: `RBAC: ${lost.length === 1 ? lost[0] : `[${lost.join(', ')}]`}` };
+  return { allowed: false, reason: `RBAC: ${faultsText(lost)}` };
 };
 
 /** Brings a cluster's index up to date: at once while its replicas stand where they did when it was built. */
@@ -214,11 +224,18 @@ export const rbacAuthorizer = (options: RbacOptions): Authorizer => {
     },
     rulesFor: async (cluster, user, namespace) => {
       const rules: AllowedRule[] = [];
+      const missing: string[] = [];
+      const seen = new Set<Stored>();
       visit(await indexOf(cluster), user, namespace, (grants) => {
-        for (const grant of grants) for (const rule of grant.rules) rules.push(rule.shown);
+        for (const grant of grants) {
+          if (seen.has(grant.binding)) continue;
+          seen.add(grant.binding);
+          if (grant.missing) missing.push(grant.missing);
+          for (const rule of grant.rules) rules.push(rule.shown);
+        }
         return false;
       });
-      return rules;
+      return { rules, ...(missing.length > 0 && { fault: faultsText(missing) }) };
     },
   };
 };

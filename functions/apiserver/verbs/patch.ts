@@ -9,13 +9,12 @@ import {
   badRequest,
   cause,
   conflict,
-  forbidden,
   genericFailure,
   invalid,
   StatusError,
   unsupportedMediaType,
 } from '../../machinery/status.ts';
-import { refusal } from '../authz/authorizer.ts';
+import { refused } from '../authz/authorizer.ts';
 import type { AnyObject, Call } from '../context.ts';
 import { decodeAs, isObject, readBody, reportStrict } from '../request-body.ts';
 import { asJson } from '../stored-object.ts';
@@ -150,8 +149,7 @@ const checkApply = (call: Call, body: ParsedBody): void => {
 const allowedToCreate = async ({ server, info, user }: Call): Promise<void> => {
   const attributes = { ...info, verb: 'create', user };
   const decision = await server.authorizer.authorize(attributes);
-  if (!decision.allowed)
-    throw forbidden({ group: info.group, kind: info.resource, name: info.name }, refusal(attributes, decision.reason));
+  if (!decision.allowed) throw refused(attributes, decision);
 };
 
 /** An apply must say whose it is. */
