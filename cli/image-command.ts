@@ -6,7 +6,7 @@ import { CommandError, dataDirectory, parse, UsageError } from './command.ts';
 import { readState } from './directory.ts';
 import type { ImageFile, ImageSpec } from './image/build.ts';
 import { baseFiles, binaryWithLibraries } from './image/libraries.ts';
-import { loadImages } from './image/load.ts';
+import { loadArchive, loadImages } from './image/load.ts';
 
 /** What `image.yaml` in the folder may say. */
 const schema = z.strictObject({
@@ -57,19 +57,40 @@ export const specOf = (folder: string, name: string): ImageSpec => {
   };
 };
 
-/** `skiff image build DIR --name NAME[:TAG] [--data DIR]` */
-export const run = async (args: string[]): Promise<number> => {
-  const [verb, ...rest] = args;
-  if (verb !== 'build') throw new UsageError('image takes build DIR --name NAME[:TAG]');
-  const { values, positionals } = parse(rest, { name: { type: 'string' }, data: { type: 'string' } }, 1);
-  const [folder] = positionals;
-  if (!folder || !values.name) throw new UsageError('image takes build DIR --name NAME[:TAG]');
-  const directory = dataDirectory(values.data);
+const BUILD = 'image takes build DIR --name NAME[:TAG]';
+const LOAD = 'image takes load FILE [--name NAME[:TAG]]';
+
+const clusterIn = (data: string | undefined) => {
+  const directory = dataDirectory(data);
   const state = readState(directory);
   if (!state) throw new CommandError(`no cluster in ${directory}: start one with ./skiff up`);
+  return { directory, runtime: state.runtime };
+};
+
+const build = async (args: string[]): Promise<void> => {
+  const { values, positionals } = parse(args, { name: { type: 'string' }, data: { type: 'string' } }, 1);
+  const [folder] = positionals;
+  if (!folder || !values.name) throw new UsageError(BUILD);
+  const { directory, runtime } = clusterIn(values.data);
   const spec = specOf(folder, values.name);
-  await loadImages(directory, state.runtime, [spec], console.log);
+  await loadImages(directory, runtime, [spec], console.log);
   if (!spec.entrypoint && !spec.command)
     console.log(`it starts no program of its own: name one by entrypoint in ${join(folder, 'image.yaml')}`);
+};
+
+const load = async (args: string[]): Promise<void> => {
+  const { values, positionals } = parse(args, { name: { type: 'string' }, data: { type: 'string' } }, 1);
+  const [file] = positionals;
+  if (!file) throw new UsageError(LOAD);
+  const { directory, runtime } = clusterIn(values.data);
+  await loadArchive(directory, runtime, resolve(file), values.name, console.log);
+};
+
+/** `skiff image build DIR --name NAME[:TAG] [--data DIR]`, `skiff image load FILE [--name NAME[:TAG]] [--data DIR]` */
+export const run = async (args: string[]): Promise<number> => {
+  const [verb, ...rest] = args;
+  if (verb === 'build') await build(rest);
+  else if (verb === 'load') await load(rest);
+  else throw new UsageError(`${BUILD}, or load FILE`);
   return 0;
 };

@@ -113,8 +113,11 @@ save writes a cluster as of one moment to a file; restore makes a new cluster fr
 ./skiff cluster kubeconfig NEW then prints its kubeconfig.`,
 
   image: `usage: skiff image build DIR --name NAME[:TAG] [--data DIR]
+       skiff image load FILE [--name NAME[:TAG]] [--data DIR]
 
-Makes an image of the folder's files, without a registry, and loads it into the nodes. image.yaml in DIR may say:
+load puts the images of an archive on the nodes: what docker save or an OCI image layout makes, plain, gzip or zstd.
+With --name its one image goes by that name. build makes an image of the folder's files, without a registry, and loads
+it. image.yaml in DIR may say:
 
   binaries: [node, sh, /usr/bin/redis-server]   # programs of this machine, with their libraries
   entrypoint: [/usr/bin/node, /app/server.js]
