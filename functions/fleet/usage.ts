@@ -1,5 +1,5 @@
 import { domainName } from '../store/domain.ts';
-import type { Change, Domain, Store } from '../store/store.ts';
+import { type Change, type Domain, type Store, sizeOf } from '../store/store.ts';
 
 /** What a cluster uses, in API objects and their stored bytes. */
 export interface Usage {
@@ -64,7 +64,7 @@ export const createUsages = (options: UsageOptions): Usages => {
     for (;;) {
       const page = await store.scan(domain, after, PAGE);
       counted.domains.add(domainName(domain));
-      for (const { bytes } of page.items) add(counted, domain, 1, bytes.byteLength);
+      for (const stored of page.items) add(counted, domain, 1, sizeOf(stored));
       if (page.next === undefined) return;
       after = page.next;
     }
@@ -114,9 +114,9 @@ export const createUsages = (options: UsageOptions): Usages => {
         counted.domains.add(name);
       }
       for (const { type, stored, previous } of changes) {
-        const before = previous?.bytes.byteLength ?? 0;
+        const before = previous ? sizeOf(previous) : 0;
         if (type === 'delete') add(counted, domain, -1, -before);
-        else add(counted, domain, previous ? 0 : 1, stored.bytes.byteLength - before);
+        else add(counted, domain, previous ? 0 : 1, sizeOf(stored) - before);
       }
     },
     written: (domain, objects, bytes) => {

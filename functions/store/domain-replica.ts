@@ -2,7 +2,7 @@ import type { Clock } from '../clock/clock.ts';
 import { createOrdered, type Ordered } from './ordered.ts';
 import { createReplicaIndex, type ReplicaIndex } from './replica-index.ts';
 import type { Followed, Replica } from './replica-port.ts';
-import type { Change, Domain, Revision, Store, Stored } from './store.ts';
+import { type Change, type Domain, type Revision, type Store, type Stored, sizeOf } from './store.ts';
 import { createWindow } from './window.ts';
 
 export interface ReplicaOptions {
@@ -64,8 +64,8 @@ export const createReplica = (store: Store, domain: Domain, options: ReplicaOpti
     const { stored } = change;
     const before = change.type === 'put' ? state.objects.set(stored) : state.objects.delete(stored.key);
     state.index.moved(before, change.type === 'put' ? stored : undefined);
-    if (before) bytes -= before.bytes.byteLength + entryBytes;
-    if (change.type === 'put') bytes += stored.bytes.byteLength + entryBytes;
+    if (before) bytes -= sizeOf(before) + entryBytes;
+    if (change.type === 'put') bytes += sizeOf(stored) + entryBytes;
     return before;
   };
   const wakeAll = () => {

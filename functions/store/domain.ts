@@ -12,6 +12,9 @@ export const parseDomain = (name: string): Domain => {
 /** Largest object a store takes, in bytes: etcd's default request limit. */
 export const objectBytesMax = 1_572_864;
 
+/** Bytes that the value of a write may take: more than the object where it lies there sealed (encryption/store.ts). */
+export const bytesMaxOf = ({ overhead }: { overhead?: number }): number => objectBytesMax + (overhead ?? 0);
+
 /** The message etcd gives, which clients of the API know. */
 export const tooLarge = 'etcdserver: request is too large';
 

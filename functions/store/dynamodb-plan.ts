@@ -1,4 +1,4 @@
-import { objectBytesMax, tooLarge } from './domain.ts';
+import { bytesMaxOf, tooLarge } from './domain.ts';
 import { indexBytesMax, type Packed, pack } from './dynamodb-items.ts';
 import type { Indexed, Outcome, Revision, Stored, Write } from './store.ts';
 
@@ -90,7 +90,7 @@ const refusal = (write: Write, current: Stored | undefined): Outcome | undefined
 /** The state that a write leaves at a revision, or that it is too large. */
 const stepOf = (write: Write, current: Stored | undefined, revision: Revision): Step | Outcome => {
   const bytes = write.bytes ? write.bytes(revision) : (current?.bytes ?? new Uint8Array());
-  if (bytes.byteLength > objectBytesMax) return { ok: false, reason: 'too-large', message: tooLarge };
+  if (bytes.byteLength > bytesMaxOf(write)) return { ok: false, reason: 'too-large', message: tooLarge };
   const index = write.op === 'delete' ? (current?.index ?? noIndex) : write.index;
   if (write.op !== 'delete' && Buffer.byteLength(JSON.stringify(index)) > indexBytesMax)
     return { ok: false, reason: 'too-large', message: tooLarge };

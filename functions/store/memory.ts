@@ -1,5 +1,5 @@
 import { keepWritten } from './decoded.ts';
-import { compareKeys, domainName, objectBytesMax, parseDomain, tooLarge } from './domain.ts';
+import { bytesMaxOf, compareKeys, domainName, parseDomain, tooLarge } from './domain.ts';
 import {
   type Change,
   type CommitFeed,
@@ -35,7 +35,7 @@ const write = (table: Table, w: Write): Step => {
   if (w.op !== 'create' && current?.revision !== w.expected) return lost('changed');
   const revision = table.head + 1n;
   const bytes = w.bytes ? w.bytes(revision) : (current?.bytes ?? new Uint8Array());
-  if (bytes.byteLength > objectBytesMax) return { outcome: { ok: false, reason: 'too-large', message: tooLarge } };
+  if (bytes.byteLength > bytesMaxOf(w)) return { outcome: { ok: false, reason: 'too-large', message: tooLarge } };
   const index = w.op === 'delete' ? (current?.index ?? { labels: {}, fields: {}, owners: [] }) : w.index;
   const stored: Stored = { key: w.key, revision, bytes, index };
   if (w.op !== 'delete' && w.object) keepWritten(stored, w.object);

@@ -1,5 +1,5 @@
 import { keepWritten } from './decoded.ts';
-import { objectBytesMax, tooLarge } from './domain.ts';
+import { bytesMaxOf, tooLarge } from './domain.ts';
 import { createOrdered, type Ordered } from './ordered.ts';
 import { entryKind, type LoadedPart } from './sqlite-protocol.ts';
 import {
@@ -117,7 +117,7 @@ export const step = (table: Table, write: Write): Step => {
   if (reason) return { outcome: { ok: false, reason, ...(current ? { current } : {}) }, waits };
   const revision = table.next + 1n;
   const bytes = write.bytes ? owned(write.bytes(revision)) : (current?.bytes ?? new Uint8Array());
-  if (bytes.byteLength > objectBytesMax) {
+  if (bytes.byteLength > bytesMaxOf(write)) {
     return { outcome: { ok: false, reason: 'too-large', message: tooLarge }, waits: false };
   }
   const index = write.op === 'delete' ? (current?.index ?? { labels: {}, fields: {}, owners: [] }) : write.index;

@@ -40,7 +40,12 @@ export interface Stored {
   /** UTF-8 JSON of the object in its storage version, resourceVersion included. Never mutated. */
   bytes: Uint8Array;
   index: Indexed;
+  /** Set where reading `bytes` may throw: the value was encrypted, and its key is not to be had (encryption/store.ts). */
+  sealed?: true;
 }
+
+/** Bytes that a state takes; 0 for one that cannot be read. */
+export const sizeOf = (stored: Stored): number => (stored.sealed ? 0 : stored.bytes.byteLength);
 
 /** One committed change. A delete carries the last state, with the revision of the delete. */
 export interface Change {
@@ -64,10 +69,14 @@ export interface NewState {
  * revision went to waste against another process calls it again with the next one, and the last call is the one that
  * counts; adapters with one writer call it once.
  */
-export type Write =
+export type Write = (
   | ({ op: 'create'; key: string } & NewState)
   | ({ op: 'update'; key: string; expected: Revision } & NewState)
-  | { op: 'delete'; key: string; expected: Revision; bytes?: (revision: Revision) => Uint8Array };
+  | { op: 'delete'; key: string; expected: Revision; bytes?: (revision: Revision) => Uint8Array }
+) & {
+  /** Bytes that the value may take beyond what an object may: it lies in the store in a longer form. */
+  overhead?: number;
+};
 
 /** A lost race is an outcome, with what won. A failure of the store itself throws. */
 export type Outcome =

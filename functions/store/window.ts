@@ -1,5 +1,5 @@
 import type { Undo } from './ordered.ts';
-import type { Change, Revision, Stored } from './store.ts';
+import { type Change, type Revision, type Stored, sizeOf } from './store.ts';
 
 /** The recent changes of one domain, bounded in number, age and bytes, oldest first. */
 export interface Window {
@@ -39,7 +39,7 @@ export const createWindow = (changesMax: number, ageMsMax: number, bytesMax = wi
     return low;
   };
   const held = ({ type, stored, previous }: Change): number =>
-    (previous?.bytes.byteLength ?? 0) + (type === 'delete' ? stored.bytes.byteLength : 0);
+    (previous ? sizeOf(previous) : 0) + (type === 'delete' ? sizeOf(stored) : 0);
   const isOver = (now: number): boolean =>
     changes.length - start > changesMax || now - (times[start] ?? now) > ageMsMax || bytes > bytesMax;
   const trim = (now: number): void => {
