@@ -10,6 +10,8 @@ export interface ClusterRecord {
   name: string;
   uid: string;
   phase: 'Ready' | 'Terminating' | 'Dropped';
+  /** As stored; another object only after a change of the Cluster. */
+  spec: NonNullable<Cluster['spec']>;
   quotas: ClusterQuotas;
   /** What every cluster starts with has been made. */
   seeded: boolean;
@@ -47,6 +49,7 @@ export const recordOf = (stored: Stored): ClusterRecord => {
     name: stored.key,
     uid: metadata.uid ?? '',
     phase: phase === 'Ready' && metadata.deletionTimestamp ? 'Terminating' : phase,
+    spec: spec ?? {},
     quotas: spec?.quotas ?? {},
     seeded: status?.conditions?.some((c) => c.type === 'Seeded' && c.status === 'True') ?? false,
   };

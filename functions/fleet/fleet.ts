@@ -1,5 +1,5 @@
 import type { ConnectionInfo } from '../apiserver/context.ts';
-import { BUILT_IN, FLEET } from '../apiserver/fleet/cluster-kind.ts';
+import { BUILT_IN, type Cluster, FLEET } from '../apiserver/fleet/cluster-kind.ts';
 import type { RequestInfo } from '../apiserver/request-info.ts';
 import type { Client } from '../client/client.ts';
 import { timestamp } from '../clock/clock.ts';
@@ -39,6 +39,8 @@ export interface Fleet {
   admitRequest(info: RequestInfo, connection: ConnectionInfo): void;
   /** The uid of a cluster's object, once `clusterExists` has seen it. */
   uidOf(cluster: string): string | undefined;
+  /** What its object asks for, likewise; the same object until the Cluster changes. Undefined for the built-in ones. */
+  specOf(cluster: string): Cluster['spec'];
   /** Committed changes, in order: for usage, and for the messages that are to be sent. */
   changed(domain: Domain, changes: readonly Change[]): Message[];
   /** Works on a message of FLEET_CONSUMER; milliseconds until it is to come again. */
@@ -153,6 +155,7 @@ export const createFleet = (options: FleetOptions): Fleet => {
       throw tooManyRequests(`${limit}, please try again later`, seconds);
     },
     uidOf: (cluster) => clusters.find(cluster)?.uid,
+    specOf: (cluster) => clusters.find(cluster)?.spec,
     changed: (domain, changes) => {
       if (isClusters(domain)) {
         const puts = changes.filter(({ type }) => type === 'put').map(({ stored }) => stored);
