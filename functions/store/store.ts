@@ -74,7 +74,7 @@ export type Write = (
   | ({ op: 'update'; key: string; expected: Revision } & NewState)
   | { op: 'delete'; key: string; expected: Revision; bytes?: (revision: Revision) => Uint8Array }
 ) & {
-  /** Bytes that the value may take beyond what an object may: it lies in the store in a longer form. */
+  /** Bytes that the value may take beyond what an object may, in its form here; set when `bytes` has been called. */
   overhead?: number;
 };
 
