@@ -179,6 +179,30 @@ const followed = async (server: Server, info: RequestInfo): Promise<undefined> =
   if (info.group === 'apiregistration.k8s.io') await aggregatorOf(server).of(info.cluster);
 };
 
+const documentRequest = async (server: Server, info: RequestInfo, request: Request): Promise<Response> => {
+  if (info.method === 'GET' && info.path.startsWith('/api')) negotiateDocument(request.headers.get('accept'));
+  const document = info.method === 'GET' ? await documentOf(server, server.metrics, info, request) : undefined;
+  if (document) return document;
+  if (!inApi(server, info)) return pageNotFound();
+  if (info.method !== 'GET' && (await documentOf(server, server.metrics, info, request))) throw notOffered();
+  throw unknownPath();
+};
+
+/**
+ * A cluster that is not there answers strangers as one that is: 401, and what is said of health and version to anybody.
+ * That it is not there is for those whose credentials are good for any.
+ */
+const noCluster = async (
+  server: Server,
+  info: RequestInfo,
+  request: Request,
+  connection: ConnectionInfo,
+): Promise<Response> => {
+  const caller = await authenticated(server, info, request, connection);
+  if (caller !== anonymous) throw unknownPath();
+  return documentRequest(server, { ...info, cluster: 'default' }, request);
+};
+
 export interface ApiServer {
   /** Answers one request; never rejects. */
   fetch(request: Request, connection?: ConnectionInfo): Promise<Response>;
@@ -204,7 +228,8 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     requestId: string,
     connection: ConnectionInfo,
   ): Promise<Response> => {
-    if (server.clusterExists && !(await server.clusterExists(info.cluster))) throw unknownPath();
+    if (server.clusterExists && !(await server.clusterExists(info.cluster)))
+      return noCluster(server, info, request, connection);
     const caller = await authenticated(server, info, request, connection);
     server.admitRequest?.(info, connection);
     const { cluster, group, resource, name } = info;
@@ -222,12 +247,7 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     const remote = known ? await followed(server, info) : await aggregatorOf(server).at(info);
     if (remote) return aggregatorOf(server).pass(remote, { info, request, user, connection });
     if (info.isResource) return resourceRequest(server, info, request, requestId, user);
-    if (info.method === 'GET' && info.path.startsWith('/api')) negotiateDocument(request.headers.get('accept'));
-    const document = info.method === 'GET' ? await documentOf(server, metrics, info, request) : undefined;
-    if (document) return document;
-    if (!inApi(server, info)) return pageNotFound();
-    if (info.method !== 'GET' && (await documentOf(server, metrics, info, request))) throw notOffered();
-    throw unknownPath();
+    return documentRequest(server, info, request);
   };
   return {
     server,

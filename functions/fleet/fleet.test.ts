@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { seedCluster } from '../apiserver/seed.ts';
 import { createSimulatedClock } from '../clock/simulated.ts';
 import { createSystemClock } from '../clock/system.ts';
 import { createMemoryStore } from '../store/memory.ts';
@@ -44,11 +45,26 @@ describe('a fleet in one process', () => {
   };
   const quota = (name: string, quotas: object) => plane.send('PATCH', `${CLUSTERS_PATH}/${name}`, { spec: { quotas } });
 
-  it('answers 404 for clusters that no object names, whoever asks', async () => {
-    for (const token of ['the-operator', 'wrong', ''])
-      expect((await plane.send('GET', '/clusters/a/api/v1/namespaces', undefined, { token })).status).toBe(404);
-    expect((await plane.send('GET', '/clusters/default/version')).status).toBe(200);
-    expect((await plane.send('GET', '/clusters/system/version')).status).toBe(200);
+  it('tells the operator alone that a cluster is not there: to strangers it looks like any other', async () => {
+    await seedCluster({ store, cluster: 'default', clock });
+    const path = '/clusters/a/api/v1/namespaces';
+    expect((await plane.send('GET', path, undefined, { token: 'the-operator' })).status).toBe(404);
+    const asked = ['wrong', ''].flatMap((token) =>
+      ['/version', '/readyz', '/healthz', '/openapi/v2', '/api/v1/namespaces', '/nowhere'].flatMap((path) =>
+        ['GET', 'POST', 'DELETE'].map((method) => ({ token, path, method })),
+      ),
+    );
+    const answers = () =>
+      Promise.all(
+        asked.map(async ({ token, path, method }) => {
+          const { status, body } = await plane.send(method, `/clusters/a${path}`, undefined, { token });
+          return { token, path, method, status, body };
+        }),
+      );
+    const before = await answers();
+    await plane.makeCluster('a');
+    expect(await answers()).toEqual(before);
+    expect(new Set(before.map(({ status }) => status))).toEqual(new Set([200, 401, 404]));
   });
 
   it('makes a cluster in under 100 ms, with what every cluster starts with in it', async () => {

@@ -243,7 +243,7 @@ describe("the operator's clusters", () => {
     await expect
       .poll(async () => (await plane.send('POST', '/clusters/b/apis/skiff.dev/v1/clusters', own, by)).status)
       .toBe(201);
-    expect((await plane.send('GET', '/clusters/mine/version', undefined, by)).status).toBe(404);
+    expect((await plane.send('GET', '/clusters/mine/version', undefined, by)).status).toBe(401);
     expect((await plane.send('GET', `${CLUSTERS_PATH}/mine`)).status).toBe(404);
   });
 });
