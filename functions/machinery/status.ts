@@ -174,6 +174,11 @@ export const cause = {
     field,
     message: `Too long: may not be more than ${max} bytes`,
   }),
+  internal: (field: string, detail: string): Cause => ({
+    reason: 'InternalError',
+    field,
+    message: `Internal error: ${detail}`,
+  }),
   tooMany: (field: string, actual: number, max: number): Cause => ({
     reason: 'FieldValueTooMany',
     field,

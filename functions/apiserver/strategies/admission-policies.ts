@@ -21,7 +21,13 @@ import {
   required,
   requiredOneOf,
 } from './checks.ts';
-import { type ExpressionKind, loadExpressions, type PolicyExpressions, policyExpressions } from './expressions.ts';
+import {
+  type ExpressionKind,
+  faultCause,
+  loadExpressions,
+  type PolicyExpressions,
+  policyExpressions,
+} from './expressions.ts';
 import { dns1035Label, dnsSubdomain, pathSegment, qualifiedName } from './names.ts';
 
 type Spec = NonNullable<ValidatingAdmissionPolicy['spec']>;
@@ -89,7 +95,7 @@ const checkExpression = (
 ): void => {
   if (!required(out, path, source?.trim(), NOT_SPECIFIED)) return;
   const fault = expressions.fault(kind, source ?? '');
-  if (fault) out.push(cause.invalid(path, source, fault));
+  if (fault) out.push(faultCause(path, source, fault));
 };
 
 /** The conditions of a webhook or policy (KEP-3716): they know no variables of a policy, but its parameters. */
@@ -108,7 +114,7 @@ export const checkMatchConditions = (
     const entry = at(path, i);
     const source = condition.expression?.trim();
     const fault = required(out, `${entry}.expression`, source) ? expressions.fault('condition', source) : undefined;
-    if (fault) out.push(cause.invalid(`${entry}.expression`, source, fault));
+    if (fault) out.push(faultCause(`${entry}.expression`, source, fault));
     if (required(out, `${entry}.name`, condition.name))
       invalidEach(out, `${entry}.name`, condition.name, qualifiedName(condition.name));
     if (condition.name && names.has(condition.name)) out.push(cause.duplicate(`${entry}.name`, condition.name));
@@ -192,7 +198,7 @@ const checkAnnotations = (out: Causes, spec: Spec, name: string, expressions: Po
         out.push(cause.required(where, `must not exceed ${ANNOTATION_BYTES_MAX} bytes in length`));
       else {
         const fault = expressions.fault('annotation', source);
-        if (fault) out.push(cause.invalid(where, valueExpression, fault));
+        if (fault) out.push(faultCause(where, valueExpression, fault));
       }
     }
     if (list.findIndex((one) => one.key === key) < i) out.push(cause.duplicate(`${entry}.key`, key));
@@ -222,7 +228,7 @@ export const checkPolicy = (
       out.push(cause.invalid(`${entry}.name`, name, 'must be a valid CEL identifier'));
     if (!required(out, `${entry}.expression`, expression?.trim(), NOT_SPECIFIED)) return;
     const fault = expressions.variableFault(name, expression);
-    if (fault) out.push(cause.invalid(`${entry}.expression`, expression, fault));
+    if (fault) out.push(faultCause(`${entry}.expression`, expression, fault));
   });
   return expressions;
 };

@@ -1,7 +1,9 @@
 // The expressions in built-in kinds: device selectors, admission policies, webhooks' match conditions.
+import type { ExpressionFault } from '../../machinery/cel/admission.ts';
 import type { Environment } from '../../machinery/cel/environment.ts';
 import type { FieldType, Type } from '../../machinery/cel/types.ts';
 import { loadRegex } from '../../machinery/regex.ts';
+import { type Cause, cause } from '../../machinery/status.ts';
 
 type Admission = typeof import('../../machinery/cel/admission.ts');
 interface Engine {
@@ -46,9 +48,13 @@ export type ExpressionKind = keyof Admission['RESULTS'];
 /** The expressions of one policy, checked in their order: what is a variable is known from then on. */
 export interface PolicyExpressions {
   /** Why an expression does not compile, in upstream's words; undefined where it does. */
-  fault(kind: ExpressionKind, source: string): string | undefined;
-  variableFault(name: string, source: string): string | undefined;
+  fault(kind: ExpressionKind, source: string): ExpressionFault | undefined;
+  variableFault(name: string, source: string): ExpressionFault | undefined;
 }
+
+/** What an expression that cannot be used is refused with: upstream counts faults of its constants as its own. */
+export const faultCause = (path: string, source: unknown, { fault, unusable }: ExpressionFault): Cause =>
+  unusable ? cause.internal(path, fault) : cause.invalid(path, source, fault);
 
 const everything: PolicyExpressions = { fault: () => undefined, variableFault: () => undefined };
 
@@ -60,7 +66,7 @@ export const policyExpressions = (params: boolean, composed = false): PolicyExpr
   const variables = composed ? variablesType() : undefined;
   const given = { params, ...(variables && { variables: variables.type }) };
   const main = admissionEnvironment({ ...given, authorizer: true });
-  const fault = (kind: ExpressionKind, source: string): string | undefined => {
+  const fault = (kind: ExpressionKind, source: string): ExpressionFault | undefined => {
     const patches = kind === 'apply' || kind === 'jsonPatch';
     const env =
       kind === 'message'
@@ -69,12 +75,12 @@ export const policyExpressions = (params: boolean, composed = false): PolicyExpr
           ? admissionEnvironment({ ...given, authorizer: true, patches })
           : main;
     const compiled = compileFor(env, source, RESULTS[kind]);
-    return 'fault' in compiled ? compiled.fault : undefined;
+    return 'fault' in compiled ? compiled : undefined;
   };
-  const variableFault = (name: string, source: string): string | undefined => {
+  const variableFault = (name: string, source: string): ExpressionFault | undefined => {
     const compiled = compileFor(main, source);
     variables?.add(name, 'program' in compiled ? compiled.program.type : unknown);
-    return 'fault' in compiled ? compiled.fault : undefined;
+    return 'fault' in compiled ? compiled : undefined;
   };
   return { fault, variableFault };
 };

@@ -5,7 +5,7 @@ import { cause } from '../../machinery/status.ts';
 import type { Strategy } from '../registry.ts';
 import { checkBinding, checkOperations, checkPolicy } from './admission-policies.ts';
 import { at, type Causes, oneOf, required, requiredOneOf } from './checks.ts';
-import { loadExpressions, type PolicyExpressions } from './expressions.ts';
+import { faultCause, loadExpressions, type PolicyExpressions } from './expressions.ts';
 
 type Mutation = NonNullable<NonNullable<MutatingAdmissionPolicy['spec']>['mutations']>[number];
 
@@ -30,7 +30,7 @@ const checkMutation = (out: Causes, path: string, mutation: Mutation, expression
     const source = mutation[own]?.expression?.trim() ?? '';
     if (required(out, `${where}.expression`, source)) {
       const fault = expressions.fault(kind, source);
-      if (fault) out.push(cause.invalid(`${where}.expression`, source, fault));
+      if (fault) out.push(faultCause(`${where}.expression`, source, fault));
     }
   }
   if (mutation[other])

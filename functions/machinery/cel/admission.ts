@@ -20,15 +20,10 @@ import {
   timestamp,
   typeText,
 } from './types.ts';
-import { EvalFault, fromJson, ObjectValue } from './values.ts';
+import { fromJson, ObjectValue } from './values.ts';
 
-/** What is declared as a time comes as a text, as upstream has it, and no function of times takes that. */
-const noTime = (): never => {
-  throw new EvalFault('no such overload');
-};
-
+/** What is declared as a time stays a text, as upstream has it: no function of times takes it. */
 const adaptOf = (type: Type): ((json: unknown) => unknown) => {
-  if (type === timestamp) return noTime;
   if (type.kind !== 'object') return fromJson;
   return (json) => new ObjectValue(type, json as Record<string, unknown>);
 };
@@ -171,11 +166,17 @@ const plainType = (type: Type): Type => {
   return ['object', 'opaque', 'type', 'error', 'param'].includes(type.kind) ? dyn : type;
 };
 
-export type Expression = { source: string } & ({ program: Program } | { fault: string });
+/** `unusable`: constants in it cannot be used, which upstream reports as an error of its own. */
+export interface ExpressionFault {
+  fault: string;
+  unusable?: true;
+}
+export type Expression = { source: string } & ({ program: Program } | ExpressionFault);
 
 /** Compiles an expression that has to be of one of the types exactly, where any are given. */
 export const compileFor = (env: Environment, source: string, result?: readonly Type[]): Expression => {
   const made = env.compile(source);
+  if ('unusable' in made) return { source, fault: `program instantiation failed: ${made.describe()}`, unusable: true };
   if ('issues' in made) return { source, fault: `compilation failed: ${made.describe()}` };
   const { program } = made;
   const type = typeText(program.type);

@@ -72,13 +72,19 @@ export interface Issue {
   message: string;
 }
 
-/** Issues as they are told to people: position, line and a mark under the place. */
-export const describeIssues = (source: string, issues: readonly Issue[]): string =>
-  issues
+const ISSUES_MAX = 100;
+
+/** Issues as they are told to people, by position: line and column, the line, and a mark under the place. */
+export const describeIssues = (source: string, issues: readonly Issue[]): string => {
+  const texts = issues
+    .toSorted((a, b) => a.at - b.at)
+    .slice(0, ISSUES_MAX)
     .map(({ at, message }) => {
       const before = source.slice(0, at).split('\n');
       const line = source.split('\n')[before.length - 1] ?? '';
       const column = [...(before.at(-1) ?? '')].length;
       return `ERROR: <input>:${before.length}:${column + 1}: ${message}\n | ${line}\n | ${'.'.repeat(column)}^`;
-    })
-    .join('\n');
+    });
+  if (issues.length > ISSUES_MAX) texts.push(`${issues.length - ISSUES_MAX} more errors were truncated`);
+  return texts.join('\n');
+};

@@ -21,11 +21,11 @@ import {
   optionalOf,
   param,
   type Substitution,
+  shownType,
   string,
   substitute,
   type Type,
   typeOf,
-  typeText,
   unify,
   unwrap,
 } from './types.ts';
@@ -43,8 +43,6 @@ interface Checker {
   locals: { name: string; type: Type }[];
   bound: Substitution;
   fresh: number;
-  /** Within the arguments of format(): its values may be of many types. */
-  mixed: number;
   issues: Issue[];
 }
 
@@ -52,7 +50,7 @@ const report = (c: Checker, at: number, message: string): Type => {
   c.issues.push({ at, message });
   return errorType;
 };
-const show = (c: Checker, type: Type): string => typeText(substitute(c.bound, type, true));
+const show = (c: Checker, type: Type): string => shownType(substitute(c.bound, type, true));
 const freshParam = (c: Checker): Type => param(`_var${c.fresh++}`);
 
 const LITERALS: Record<string, Type> = {
@@ -171,12 +169,20 @@ const resolve = (c: Checker, expr: Expr & Call, name: string, given: Type[], mem
   return report(c, expr.at, `found no matching overload for '${name}' applied to '${applied}'`);
 };
 
+const checkLogical = (c: Checker, expr: Expr & Call, given: Type[]): Type => {
+  const before = c.issues.length;
+  for (const [i, type] of given.entries()) mustBe(c, type, bool, expr.args[i]?.at ?? expr.at);
+  expr.overloads = (c.scope.functions.get(expr.name) ?? []).map((one) => one.id);
+  return c.issues.length === before ? bool : errorType;
+};
+
 const checkCall = (c: Checker, expr: Expr & Call): Type => {
   if (expr.name === '_?._') return checkOptionalSelect(c, expr);
   const { functions } = c.scope;
   if (!expr.target) {
-    if (!functions.has(expr.name)) return undeclared(c, expr.at, expr.name);
     const given = expr.args.map((arg) => visit(c, arg));
+    if (!functions.has(expr.name)) return undeclared(c, expr.at, expr.name);
+    if (expr.name === '_&&_' || expr.name === '_||_') return checkLogical(c, expr, given);
     return resolve(c, expr, expr.name, given, false);
   }
   const prefix = qualifiedName(expr.target);
@@ -187,28 +193,15 @@ const checkCall = (c: Checker, expr: Expr & Call): Type => {
     return resolve(c, expr, expr.name, given, false);
   }
   const target = visit(c, expr.target);
-  const mixed = expr.name === 'format' ? 1 : 0;
-  c.mixed += mixed;
   const given = [target, ...expr.args.map((arg) => visit(c, arg))];
-  c.mixed -= mixed;
   if (!functions.has(expr.name)) return undeclared(c, expr.at, expr.name);
   return resolve(c, expr, expr.name, given, true);
 };
 
-/** The type of elements that all have to be of one: literals are homogeneous in Kubernetes. */
-const join = (c: Checker, before: Type | undefined, type: Type, at: number): Type => {
-  if (!before) return type;
-  const given = substitute(c.bound, type);
-  const known = substitute(c.bound, before);
-  if (assignable(c.bound, given, known)) {
-    const general = moreGeneral(c.bound, known, given);
-    const mixed = general.kind === 'dyn' && (known.kind !== 'dyn' || given.kind !== 'dyn');
-    if (!mixed) return general;
-    return dyn;
-  }
-  if (known.kind === 'error' || given.kind === 'error') return errorType;
-  if (c.mixed > 0) return dyn;
-  return report(c, at, `expected type '${show(c, known)}' but found '${show(c, given)}'`);
+/** The type of elements of several types; that they are of one is looked at later (literals.ts). */
+const join = (c: Checker, before: Type | undefined, given: Type): Type => {
+  if (!before) return given;
+  return assignable(c.bound, before, given) ? moreGeneral(c.bound, before, given) : dyn;
 };
 
 const elementType = (c: Checker, expr: Expr, optional: boolean): Type => {
@@ -220,7 +213,7 @@ const elementType = (c: Checker, expr: Expr, optional: boolean): Type => {
 const checkList = (c: Checker, expr: ListLiteral): Type => {
   let element: Type | undefined;
   expr.items.forEach((item, i) => {
-    element = join(c, element, elementType(c, item, expr.optional.has(i)), item.at);
+    element = join(c, element, elementType(c, item, expr.optional.has(i)));
   });
   return listOf(element ?? freshParam(c));
 };
@@ -229,8 +222,8 @@ const checkMap = (c: Checker, expr: MapLiteral): Type => {
   let key: Type | undefined;
   let value: Type | undefined;
   for (const entry of expr.entries) {
-    key = join(c, key, visit(c, entry.key), entry.key.at);
-    value = join(c, value, elementType(c, entry.value, entry.optional), entry.value.at);
+    key = join(c, key, visit(c, entry.key));
+    value = join(c, value, elementType(c, entry.value, entry.optional));
   }
   return mapOf(key ?? freshParam(c), value ?? freshParam(c));
 };
@@ -330,7 +323,7 @@ export const walk = (expr: Expr, visitor: (expr: Expr) => void): void => {
 
 /** Types an expression; the faults found. */
 export const check = (expr: Expr, scope: Scope): Issue[] => {
-  const c: Checker = { scope, locals: [], bound: new Map(), fresh: 0, mixed: 0, issues: [] };
+  const c: Checker = { scope, locals: [], bound: new Map(), fresh: 0, issues: [] };
   visit(c, expr);
   walk(expr, (inner) => {
     if (inner.type) inner.type = substitute(c.bound, inner.type, true);

@@ -63,7 +63,10 @@ export interface Program {
   /** Runs with variables by name; one that is left out is no such attribute. */
   evaluate(variables: Readonly<Record<string, Value | undefined>>, limit?: number): Evaluation;
 }
-export type Compiled = { program: Program } | { issues: Issue[]; describe: () => string };
+export type Compiled =
+  | { program: Program }
+  /** `unusable`: it is well-formed and of fitting types, but constants in it cannot be used, which describe() tells. */
+  | { issues: Issue[]; describe: () => string; unusable?: true };
 
 export interface EnvironmentOptions {
   variables: Readonly<Record<string, Type>>;
@@ -160,7 +163,13 @@ export const createEnvironment = (options: EnvironmentOptions): Environment => {
       const type = expr.type ?? dyn;
       if (issues.length === 0 && result && !result.some((one) => typeText(one) === typeText(type)))
         issues.push({ at: 0, message: `must evaluate to ${result.map(typeText).join(' or ')}` });
-      return issues.length > 0 ? failed(source, issues) : { program: programOf(expr, scope) };
+      if (issues.length > 0) return failed(source, issues);
+      try {
+        return { program: programOf(expr, scope) };
+      } catch (error) {
+        if (!(error instanceof EvalFault)) throw error;
+        return { issues: [], describe: () => error.message, unusable: true };
+      }
     },
   };
 };

@@ -3,6 +3,7 @@
  *
  *   compile(expr, { functions, types, slots }) -> (frame) => Value    throws EvalFault, BudgetFault
  */
+import { patternError } from '../regex.ts';
 import type { Call, Expr, Fold } from './ast.ts';
 import { callCost } from './cost.ts';
 import { compileFold } from './fold.ts';
@@ -45,7 +46,9 @@ export interface Context {
 }
 
 /** Conversions of literals are done once. */
-const CONVERSIONS = new Set(['bool', 'bytes', 'double', 'duration', 'int', 'string', 'timestamp', 'uint']);
+const CONVERSIONS = new Set(['bool', 'bytes', 'double', 'duration', 'dyn', 'int', 'string', 'timestamp', 'uint']);
+/** Where functions have a pattern among their arguments, counted from their target. */
+const PATTERN_AT: Record<string, number> = { matches: 1, find: 1, findAll: 1 };
 
 export const LIST_COST = 10;
 export const MAP_COST = 30;
@@ -205,6 +208,11 @@ const indexText = (key: Value): string => {
   return known === undefined ? typeNameOf(key) : String(known);
 };
 
+const checkPattern = (pattern: string): void => {
+  const why = patternError(pattern);
+  if (why !== undefined) throw new EvalFault(why);
+};
+
 const compileCall = (expr: Call, context: Context): Run => {
   const given = expr.target ? [expr.target, ...expr.args] : expr.args;
   const runs = given.map((arg) => compile(arg, context));
@@ -218,19 +226,20 @@ const compileCall = (expr: Call, context: Context): Run => {
     return optionalSelect(a, field?.kind === 'literal' ? String(field.value) : '');
   }
   if (expr.target && (expr.name === 'or' || expr.name === 'orValue')) return otherwise(expr.name, a, b);
-  const constant = expr.args.length === 1 && !expr.target && expr.args[0] ? constantOf(expr.args[0]) : undefined;
   const all = context.functions.get(expr.name) ?? [];
   const ids = expr.overloads ?? [];
   const candidates = all.filter((one) => ids.includes(one.id));
   const [only] = candidates;
-  // Arguments of a type that is not known before have to be looked at, even where one overload is left.
-  const sure = given.every((arg) => arg.type?.kind !== 'dyn');
-  if (candidates.length === 1 && only && constant !== undefined && CONVERSIONS.has(expr.name)) {
-    const value = only.run(constant);
-    return () => value;
-  }
+  // Arguments of a type that is not known before have to be looked at, even where one overload is left; so have fields
+  // declared as times: those of namespaces are texts.
+  const sure = given.every(
+    ({ type, kind }) => type?.kind !== 'dyn' && !(type?.kind === 'timestamp' && kind === 'select'),
+  );
+  const patterned = given[PATTERN_AT[expr.name] ?? -1];
+  const pattern = patterned && constantOf(patterned, context);
+  if (typeof pattern === 'string') checkPattern(pattern);
   if (candidates.length === 1 && only && sure) {
-    const listed = expr.name === '@in' && expr.args[1] ? constantOf(expr.args[1]) : undefined;
+    const listed = expr.name === '@in' && expr.args[1] ? constantOf(expr.args[1], context) : undefined;
     // Looking into a list of literals costs nothing upstream, where it has become a set.
     return direct(listed instanceof List ? '@in_literals' : expr.name, only, runs);
   }
@@ -332,18 +341,31 @@ const compileStruct = (expr: Expr & { kind: 'struct' }, context: Context): Run =
   };
 };
 
-/** Literals of literals are made once and cost nothing, as upstream folds them. */
-const constantOf = (expr: Expr): Value | undefined => {
+/** A conversion of a constant; throws EvalFault where it cannot be converted. */
+const constantCall = (expr: Call, context: Context): Value | undefined => {
+  const [arg] = expr.args;
+  if (expr.target || expr.args.length !== 1 || !arg || !CONVERSIONS.has(expr.name)) return undefined;
+  const value = constantOf(arg, context);
+  if (value === undefined) return undefined;
+  const overloads = context.functions.get(expr.name) ?? [];
+  const fitting = overloads.find((one) => expr.overloads?.includes(one.id) && isOfType(value, one.args[0] ?? dyn));
+  if (!fitting) throw new EvalFault(`no such overload: ${expr.name}(${typeNameOf(value)})`);
+  return fitting.run(value);
+};
+
+/** Literals of literals are made once and cost nothing, as upstream folds them. Throws EvalFault. */
+const constantOf = (expr: Expr, context: Context): Value | undefined => {
   if (expr.kind === 'literal') return expr.value;
+  if (expr.kind === 'call') return constantCall(expr, context);
   if (expr.kind === 'list' && expr.optional.size === 0) {
-    const items = expr.items.map(constantOf);
+    const items = expr.items.map((item) => constantOf(item, context));
     return items.includes(undefined) ? undefined : new List(items);
   }
   if (expr.kind !== 'map' || expr.entries.some((e) => e.optional)) return undefined;
   const out = new Map<Key, [Value, Value]>();
   for (const { key, value } of expr.entries) {
-    const name = constantOf(key);
-    const held = constantOf(value);
+    const name = constantOf(key, context);
+    const held = constantOf(value, context);
     const at = name === undefined ? undefined : keyOf(name);
     if (name === undefined || held === undefined || at === undefined) return undefined;
     out.set(at, [name, held]);
@@ -353,10 +375,10 @@ const constantOf = (expr: Expr): Value | undefined => {
 
 const isFold = (expr: Expr): expr is Expr & Fold => expr.kind === 'fold';
 
-/** The closure of an expression that was checked. */
+/** The closure of an expression that was checked. Throws EvalFault where constants in it cannot be used. */
 export const compile = (expr: Expr, context: Context): Run => {
   if (isFold(expr)) return compileFold(expr, context, compile);
-  const constant = constantOf(expr);
+  const constant = constantOf(expr, context);
   if (constant !== undefined) return () => constant;
   switch (expr.kind) {
     case 'literal': {

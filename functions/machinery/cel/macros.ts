@@ -58,7 +58,7 @@ const insert = (at: number, entry: Expr[], filter?: Expr): Parts =>
 const oneVariable = (name: string, range: Expr, args: Expr[], at: number): Expr | undefined => {
   const [first, second, third] = args;
   if (args.length === 2 && second) {
-    const make = { all, exists, exists_one: existsOne, existsOne }[name];
+    const make = { all, exists, exists_one: existsOne }[name];
     if (make) return fold(at, range, [variable(first)], make(at, second));
     if (name === 'map') return fold(at, range, [variable(first)], append(at, second));
     if (name === 'filter')
@@ -138,7 +138,7 @@ export const expandMacro = (name: string, target: Expr | undefined, args: Expr[]
     const [operand] = args;
     if (name !== 'has' || args.length !== 1 || !operand) return undefined;
     if (operand.kind === 'select' && !operand.test) return { ...operand, at, test: true };
-    throw new SourceFault(at, 'invalid argument to has() macro');
+    throw new SourceFault(operand.at, 'invalid argument to has() macro');
   }
   if (args.length === 2 && (name === 'optMap' || name === 'optFlatMap')) return optionalMap(name, target, args, at);
   if (args.length === 2 && name === 'sortBy') return sortBy(target, args, at);

@@ -86,11 +86,20 @@ const offsetOf = (zone: string): number | undefined => {
   return m[1] === '-' ? -seconds : seconds;
 };
 
+/** The offset in seconds that a zone with a colon says: two whole numbers, of hours with a sign and of minutes. */
+const zoneOffset = (zone: string): number | undefined => {
+  const [hours = '', minutes] = zone.split(/:(.*)/s);
+  if (minutes === undefined) return undefined;
+  for (const part of [hours, minutes])
+    if (!/^[+-]?\d+$/.test(part)) throw new EvalFault(`strconv.Atoi: parsing ${JSON.stringify(part)}: invalid syntax`);
+  return Number(hours) * 3600 + (Number(hours) < 0 ? -1 : 1) * Number(minutes) * 60;
+};
+
 /** The same wall clock in UTC: what a timestamp shows in a zone, a name of the tz database or an offset. */
 const shifted = (time: Timestamp, zone: string | undefined): Date => {
   const ms = Number(floorDivide(time.ns, 1_000_000n));
   if (zone === undefined || zone === '' || zone === 'UTC') return new Date(ms);
-  const offset = offsetOf(zone);
+  const offset = zoneOffset(zone);
   if (offset !== undefined) return new Date(ms + offset * 1000);
   try {
     const parts = new Intl.DateTimeFormat('en-US', {

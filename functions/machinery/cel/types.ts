@@ -82,6 +82,17 @@ export const typeText = (type: Type): string => {
   return NAMES[type.kind] ?? type.kind;
 };
 
+const SHOWN: Partial<Record<Type['kind'], string>> = { null: 'null', timestamp: 'timestamp', duration: 'duration' };
+
+/** The name of a type as the checker's messages have it. */
+export const shownType = (type: Type): string => {
+  if (type.kind === 'list') return `list(${shownType(type.element)})`;
+  if (type.kind === 'map') return `map(${shownType(type.key)}, ${shownType(type.value)})`;
+  if (type.kind === 'type') return `type(${shownType(type.of)})`;
+  if (type.kind === 'opaque' && type.params.length > 0) return `${type.name}(${type.params.map(shownType).join(', ')})`;
+  return SHOWN[type.kind] ?? typeText(type);
+};
+
 /** What type parameters stand for so far. */
 export type Substitution = Map<string, Type>;
 

@@ -23,7 +23,8 @@ const compileMessage = (out: RuleProgram, env: Environment, cost: (program: Prog
   const { messageExpression } = out.rule;
   if (!messageExpression) return;
   const made = env.compile(messageExpression);
-  if ('issues' in made) out.messageFault = `messageExpression compilation failed: ${made.describe()}`;
+  if ('issues' in made)
+    out.messageFault = `messageExpression ${made.unusable ? 'instantiation' : 'compilation'} failed: ${made.describe()}`;
   else if (typeText(made.program.type) !== 'string') out.messageFault = 'messageExpression must evaluate to a string';
   else {
     out.message = made.program;
@@ -49,7 +50,7 @@ const compileRule = (
   if (!rule.rule?.trim()) return out;
   const made = env.compile(rule.rule);
   if ('issues' in made) {
-    out.fault = `compilation failed: ${made.describe()}`;
+    out.fault = `${made.unusable ? 'program instantiation' : 'compilation'} failed: ${made.describe()}`;
     return out;
   }
   if (typeText(made.program.type) !== typeText(bool)) {

@@ -17,11 +17,23 @@ import { doubleText } from './standard.ts';
 const NAMED: Record<string, string> = { NaN: 'NaN', '+Inf': '∞', '-Inf': '-∞' };
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 
-const unfit = (clause: string, wanted: string, value: Value): EvalFault => {
-  const given = typeNameOf(value);
-  return new EvalFault(`error during formatting: ${clause} clause can only be used on ${wanted}, was given ${given}`);
-};
 const TEXTS = 'strings, bools, bytes, ints, doubles, maps, lists, types, durations, and timestamps';
+const HEX = 'only integers, byte buffers, and strings can be formatted as hex';
+const UNFIT: Record<string, string> = {
+  s: `string clause can only be used on ${TEXTS}`,
+  d: 'decimal clause can only be used on integers',
+  f: 'fixed-point clause can only be used on doubles',
+  e: 'scientific clause can only be used on doubles',
+  b: 'only integers and bools can be formatted as binary',
+  o: 'octal clause can only be used on integers',
+  x: HEX,
+  X: HEX,
+};
+
+/** Why a clause takes no value of a type. */
+export const unfitFor = (verb: string, type: string): string =>
+  `error during formatting: ${UNFIT[verb] ?? ''}, was given ${type}`;
+const unfit = (verb: string, value: Value): EvalFault => new EvalFault(unfitFor(verb, typeNameOf(value)));
 
 /** A value within a list or map: strings in quotes, doubles with six digits. */
 const inner = (value: Value): string => {
@@ -52,26 +64,26 @@ export const valueText = (value: Value): string => {
     return `{${entries.sort().join(', ')}}`;
   }
   if (value instanceof TypeValue) return value.name;
-  throw unfit('string', TEXTS, value);
+  throw unfit('s', value);
 };
 
-const whole = (value: Value, clause: string): bigint => {
+const whole = (value: Value, verb: string): bigint => {
   if (typeof value === 'bigint') return value;
   if (value instanceof Uint) return value.value;
-  throw unfit(clause, 'integers', value);
+  throw unfit(verb, value);
 };
-const real = (value: Value, clause: string): number => {
+const real = (value: Value, verb: string): number => {
   if (typeof value === 'number') return value;
   const named: Record<string, number> = { NaN: Number.NaN, Infinity: Number.POSITIVE_INFINITY };
   named['-Infinity'] = Number.NEGATIVE_INFINITY;
   const special = typeof value === 'string' ? named[value] : undefined;
   if (special !== undefined) return special;
-  throw unfit(clause, 'doubles', value);
+  throw unfit(verb, value);
 };
 const hex = (value: Value): string => {
   if (typeof value === 'string' || value instanceof Uint8Array) return Buffer.from(value).toString('hex');
-  if (typeof value === 'bigint' || value instanceof Uint) return whole(value, 'hex').toString(16);
-  throw unfit('hex', 'integers, byte buffers, and strings', value);
+  if (typeof value === 'bigint' || value instanceof Uint) return whole(value, 'x').toString(16);
+  throw unfit('x', value);
 };
 
 /** With separators between thousands, as in American English. */
@@ -89,15 +101,15 @@ const scientific = (value: number, digits: number): string => {
   return `${mantissa}×10${Number(exponent) < 0 ? '⁻' : ''}${raised}`;
 };
 const binary = (value: Value): string =>
-  typeof value === 'boolean' ? (value ? '1' : '0') : whole(value, 'binary').toString(2);
+  typeof value === 'boolean' ? (value ? '1' : '0') : whole(value, 'b').toString(2);
 
 const WRITERS: Record<string, (value: Value, precision: number) => string> = {
   s: valueText,
-  d: (value) => whole(value, 'decimal').toString(),
-  f: (value, precision) => fixedPoint(real(value, 'fixed-point'), precision),
-  e: (value, precision) => scientific(real(value, 'scientific'), precision),
+  d: (value) => whole(value, 'd').toString(),
+  f: (value, precision) => fixedPoint(real(value, 'f'), precision),
+  e: (value, precision) => scientific(real(value, 'e'), precision),
   b: binary,
-  o: (value) => whole(value, 'octal').toString(8),
+  o: (value) => whole(value, 'o').toString(8),
   x: hex,
   X: (value) => hex(value).toUpperCase(),
 };
@@ -123,8 +135,13 @@ export const formatText = (text: string, list: List): string => {
   });
 };
 
-/** The verbs of a format, in order. Throws EvalFault where a clause is none. */
-export const verbsOf = (text: string): string[] =>
-  [...text.matchAll(CLAUSE)].flatMap(([clause, given, end = '']) =>
-    clause === '%%' ? [] : [clauseOf(given, end).verb],
-  );
+/** The verbs of a format, in order. Throws EvalFault where a clause is none, or none of the `count` arguments is for it. */
+export const verbsOf = (text: string, count: number): string[] => {
+  const verbs: string[] = [];
+  for (const [clause, given, end = ''] of text.matchAll(CLAUSE)) {
+    if (clause === '%%') continue;
+    if (end !== '' && verbs.length >= count) throw new EvalFault(`index ${verbs.length} out of range`);
+    verbs.push(clauseOf(given, end).verb);
+  }
+  return verbs;
+};

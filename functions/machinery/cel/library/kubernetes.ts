@@ -7,15 +7,20 @@ import { func, type Library, method } from '../library.ts';
 import { parseDate, parseTimestamp } from '../times.ts';
 import { bool, double, int, listOf, opaque, optionalOf, string } from '../types.ts';
 import { EvalFault, List, NONE, OpaqueValue, Optional } from '../values.ts';
+import { uriFault, versionFault } from './faults.ts';
 
 const quantity = opaque('kubernetes.Quantity');
 const semver = opaque('kubernetes.Semver');
 const format = opaque('kubernetes.NamedFormat');
 const NANO = 1_000_000_000n;
 
-const amount = (value: OpaqueValue): Quantity => value.content as Quantity;
-const quantityValue = (content: Quantity): OpaqueValue =>
-  new OpaqueValue('kubernetes.Quantity', content, (other) => compareQuantity(content, other as Quantity) === 0);
+/** `scale`: the power of ten that upstream counts it in, in 64 bits; undefined where it needs more. */
+interface Amount extends Quantity {
+  scale: number | undefined;
+}
+const amount = (value: OpaqueValue): Amount => value.content as Amount;
+const quantityValue = (content: Amount): OpaqueValue =>
+  new OpaqueValue('kubernetes.Quantity', content, (other) => compareQuantity(content, other as Amount) === 0);
 const tryQuantity = (text: string): Quantity | undefined => {
   try {
     return parseQuantity(text);
@@ -23,18 +28,43 @@ const tryQuantity = (text: string): Quantity | undefined => {
     return undefined;
   }
 };
+const INT_MAX = (1n << 63n) - 1n;
+const EXPONENTS: Record<string, number> = { n: -9, u: -6, m: -3, k: 3, M: 6, G: 9, T: 12, P: 15, E: 18 };
+const BITS: Record<string, number> = { Ki: 10, Mi: 20, Gi: 30, Ti: 40, Pi: 50, Ei: 60 };
+/** Up to 18 digits with no part below 1e-9 are counted in 64 bits; of a binary one fewer, and no fraction. */
+const scaleOf = (text: string): number | undefined => {
+  const [, digits = '', fraction = '', suffix = ''] = /^[+-]?0*(\d*)(?:\.(\d*))?(.*)$/.exec(text) ?? [];
+  const length = Math.max(digits.length, 1);
+  const bits = BITS[suffix];
+  if (bits !== undefined) return fraction === '' && 15 - length - Math.trunc((bits * 3) / 10) - 1 >= 0 ? 0 : undefined;
+  const exponent = suffix === '' ? 0 : (EXPONENTS[suffix] ?? Number(suffix.slice(1)));
+  const scale = exponent - fraction.length;
+  return length + fraction.length <= 18 && scale >= -9 ? scale : undefined;
+};
 const quantityOf = (text: string): OpaqueValue => {
   const parsed = tryQuantity(text);
-  if (!parsed)
-    throw new EvalFault("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
-  return quantityValue(parsed);
+  if (parsed) return quantityValue({ ...parsed, scale: scaleOf(text) });
+  if (/^[+-]?(\d+\.?\d*|\.\d+)[eEinumkKMGTP]+[-+]?\d*$/.test(text))
+    throw new EvalFault("unable to parse quantity's suffix");
+  throw new EvalFault("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
 };
-const isWhole = (q: Quantity): boolean => q.nano % NANO === 0n && q.nano / NANO < 1n << 63n;
+const isWhole = ({ nano, scale }: Amount): boolean => {
+  const units = nano / NANO;
+  return scale !== undefined && scale >= 0 && units <= INT_MAX && units >= -INT_MAX;
+};
 const wholeOf = (value: OpaqueValue): bigint => {
   if (!isWhole(amount(value))) throw new EvalFault('cannot convert value to integer');
   return amount(value).nano / NANO;
 };
-const whole = (n: bigint): Quantity => ({ nano: n * NANO, format: 'decimal' });
+const whole = (n: bigint): Amount => ({ nano: n * NANO, format: 'decimal', scale: 0 });
+/** A sum stays in 64 bits where both parts are and it fits, counted in the finer scale of the two. */
+const summed = (sum: Quantity, a: Amount, b: Amount): OpaqueValue => {
+  if (a.scale === undefined || b.scale === undefined) return quantityValue({ ...sum, scale: undefined });
+  const scale = a.nano === 0n ? b.scale : b.nano === 0n ? a.scale : Math.min(a.scale, b.scale);
+  const unit = 10n ** BigInt(9 + Math.min(scale, 0));
+  const counted = scale > 0 ? sum.nano / (NANO * 10n ** BigInt(scale)) : sum.nano / unit;
+  return quantityValue({ ...sum, scale: counted <= INT_MAX && counted >= -INT_MAX ? scale : undefined });
+};
 type Two = (a: OpaqueValue, b: OpaqueValue) => boolean;
 const ordered =
   (wanted: number): Two =>
@@ -59,18 +89,18 @@ const quantities: Library['functions'] = {
   isInteger: [method('quantity_is_integer', [quantity], bool, (q: OpaqueValue) => isWhole(amount(q)))],
   add: [
     method('quantity_add', [quantity, quantity], quantity, (a: OpaqueValue, b: OpaqueValue) =>
-      quantityValue(addQuantity(amount(a), amount(b))),
+      summed(addQuantity(amount(a), amount(b)), amount(a), amount(b)),
     ),
     method('quantity_add_int', [quantity, int], quantity, (a: OpaqueValue, b: bigint) =>
-      quantityValue(addQuantity(amount(a), whole(b))),
+      summed(addQuantity(amount(a), whole(b)), amount(a), whole(b)),
     ),
   ],
   sub: [
     method('quantity_sub', [quantity, quantity], quantity, (a: OpaqueValue, b: OpaqueValue) =>
-      quantityValue(subQuantity(amount(a), amount(b))),
+      summed(subQuantity(amount(a), amount(b)), amount(a), amount(b)),
     ),
     method('quantity_sub_int', [quantity, int], quantity, (a: OpaqueValue, b: bigint) =>
-      quantityValue(subQuantity(amount(a), whole(b))),
+      summed(subQuantity(amount(a), whole(b)), amount(a), whole(b)),
     ),
   ],
 };
@@ -87,7 +117,7 @@ const parseVersion = (given: string, lenient: boolean): Version | undefined => {
   let text = given;
   if (lenient) {
     const m = /^v?(\d+(?:\.\d+){0,2})([-+].*)?$/.exec(given);
-    if (!m) return undefined;
+    if (!m || (m[2] !== undefined && m[1]?.split('.').length !== 3)) return undefined;
     const parts = (m[1] ?? '').split('.').map((part) => part.replace(/^0+(?=\d)/, ''));
     while (parts.length < 3) parts.push('0');
     text = parts.join('.') + (m[2] ?? '');
@@ -117,10 +147,20 @@ const compareVersions = (a: Version, b: Version): number => {
   }
   return Math.sign(a.pre.length - b.pre.length);
 };
+/** Why a text is no version where missing parts and leading zeros are forgiven. */
+const lenientFault = (text: string): string => {
+  const parts = text.replace(/^v/, '').split(/\.(?:)/, 3);
+  const short = parts.length < 3;
+  if (short && /[-+]/.test(parts.at(-1) ?? '')) return 'short version cannot contain PreRelease/Build meta data';
+  while (parts.length < 3) parts.push('0');
+  const rest = short ? [] : text.replace(/^v/, '').split('.').slice(3);
+  const stripped = parts.map((part) => (part.length > 1 ? part.replace(/^0+/, '').replace(/^(?!\d)/, '0') : part));
+  return versionFault([...stripped, ...rest].join('.')) ?? 'Version string empty';
+};
 const version = (value: OpaqueValue): Version => value.content as Version;
 const versionOf = (text: string, lenient = false): OpaqueValue => {
   const content = parseVersion(text, lenient);
-  if (!content) throw new EvalFault(`${JSON.stringify(text)} is not a semantic version`);
+  if (!content) throw new EvalFault(lenient ? lenientFault(text) : (versionFault(text) ?? 'Version string empty'));
   return new OpaqueValue('kubernetes.Semver', content, (other) => compareVersions(content, other as Version) === 0);
 };
 const order = (a: OpaqueValue, b: OpaqueValue): number => compareVersions(version(a), version(b));
@@ -152,10 +192,11 @@ const versions: Library['functions'] = {
 };
 
 type Check = (text: string) => string[];
+/** As upstream has it, the letter before a trailing dash is not looked at either. */
 const prefixed =
   (check: Check): Check =>
   (text) =>
-    check(text.endsWith('-') ? `${text.slice(0, -1)}a` : text);
+    check(text.length > 1 && text.endsWith('-') ? `${text.slice(0, -2)}a` : text);
 const holds =
   (test: (text: string) => boolean, why: string): Check =>
   (text) =>
@@ -171,7 +212,7 @@ const checks: Record<string, Check> = {
   dns1123SubdomainPrefix: prefixed(dns1123Subdomain),
   dns1035LabelPrefix: prefixed(dns1035Label),
   labelValue,
-  uri: holds((text) => parseRequestUri(text) !== undefined, 'invalid URI for request'),
+  uri: (text) => (parseRequestUri(text) === undefined ? [uriFault(text)] : []),
   uuid: holds((text) => uuid.test(text), 'does not match the UUID format'),
   byte: holds((text) => base64.test(text), 'invalid base64'),
   date: holds((text) => parseDate(text) !== undefined, 'invalid date'),
@@ -216,7 +257,12 @@ const compiledPattern = (source: string): Pattern => {
 const findAll = (text: string, pattern: string, limit: bigint): List => {
   const matcher = compiledPattern(pattern).matcher(text);
   const out: string[] = [];
-  while ((limit < 0n || BigInt(out.length) < limit) && matcher.find()) out.push(matcher.group() ?? '');
+  let end = -1;
+  while ((limit < 0n || BigInt(out.length) < limit) && matcher.find()) {
+    // As Go does it: nothing is found in no place right behind what was found.
+    if (matcher.end() > matcher.start() || matcher.start() !== end) out.push(matcher.group() ?? '');
+    end = matcher.end();
+  }
   return new List(out);
 };
 const patterns: Library['functions'] = {

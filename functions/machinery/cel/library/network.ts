@@ -12,6 +12,7 @@ import { type GoUrl, parseRequestUri } from '../../go-url.ts';
 import { func, type Library, method } from '../library.ts';
 import { bool, int, listOf, mapOf, opaque, string } from '../types.ts';
 import { EvalFault, List, mapOfJson, OpaqueValue, type Value } from '../values.ts';
+import { addressFault, rangeFault, uriFault } from './faults.ts';
 
 const url = opaque('kubernetes.URL');
 const ip = opaque('net.IP');
@@ -19,16 +20,18 @@ const cidr = opaque('net.CIDR');
 
 const urlOf = (text: string): OpaqueValue => {
   const parsed = parseRequestUri(text);
-  if (!parsed) throw new EvalFault(`URL parse error during conversion from string: ${JSON.stringify(text)}`);
+  if (!parsed) throw new EvalFault(`URL parse error during conversion from string: ${uriFault(text)}`);
   const hash = text.indexOf('#');
   const content = (hash < 0 ? parsed : parseRequestUri(text.slice(0, hash))) ?? parsed;
   return new OpaqueValue('kubernetes.URL', content, (other) => (other as GoUrl).text === content.text);
 };
 const part = (name: 'scheme' | 'host' | 'hostname' | 'port' | 'escapedPath') => (value: OpaqueValue) =>
   (value.content as GoUrl)[name];
+/** The parameters of a query; those that Go cannot read (a `;`, a bad escape) are left out. */
 const queryOf = (value: OpaqueValue): Value => {
   const out: Record<string, string[]> = {};
-  for (const [name, text] of new URLSearchParams((value.content as GoUrl).rawQuery)) {
+  const readable = (value.content as GoUrl).rawQuery.split('&').filter((one) => !/;|%(?![0-9A-Fa-f]{2})/.test(one));
+  for (const [name, text] of new URLSearchParams(readable.join('&'))) {
     const before = Object.hasOwn(out, name) ? out[name] : undefined;
     if (before) before.push(text);
     else Object.defineProperty(out, name, { value: [text], enumerable: true });
@@ -45,8 +48,12 @@ const sameAddress = (a: Address, b: Address): boolean => a.family === b.family &
 const ipValue = (content: Address): OpaqueValue =>
   new OpaqueValue('net.IP', content, (other) => sameAddress(content, other as Address));
 const ipOf = (text: string): OpaqueValue => {
-  const parsed = addressOf(text);
-  if (!parsed) throw new EvalFault(`IP Address ${JSON.stringify(text)} parse error during conversion from string`);
+  const parsed = parseAddress(text);
+  const name = JSON.stringify(text);
+  if (!parsed)
+    throw new EvalFault(`IP Address ${name} parse error during conversion from string: ${addressFault(text)}`);
+  if (parsed.zone !== '') throw new EvalFault(`IP address ${name} with zone value is not allowed`);
+  if (parsed.mapped) throw new EvalFault(`IPv4-mapped IPv6 address ${name} is not allowed`);
   return ipValue(parsed);
 };
 const rangeOf = (text: string): AddressRange | undefined => {
@@ -59,9 +66,11 @@ const cidrValue = (content: AddressRange): OpaqueValue =>
     return range.bits === content.bits && sameAddress(range.address, content.address);
   });
 const cidrOf = (text: string): OpaqueValue => {
-  const parsed = rangeOf(text);
-  if (!parsed)
-    throw new EvalFault(`network address parse error during conversion from string: ${JSON.stringify(text)}`);
+  const parsed = parseRange(text);
+  const error = 'network address parse error during conversion from string';
+  if (!parsed) throw new EvalFault(`${error}: ${error}: ${rangeFault(text, (one) => parseAddress(one) !== undefined)}`);
+  if (parsed.address.mapped)
+    throw new EvalFault(`${error}: IPv4-mapped IPv6 address ${JSON.stringify(text)} is not allowed`);
   return cidrValue(parsed);
 };
 
@@ -126,9 +135,11 @@ export const addresses: Library = {
     cidr: [func('string_to_cidr', [string], cidr, cidrOf)],
     isCIDR: [func('is_cidr', [string], bool, (text: string) => rangeOf(text) !== undefined)],
     containsIP: [
-      method('cidr_contains_ip_string', [cidr, string], bool, (value: OpaqueValue, text: string) =>
-        inRange(range(value), address(ipOf(text))),
-      ),
+      method('cidr_contains_ip_string', [cidr, string], bool, (value: OpaqueValue, text: string) => {
+        const parsed = addressOf(text);
+        if (!parsed) throw new EvalFault('no such overload');
+        return inRange(range(value), parsed);
+      }),
       method('cidr_contains_ip_ip', [cidr, ip], bool, (value: OpaqueValue, other: OpaqueValue) =>
         inRange(range(value), address(other)),
       ),

@@ -1,7 +1,7 @@
 /** Optional values: optional.of(), orValue(), and the first and last of a list. */
 import { func, type Library, method } from '../library.ts';
 import { bool, listOf, optionalOf, param } from '../types.ts';
-import { EvalFault, List, MapValue, NONE, Optional, Uint, type Value } from '../values.ts';
+import { Duration, EvalFault, List, MapValue, NONE, Optional, Uint, type Value } from '../values.ts';
 
 const V = param('V');
 const optional = optionalOf(V);
@@ -10,6 +10,7 @@ const isZero = (value: Value): boolean => {
   if (value === null || value === false || value === 0n || value === 0 || value === '') return true;
   if (value instanceof List || value instanceof Uint8Array) return value.length === 0;
   if (value instanceof MapValue) return value.size === 0;
+  if (value instanceof Duration) return value.ns === 0n;
   return value instanceof Uint && value.value === 0n;
 };
 const held = (o: Optional): Value => {

@@ -34,7 +34,7 @@ import {
   Timestamp,
   TypeValue,
   typeNameOf,
-  type Uint,
+  Uint,
   type Value,
 } from '../values.ts';
 import { checkedInt, checkedUint } from './operators.ts';
@@ -42,6 +42,7 @@ import { checkedInt, checkedUint } from './operators.ts';
 /** A text that is none of a type. */
 const notConverted = (type: string): EvalFault => new EvalFault(`type conversion error from 'string' to '${type}'`);
 
+const INT_MAX = (1n << 63n) - 1n;
 const A = param('A');
 const B = param('B');
 const SECOND = 1_000_000_000n;
@@ -52,14 +53,24 @@ const wholeNumber = (value: number): bigint => {
 };
 const parseInteger = (text: string): bigint => {
   if (!/^[+-]?\d+$/.test(text)) throw notConverted('int');
-  return BigInt(text.replace(/^\+/, ''));
+  const value = BigInt(text.replace(/^\+/, ''));
+  if (value > INT_MAX || value < -INT_MAX - 1n) throw notConverted('int');
+  return value;
+};
+const parseNatural = (text: string): bigint => {
+  if (!/^\d+$/.test(text) || BigInt(text) >= 1n << 64n) throw notConverted('uint');
+  return BigInt(text);
 };
 const parseDouble = (text: string): number => {
   const named = /^([+-]?)(inf|infinity|nan)$/i.exec(text);
   if (named)
     return /nan/i.test(text) ? Number.NaN : named[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-  if (!/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) throw notConverted('double');
-  return Number(text);
+  if (/^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)) return Number(text);
+  const hex = /^([+-]?)0[xX]([0-9a-fA-F]*)\.?([0-9a-fA-F]*)[pP]([+-]?\d+)$/.exec(text);
+  if (!hex || (hex[2] === '' && hex[3] === '')) throw notConverted('double');
+  const [, sign = '', whole = '', fraction = '', power = '0'] = hex;
+  const mantissa = Number(BigInt(`0x${whole}${fraction}`));
+  return Number(`${sign}1`) * mantissa * 2 ** (Number(power) - 4 * fraction.length);
 };
 const parseBool = (text: string): boolean => {
   if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)) return true;
@@ -96,7 +107,7 @@ const toUint: Overload[] = [
   func('uint64_to_uint64', [uint], uint, (a: Uint) => a),
   func('double_to_uint64', [double], uint, (a: number) => checkedUint(wholeNumber(a))),
   func('int64_to_uint64', [int], uint, (a: bigint) => checkedUint(a)),
-  func('string_to_uint64', [string], uint, (a: string) => checkedUint(parseInteger(a))),
+  func('string_to_uint64', [string], uint, (a: string) => new Uint(parseNatural(a))),
 ];
 const toDouble: Overload[] = [
   func('double_to_double', [double], double, (a: number) => a),

@@ -9,7 +9,7 @@ const outOfRange = (i: bigint): EvalFault => new EvalFault(`index out of range: 
 const indexFrom = (text: string, part: string, from: bigint): bigint => {
   const all = runes(text);
   if (part === '') return from;
-  if (from < 0n || from > BigInt(all.length)) throw outOfRange(from);
+  if (from < 0n) throw outOfRange(from);
   const wanted = runes(part);
   for (let i = Number(from); i + wanted.length <= all.length; i++)
     if (wanted.every((c, k) => all[i + k] === c)) return BigInt(i);
@@ -18,7 +18,8 @@ const indexFrom = (text: string, part: string, from: bigint): bigint => {
 const lastIndexFrom = (text: string, part: string, from: bigint | undefined): bigint => {
   const all = runes(text);
   if (part === '') return from ?? BigInt(all.length);
-  if (from !== undefined && (from < 0n || from > BigInt(all.length))) throw outOfRange(from);
+  if (from !== undefined && from < 0n) throw outOfRange(from);
+  if (from !== undefined && from >= BigInt(all.length)) return -1n;
   const wanted = runes(part);
   const last = Math.min(from === undefined ? all.length : Number(from), all.length - wanted.length);
   for (let i = last; i >= 0; i--) if (wanted.every((c, k) => all[i + k] === c)) return BigInt(i);
