@@ -1,12 +1,14 @@
 import { parseAllDocuments } from 'yaml';
+import type { EncryptionConfiguration } from '../store/encryption/configuration.ts';
 
 /**
  * What an operator has set a control plane up with: at most one document of each kind, of upstream's own kinds where it has
  * one. A part that is absent has its defaults. Nothing in it changes: a new text makes a new object, by whose identity
  * parts tell that they have to look again.
  */
-// biome-ignore lint/suspicious/noEmptyInterface: each part adds its own field
-export interface Configuration {}
+export interface Configuration {
+  encryption?: EncryptionConfiguration;
+}
 
 /** The configuration that holds for a cluster at this moment. */
 export type Configured = (cluster: string) => Configuration;
@@ -23,7 +25,12 @@ export class ConfigurationError extends Error {
 }
 
 /** By group and kind; a part reads its own versions. Loaded when a document asks for it. */
-const parts: Readonly<Record<string, (document: unknown) => Promise<Configuration>>> = {};
+const parts: Readonly<Record<string, (document: unknown) => Promise<Configuration>>> = {
+  'apiserver.config.k8s.io/EncryptionConfiguration': async (document) => {
+    const { parseEncryptionConfiguration } = await import('../store/encryption/configuration.ts');
+    return { encryption: parseEncryptionConfiguration(document) };
+  },
+};
 
 const identityOf = (document: unknown): { apiVersion: string; kind: string } => {
   const { apiVersion, kind } = (document ?? {}) as { apiVersion?: unknown; kind?: unknown };

@@ -8,7 +8,8 @@ import { authenticationConfigMap } from '../apiserver/aggregation/identity.ts';
 import { type ApiServer, createApiServer } from '../apiserver/app.ts';
 import { authenticatorChain } from '../apiserver/authn/chain.ts';
 import { createTokenAuthority, type TokenAuthority } from '../apiserver/authn/token-authority.ts';
-import { mastersAuthorizer, unionAuthorizer } from '../apiserver/authz/authorizer.ts';
+import { configuredAuthorizer } from '../apiserver/authz/configured.ts';
+import { createAuthorizationMetrics } from '../apiserver/authz/metrics.ts';
 import { nodeAuthorizer } from '../apiserver/authz/node.ts';
 import { createNodeReferences } from '../apiserver/authz/node-references.ts';
 import { rbacAuthorizer } from '../apiserver/authz/rbac.ts';
@@ -29,6 +30,7 @@ import { secretToken } from './components.ts';
 import { type ConfigurationFiles, followConfiguration } from './configuration-files.ts';
 import { withJoin } from './join.ts';
 import { lazyAuthority } from './lazy-authority.ts';
+import { type LocalEncryption, openLocalEncryption } from './local-encryption.ts';
 import { loadPki, type Pki } from './pki.ts';
 import { createListener } from './server.ts';
 
@@ -91,7 +93,18 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
   const files = await followConfiguration({ paths: options.configuration ?? [], log });
   const pki = await loadPki(directory);
   const clock = createSystemClock();
-  const store = await createSqliteStore({ path: join(directory, 'store') });
+  const inner = await createSqliteStore({ path: join(directory, 'store') });
+  const encryption = await openLocalEncryption({
+    directory,
+    inner,
+    clock,
+    configured: () => files.current().encryption,
+    log,
+  }).catch(async (error) => {
+    await inner.close();
+    throw error;
+  });
+  const { store } = encryption;
   const replicas = createReplicas(store, {
     clock,
     bytesMax: REPLICA_BYTES_MAX,
@@ -129,6 +142,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     onFailure: failed,
   });
   const authority = createTokenAuthority({ keyPem: pki.tokenKey, issuer: ISSUER, clock, uidOf: fleet.uidOf });
+  const authorizationMetrics = createAuthorizationMetrics();
   const api = createApiServer({
     store: fleet.store,
     clusterExists: fleet.clusterExists,
@@ -136,12 +150,15 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     replicas,
     clock,
     authenticator: authenticatorChain({ adminToken: pki.adminToken, authority, replicas, clock, uidOf: fleet.uidOf }),
-    authorizer: unionAuthorizer(
-      mastersAuthorizer(),
-      nodeAuthorizer(createNodeReferences(replicas)),
-      rbacAuthorizer({ replicas, clock }),
-    ),
+    authorizer: configuredAuthorizer({
+      node: nodeAuthorizer(createNodeReferences(replicas)),
+      rbac: rbacAuthorizer({ replicas, clock }),
+      configured: (cluster) => configured(cluster).authorization,
+      clock,
+      metrics: authorizationMetrics,
+    }),
     configured,
+    moreMetrics: authorizationMetrics.render,
     frontProxy: pki.frontProxy,
     signer: authority,
     openId: authority,
@@ -161,6 +178,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
   return listen(options, {
     api,
     pki,
+    encryption,
     store,
     replicas,
     tunnel,
@@ -181,7 +199,8 @@ interface Parts {
   files: ConfigurationFiles;
   api: ApiServer;
   pki: Pki;
-  store: Awaited<ReturnType<typeof createSqliteStore>>;
+  encryption: LocalEncryption;
+  store: LocalEncryption['store'];
   replicas: ReturnType<typeof createReplicas>;
   tunnel: Tunnel;
   local: Map<string, (socket: Duplex) => void>;
@@ -258,9 +277,11 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
   });
   begun.background = background;
   api.server.address = `${options.host}:${listener.port}`;
-  api.server.moreMetrics = () => background.metrics();
+  const ofAuthorization = api.server.moreMetrics;
+  api.server.moreMetrics = () => `${background.metrics()}${ofAuthorization?.() ?? ''}`;
   await background.resync(CLUSTER);
   await background.resume();
+  parts.encryption.begin();
   return {
     port: listener.port,
     access: { server: `https://127.0.0.1:${listener.port}`, caCert: pki.caCert, token: pki.adminToken },
@@ -278,6 +299,7 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
       tunnel.close();
       await listener.close();
       await replicas.close();
+      await parts.encryption.close();
       await store.close();
       rmSync(socketPath, { force: true });
     },

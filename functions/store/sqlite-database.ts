@@ -166,6 +166,23 @@ export const createDatabase = (
     }
   };
 
+  /** All pages are written anew, none is free, and the WAL is empty: what was deleted is in no file any more. */
+  const scrub = (): void => {
+    for (let row = statements.garbage.get(); row; row = statements.garbage.get()) {
+      const base = BigInt(numberOf(row, 'domain')) << revisionBits;
+      statements.sweep.run(base, base + (1n << revisionBits), Number.MAX_SAFE_INTEGER);
+      statements.swept.run(numberOf(row, 'domain'));
+    }
+    // The copy that VACUUM makes may be larger than the memory.
+    db.exec('PRAGMA temp_store=FILE');
+    try {
+      db.exec('VACUUM');
+    } finally {
+      db.exec('PRAGMA temp_store=MEMORY');
+    }
+    db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  };
+
   const answer = (request: Request): void => {
     try {
       if (request.type === 'load') {
@@ -178,6 +195,7 @@ export const createDatabase = (
         return;
       }
       if (request.type === 'drop') drop(request.cluster);
+      if (request.type === 'scrub') scrub();
       if (request.type === 'close') db.close();
       send({ type: 'done', id: request.id });
     } catch (error) {

@@ -19,6 +19,7 @@ export interface Link {
   load(domain: string, part: (part: LoadedPart) => void): Promise<void>;
   domains(cluster: string): Promise<string[]>;
   drop(cluster: string): Promise<void>;
+  scrub(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -87,6 +88,9 @@ export const openLink = (
     domains: (cluster) => ask((id) => ({ type: 'domains', id, cluster })),
     drop: async (cluster) => {
       await ask((id) => ({ type: 'drop', id, cluster }));
+    },
+    scrub: async () => {
+      await ask((id) => ({ type: 'scrub', id }));
     },
     close: async () => {
       const closed = ask((id) => ({ type: 'close', id }));

@@ -32,6 +32,8 @@ export type Request =
   | { type: 'load'; id: number; domain: string }
   | { type: 'domains'; id: number; cluster: string }
   | { type: 'drop'; id: number; cluster: string }
+  /** Leaves nothing in the files of what was deleted or replaced. */
+  | { type: 'scrub'; id: number }
   | { type: 'close'; id: number };
 
 export type ToWorker = WriteBatch | Forget | Request;

@@ -53,11 +53,17 @@ const waitFor = (table: Table, signal: AbortSignal): Promise<void> =>
     signal.addEventListener('abort', done);
   });
 
+/** A store in files. */
+export interface SqliteStore extends Store, CommitFeed {
+  /** Leaves in the files nothing of what was deleted, replaced or compacted. Writes wait meanwhile: the file is copied. */
+  scrub(): Promise<void>;
+}
+
 /**
  * A durable store in one directory (SQLite in WAL mode, synchronous=FULL): a write is acknowledged, and seen by readers,
  * after its fsync. Rejects with DirectoryInUse or DirectoryRefused when the directory is not ours to open.
  */
-export const createSqliteStore = async (options: SqliteOptions): Promise<Store & CommitFeed> => {
+export const createSqliteStore = async (options: SqliteOptions): Promise<SqliteStore> => {
   const { path, logKeep = 10_000, bytesMax = 512 << 20, fileBytesMax = 0 } = options;
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const tables = new Map<string, Table>();
@@ -184,6 +190,10 @@ export const createSqliteStore = async (options: SqliteOptions): Promise<Store &
         done.catch(() => undefined),
       );
       await done;
+    },
+    scrub: async () => {
+      await group.idle();
+      await link.scrub();
     },
     close: async () => {
       if (dead) return;
