@@ -11,13 +11,11 @@ import { plainResponse } from './plain-response.ts';
 import { tableOf, tableShapeOf } from './printers/table.ts';
 import type { ResourceInfo } from './registry.ts';
 import { bytesToSend, headLength, parseStored, readied } from './stored-object.ts';
+import { warningHeaders } from './warnings.ts';
 
 const compress = promisify(gzip);
 /** Answers from this size on are compressed for clients that accept it: upstream's threshold. */
 const gzipBytesMin = 128 * 1024;
-
-const warningHeader = (text: string): string =>
-  `299 - "${text.replace(/[\\"]/g, '\\$&').replace(/[^\x20-\x7e]/g, ' ')}"`;
 
 type PlainHeaders = Record<string, string | string[]>;
 
@@ -27,7 +25,7 @@ const headersFor = (requestId: string, type: string, warnings: readonly string[]
     'cache-control': 'no-cache, private',
     'audit-id': requestId,
   };
-  if (warnings.length > 0) headers.warning = warnings.map(warningHeader);
+  if (warnings.length > 0) headers.warning = warningHeaders(warnings);
   return headers;
 };
 
