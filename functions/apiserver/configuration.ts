@@ -1,5 +1,6 @@
 import { parseAllDocuments } from 'yaml';
 import type { EncryptionConfiguration } from '../store/encryption/configuration.ts';
+import type { AuthorizationConfiguration } from './authz/configuration.ts';
 
 /**
  * What an operator has set a control plane up with: at most one document of each kind, of upstream's own kinds where it has
@@ -7,6 +8,8 @@ import type { EncryptionConfiguration } from '../store/encryption/configuration.
  * parts tell that they have to look again.
  */
 export interface Configuration {
+  /** Node, then RBAC, where absent. */
+  authorization?: AuthorizationConfiguration;
   encryption?: EncryptionConfiguration;
 }
 
@@ -26,6 +29,10 @@ export class ConfigurationError extends Error {
 
 /** By group and kind; a part reads its own versions. Loaded when a document asks for it. */
 const parts: Readonly<Record<string, (document: unknown) => Promise<Configuration>>> = {
+  'apiserver.config.k8s.io/AuthorizationConfiguration': async (document) => {
+    const { parseAuthorizationConfiguration } = await import('./authz/configuration.ts');
+    return { authorization: await parseAuthorizationConfiguration(document) };
+  },
   'apiserver.config.k8s.io/EncryptionConfiguration': async (document) => {
     const { parseEncryptionConfiguration } = await import('../store/encryption/configuration.ts');
     return { encryption: parseEncryptionConfiguration(document) };

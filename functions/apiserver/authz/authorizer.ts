@@ -2,6 +2,8 @@ import { forbidden, internalError, type StatusError } from '../../machinery/stat
 import type { UserInfo } from '../registry.ts';
 import { requestedName, type Selectors } from './selectors.ts';
 
+export { requestedName } from './selectors.ts';
+
 /** What is to be allowed: a verb on a resource, or on a path outside the API. authorization/v1 SubjectAccessReviewSpec. */
 export interface Attributes {
   cluster: string;

@@ -1,10 +1,12 @@
 import { type ApiServer, createApiServer } from '../../apiserver/app.ts';
 import { authenticatorChain } from '../../apiserver/authn/chain.ts';
 import { createTokenAuthority, type TokenAuthority } from '../../apiserver/authn/token-authority.ts';
-import { mastersAuthorizer, unionAuthorizer } from '../../apiserver/authz/authorizer.ts';
+import { configuredAuthorizer } from '../../apiserver/authz/configured.ts';
+import { createAuthorizationMetrics } from '../../apiserver/authz/metrics.ts';
 import { nodeAuthorizer } from '../../apiserver/authz/node.ts';
 import { createNodeReferences } from '../../apiserver/authz/node-references.ts';
 import { rbacAuthorizer } from '../../apiserver/authz/rbac.ts';
+import type { Configured } from '../../apiserver/configuration.ts';
 import { seedClusterOnce } from '../../apiserver/seed.ts';
 import type { NodeDialer } from '../../apiserver/streams.ts';
 import type { Client } from '../../client/client.ts';
@@ -26,6 +28,8 @@ export interface CloudPlaneOptions {
   /** How log, exec and their kin reach a node, where this process can. */
   dialer?: NodeDialer;
   closing?(): boolean;
+  /** What the operator has set the deployment up with. */
+  configured?: Configured;
   log(line: string): void;
 }
 
@@ -85,6 +89,7 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
   });
   const { uidOf } = fleet;
   const authority = createTokenAuthority({ keyPem: keys.tokenKey, issuer: ISSUER, clock, uidOf });
+  const authorizationMetrics = createAuthorizationMetrics();
   const api = createApiServer({
     store: fleet.store,
     clusterExists: fleet.clusterExists,
@@ -92,11 +97,15 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
     replicas,
     clock,
     authenticator: authenticatorChain({ adminToken: keys.adminToken, authority, replicas, clock, uidOf }),
-    authorizer: unionAuthorizer(
-      mastersAuthorizer(),
-      nodeAuthorizer(createNodeReferences(replicas)),
-      rbacAuthorizer({ replicas, clock }),
-    ),
+    authorizer: configuredAuthorizer({
+      node: nodeAuthorizer(createNodeReferences(replicas)),
+      rbac: rbacAuthorizer({ replicas, clock }),
+      configured: (cluster) => options.configured?.(cluster).authorization,
+      clock,
+      metrics: authorizationMetrics,
+    }),
+    moreMetrics: authorizationMetrics.render,
+    ...(options.configured && { configured: options.configured }),
     signer: authority,
     openId: authority,
     ...(options.dialer && { dialer: options.dialer }),
