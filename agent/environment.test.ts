@@ -91,6 +91,10 @@ test('resolv.conf by policy, hosts with aliases, host names', () => {
   expect(hostsFile(named, ['10.0.0.5'], 'cluster.local', '')).toContain(
     '10.0.0.5\tweb-0.web.ns.svc.cluster.local\tweb-0\n1.2.3.4\ta\tb\n',
   );
+  expect(hostsFile(named, [], 'cluster.local', '')).toMatch(/^# Kubernetes-managed hosts file\.\n127\.0\.0\.1\t/);
+  expect(hostsFile(withSpec({ hostNetwork: true }), [], 'cluster.local', '127.0.0.1 me\n')).toBe(
+    '# Kubernetes-managed hosts file (host network).\n127.0.0.1 me\n',
+  );
 });
 
 test('quality of service and cgroup settings', () => {

@@ -60,12 +60,16 @@ export const podHostname = (pod: Pod, clusterDomain: string): { hostname: string
   return { hostname: pod.spec?.setHostnameAsFQDN && fqdn ? fqdn : short, fqdn };
 };
 
-/** The pod's /etc/hosts. A hostNetwork pod starts from the node's own file. */
+/**
+ * The pod's /etc/hosts. A hostNetwork pod starts from the node's own file. The first line is kubelet's, by which programs
+ * tell it from the image's own.
+ */
 export const hostsFile = (pod: Pod, ips: string[], clusterDomain: string, nodeHosts: string): string => {
   const { hostname, fqdn } = podHostname(pod, clusterDomain);
   const lines = pod.spec?.hostNetwork
-    ? [nodeHosts.trimEnd()]
+    ? ['# Kubernetes-managed hosts file (host network).', nodeHosts.trimEnd()]
     : [
+        '# Kubernetes-managed hosts file.',
         '127.0.0.1\tlocalhost',
         '::1\tlocalhost ip6-localhost ip6-loopback',
         'fe00::0\tip6-localnet',

@@ -29,6 +29,9 @@ export const terminationMessage = (
     return left || undefined;
   const log = readText(join(podLogDirectory(directories.logDir, pod), run.name, `${run.attempt}.log`)).toString('utf8');
   const lines = log.split('\n').filter(Boolean).slice(-logLinesMax);
-  const text = lines.map((line) => parseLogLine(Buffer.from(line))?.content.toString('utf8') ?? '').join('\n');
-  return text ? `${text.slice(-logBytesMax)}\n` : undefined;
+  const text = lines
+    .map((line) => parseLogLine(Buffer.from(line)))
+    .map((line) => (line ? `${line.content.toString('utf8')}${line.partial ? '' : '\n'}` : ''))
+    .join('');
+  return text ? Buffer.from(text).subarray(-logBytesMax).toString('utf8') : undefined;
 };

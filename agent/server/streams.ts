@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { currentSandbox } from '../observed.ts';
+import { currentSandbox, specContainers } from '../observed.ts';
 import type { StreamRequest } from '../runtime/runtime.ts';
 import { acceptSpdy, spdyCommand, spdyProtocols } from '../streams/exec-spdy.ts';
 import { acceptWebSocket, type Wanted, websocketCommand } from '../streams/exec-websocket.ts';
@@ -79,9 +79,7 @@ export const handleStream = async (
   };
   if (!wanted.stdin && !wanted.stdout && !wanted.stderr)
     throw new KubeletError(400, 'you must specify at least 1 of stdin, stdout, stderr');
-  const container = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find(
-    (c) => c.name === run.name,
-  );
+  const container = specContainers(pod).find((s) => s.container.name === run.name)?.container;
   const want: StreamRequest =
     verb === 'exec'
       ? { exec: query.getAll('command'), tty: wanted.tty }
