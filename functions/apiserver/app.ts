@@ -240,6 +240,17 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
       name,
       headers: request.headers,
     });
+    const answer = () => answered(info, request, requestId, user, connection);
+    if (!server.flow || connection.internal) return answer();
+    return server.flow.serve({ info, user, request, requestId }, answer, (error) => failed(error, requestId, info));
+  };
+  const answered = async (
+    info: RequestInfo,
+    request: Request,
+    requestId: string,
+    user: UserInfo,
+    connection: ConnectionInfo,
+  ): Promise<Response> => {
     await authorized(server, info, user);
     const known = info.isResource && server.registry.find(info.cluster, info.group, info.version, info.resource);
     const defines = info.group === 'apiextensions.k8s.io' && !customResources.follows(info.cluster);
@@ -248,6 +259,11 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     if (remote) return aggregatorOf(server).pass(remote, { info, request, user, connection });
     if (info.isResource) return resourceRequest(server, info, request, requestId, user);
     return documentRequest(server, info, request);
+  };
+  const failed = (error: unknown, requestId: string, info: RequestInfo | undefined): Response => {
+    const { status, fault } = parseStatusError(error, requestId);
+    if (fault) server.onFault?.(error, requestId, info);
+    return statusResponse(requestId, status, status.code ?? 500);
   };
   return {
     server,
@@ -265,10 +281,9 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
         code = response.status;
         return response;
       } catch (error) {
-        const { status, fault } = parseStatusError(error, requestId);
-        if (fault) server.onFault?.(error, requestId, info);
-        code = status.code ?? 500;
-        return statusResponse(requestId, status, code);
+        const refused = failed(error, requestId, info);
+        code = refused.status;
+        return refused;
       } finally {
         const known = !unnamed.has(code) || isServed(server, info);
         const dryRun = mutating && (info?.query.has('dryRun') ?? false);

@@ -9,6 +9,7 @@ import type { Authenticator } from './authn/authenticator.ts';
 import type { TokenSigner } from './authn/service-account-tokens.ts';
 import type { Authorizer } from './authz/authorizer.ts';
 import type { Configured } from './configuration.ts';
+import type { FlowControl } from './flow-control/flow-control.ts';
 import type { Metrics } from './metrics.ts';
 import type { Negotiated } from './negotiate.ts';
 import type { ResourceInfo, StrategyContext, UserInfo } from './registry.ts';
@@ -50,6 +51,8 @@ export interface ApiServerOptions {
   clusterExists?(cluster: string): boolean | Promise<boolean>;
   /** Throws the Status (429, 403) that a cluster's quotas or its end refuse a request with; asked once its caller is known. */
   admitRequest?(info: RequestInfo, connection: ConnectionInfo): void;
+  /** Limits how many requests run at once, fairly; without it all do. The server's own requests pass it by. */
+  flow?: FlowControl;
   /** A fault of ours, with the id that the client was told. */
   onFault?(fault: unknown, requestId: string, info: RequestInfo | undefined): void;
   /** The OpenID discovery documents by path (`/openid/v1/jwks`); without it they are not served. */

@@ -15,6 +15,7 @@ import { createNodeReferences } from '../apiserver/authz/node-references.ts';
 import { rbacAuthorizer } from '../apiserver/authz/rbac.ts';
 import type { Configured } from '../apiserver/configuration.ts';
 import { FLEET } from '../apiserver/fleet/cluster-kind.ts';
+import { createFlowControl } from '../apiserver/flow-control/flow-control.ts';
 import { seedCluster } from '../apiserver/seed.ts';
 import { createTunnel, type Tunnel } from '../apiserver/tunnel.ts';
 import { createUpgrades } from '../apiserver/upgrade.ts';
@@ -149,6 +150,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     admitRequest: fleet.admitRequest,
     replicas,
     clock,
+    flow: createFlowControl({ replicas, clock, operators: OPERATORS }),
     authenticator: authenticatorChain({ adminToken: pki.adminToken, authority, replicas, clock, uidOf: fleet.uidOf }),
     authorizer: configuredAuthorizer({
       node: nodeAuthorizer(createNodeReferences(replicas)),
