@@ -1,5 +1,8 @@
 import { parseAllDocuments } from 'yaml';
 import type { EncryptionConfiguration } from '../store/encryption/configuration.ts';
+import type { AuditPolicy } from './audit/policy.ts';
+import type { AuditSinkConfig } from './audit/sink-document.ts';
+import type { AuthenticationDocument } from './authn/jwt/document.ts';
 import type { AuthorizationConfiguration } from './authz/configuration.ts';
 
 /**
@@ -8,9 +11,15 @@ import type { AuthorizationConfiguration } from './authz/configuration.ts';
  * parts tell that they have to look again.
  */
 export interface Configuration {
+  /** Nobody else's tokens are taken, and strangers see what says whether the server is well, where absent. */
+  authentication?: AuthenticationDocument;
   /** Node, then RBAC, where absent. */
   authorization?: AuthorizationConfiguration;
   encryption?: EncryptionConfiguration;
+  /** Nothing is audited where absent. */
+  auditPolicy?: AuditPolicy;
+  /** Where events go; a log at the deployment's own place where absent. */
+  auditSink?: AuditSinkConfig;
 }
 
 /** The configuration that holds for a cluster at this moment. */
@@ -29,6 +38,10 @@ export class ConfigurationError extends Error {
 
 /** By group and kind; a part reads its own versions. Loaded when a document asks for it. */
 const parts: Readonly<Record<string, (document: unknown) => Promise<Configuration>>> = {
+  'apiserver.config.k8s.io/AuthenticationConfiguration': async (document) => {
+    const { parseAuthentication } = await import('./authn/jwt/configuration.ts');
+    return { authentication: await parseAuthentication(document) };
+  },
   'apiserver.config.k8s.io/AuthorizationConfiguration': async (document) => {
     const { parseAuthorizationConfiguration } = await import('./authz/configuration.ts');
     return { authorization: await parseAuthorizationConfiguration(document) };
@@ -36,6 +49,14 @@ const parts: Readonly<Record<string, (document: unknown) => Promise<Configuratio
   'apiserver.config.k8s.io/EncryptionConfiguration': async (document) => {
     const { parseEncryptionConfiguration } = await import('../store/encryption/configuration.ts');
     return { encryption: parseEncryptionConfiguration(document) };
+  },
+  'audit.k8s.io/Policy': async (document) => {
+    const { parseAuditPolicy } = await import('./audit/policy.ts');
+    return { auditPolicy: parseAuditPolicy(document) };
+  },
+  'skiff.dev/AuditSink': async (document) => {
+    const { parseAuditSink } = await import('./audit/sink-document.ts');
+    return { auditSink: parseAuditSink(document) };
   },
 };
 
