@@ -91,6 +91,8 @@ export interface ConnectionInfo {
   remoteAddress?: string;
   /** Of a token that is only asked about (TokenReview): whom it must be meant for, instead of this server. */
   audiences?: readonly string[];
+  /** Told why a credential does not count, by whoever would know its issuer. */
+  explain?(fault: string): void;
 }
 
 /** One request on its way through the pipeline. */

@@ -151,7 +151,14 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     replicas,
     clock,
     flow: createFlowControl({ replicas, clock, operators: OPERATORS }),
-    authenticator: authenticatorChain({ adminToken: pki.adminToken, authority, replicas, clock, uidOf: fleet.uidOf }),
+    authenticator: authenticatorChain({
+      adminToken: pki.adminToken,
+      authority,
+      replicas,
+      clock,
+      uidOf: fleet.uidOf,
+      configured,
+    }),
     authorizer: configuredAuthorizer({
       node: nodeAuthorizer(createNodeReferences(replicas)),
       rbac: rbacAuthorizer({ replicas, clock }),

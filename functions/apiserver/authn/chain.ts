@@ -1,7 +1,9 @@
 import type { Replicas } from '../../store/replica-port.ts';
+import type { Configured } from '../configuration.ts';
 import type { UserInfo } from '../registry.ts';
 import { type Authenticator, anonymous, clientCertificates, firstOf, staticTokens, user } from './authenticator.ts';
 import { type BoundObjects, createBoundObjects } from './bound-objects.ts';
+import { jwtTokens } from './jwt/authenticator.ts';
 import { serviceAccountTokens } from './service-account-tokens.ts';
 import type { TokenAuthority } from './token-authority.ts';
 
@@ -15,6 +17,8 @@ export interface ChainOptions {
   clock: { now(): number };
   /** The uid of a cluster's object: certificates of an earlier cluster of its name do not count. */
   uidOf?(cluster: string): string | undefined;
+  /** Names the issuers whose tokens count too. */
+  configured?: Configured;
   /** Requests without credentials are system:anonymous everywhere; otherwise only health and version paths take them. */
   anonymous?: boolean;
 }
@@ -34,17 +38,21 @@ const boundNodes = (nodes: Authenticator, bound: BoundObjects): Authenticator =>
   },
 });
 
-/** Who asks: static tokens, client certificates, node and service account tokens, then, where enabled, anybody. */
+/**
+ * Who asks: a client certificate, else a token: a static one, one of a node or a service account, then, as asking them may
+ * take a request, one of the issuers that are configured; then, where enabled, anybody.
+ */
 export const authenticatorChain = (options: ChainOptions): Authenticator => {
   const fixed = new Map(options.tokens);
   if (options.adminToken) fixed.set(options.adminToken, user('admin', ['system:masters']));
   const bound = createBoundObjects(options);
   return firstOf(
-    staticTokens(fixed),
     clientCertificates(options.uidOf),
+    staticTokens(fixed),
     boundNodes(options.authority.nodeTokens, bound),
     options.authority.adminTokens,
     serviceAccountTokens(options.authority, bound),
+    ...(options.configured ? [jwtTokens(options.configured, options.clock)] : []),
     ...(options.anonymous ? [anonymousUsers] : []),
   );
 };

@@ -96,7 +96,14 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
     admitRequest: fleet.admitRequest,
     replicas,
     clock,
-    authenticator: authenticatorChain({ adminToken: keys.adminToken, authority, replicas, clock, uidOf }),
+    authenticator: authenticatorChain({
+      adminToken: keys.adminToken,
+      authority,
+      replicas,
+      clock,
+      uidOf,
+      ...(options.configured && { configured: options.configured }),
+    }),
     authorizer: configuredAuthorizer({
       node: nodeAuthorizer(createNodeReferences(replicas)),
       rbac: rbacAuthorizer({ replicas, clock }),
