@@ -319,6 +319,10 @@ export const documentOf = async (
       return openIdDocument(server, info, request);
     case 'version':
       return parts.length === 2 ? json(version) : undefined;
+    case 'debug': {
+      const text = await server.flow?.document(info);
+      return text === undefined ? undefined : new Response(text, { headers: { 'content-type': TEXT } });
+    }
     case 'metrics':
       // They are about the process, and so about every cluster: the operator's to read.
       if (parts.length > 2 || !BUILT_IN.has(info.cluster)) return undefined;

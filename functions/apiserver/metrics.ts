@@ -298,7 +298,8 @@ export const createMetrics = (startedAt: number): Metrics => {
       out += perSeries('apiserver_watch_events_bytes_total', 'counter', sizes, all.values(), (one) => one.eventBytes);
       out += head('kubernetes_build_info', 'gauge', 'The version that is served.');
       out += `kubernetes_build_info{git_version="${VERSION}",major="1",minor="36",platform="${process.platform}/${process.arch}"} 1\n`;
-      return out + storageObjects(server, cluster) + (server.moreMetrics?.() ?? '') + processMetrics(startedAt);
+      out += storageObjects(server, cluster) + (server.flow?.metrics(cluster) ?? '');
+      return out + (server.moreMetrics?.() ?? '') + processMetrics(startedAt);
     },
   };
 };

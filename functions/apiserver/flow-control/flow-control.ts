@@ -4,6 +4,7 @@ import { plainParts, plainResponse } from '../plain-response.ts';
 import type { UserInfo } from '../registry.ts';
 import type { RequestInfo } from '../request-info.ts';
 import { type ClusterFlow, lend, reap } from './cluster-flow.ts';
+import { flowMetrics } from './flow-metrics.ts';
 import { createFlows, type FlowsOptions } from './flows.ts';
 import { createGate } from './gate.ts';
 import {
@@ -63,7 +64,11 @@ export interface FlowControl {
   refused(pass: Pass, requestId: string): Response;
   /** The three together: what fails in `answer` is answered by `failed`. Rejects only where `begin` does. */
   serve(asked: Asked, answer: () => Promise<Response>, failed: (error: unknown) => Response): Promise<Response>;
-  /** The state of a cluster's flow control, where something is known of it. */
+  /** The text at a path below /debug/api_priority_and_fairness/; undefined where there is none. */
+  document(info: RequestInfo): Promise<string | undefined>;
+  /** A cluster's numbers in Prometheus' text format. */
+  metrics(cluster: string): string;
+  /** What is known of a cluster; for tests. */
   state(cluster: string): ClusterFlow | undefined;
 }
 
@@ -306,6 +311,15 @@ export const createFlowControl = (options: FlowControlOptions): FlowControl => {
       const ended = end(pass, response);
       if (ended) await ended;
       return response;
+    },
+    document: async (info) => {
+      const flow = flows.known(info.cluster);
+      const { dumpOf } = await import('./dump.ts');
+      return flow && dumpOf(flow, info);
+    },
+    metrics: (cluster) => {
+      const flow = flows.known(cluster);
+      return flow ? flowMetrics(flow) : '';
     },
     state: flows.known,
   };
