@@ -40,7 +40,7 @@ describe('seedCluster', () => {
       clock,
       apiserver: { address: '10.0.0.1', port: 6443 },
     });
-    expect(again).toEqual({ created: 0, existed: first.created });
+    expect(again).toEqual({ created: 0, existed: first.created, restored: 0 });
     const roles = await store.scan(
       { cluster: 'default', group: 'rbac.authorization.k8s.io', resource: 'clusterroles' },
       '',

@@ -1,13 +1,14 @@
 import { hash } from 'node:crypto';
 import { timestamp } from '../clock/clock.ts';
 import { groupVersion, type KubeObject, keyOf } from '../machinery/object.ts';
-import type { Store } from '../store/store.ts';
+import type { Domain, Outcome, Store, Stored, Write } from '../store/store.ts';
 import { builtinApiServices } from './api-services.ts';
 import { bootstrapPolicy } from './authz/bootstrap-policy.ts';
 import type { ResourceInfo } from './registry.ts';
 import { builtinResources } from './registry-builtin.ts';
 import { flowSchemas, priorityLevels } from './seed-flow-control.ts';
-import { indexOf, serializer } from './stored-object.ts';
+import { reconcilers } from './seed-reconcile.ts';
+import { indexOf, parseStored, serializer } from './stored-object.ts';
 import { tracksGeneration } from './verbs/rules.ts';
 
 export interface SeedOptions {
@@ -23,6 +24,8 @@ export interface SeedOptions {
 export interface Seeded {
   created: number;
   existed: number;
+  /** Default objects that had lost something. */
+  restored: number;
 }
 
 const namespace = (name: string): KubeObject =>
@@ -133,10 +136,71 @@ const resourceOf = (object: KubeObject): ResourceInfo => {
   return found;
 };
 
+interface Seeding {
+  store: Store;
+  domain: Domain;
+  resource: ResourceInfo;
+  /** Gives an object what every new one has. */
+  born(object: KubeObject): KubeObject;
+  seeded: Seeded;
+}
+
+/** A default object that keeps being changed by others is left to them. */
+const ATTEMPTS = 5;
+
+const creation = ({ resource, born }: Seeding, object: KubeObject) => {
+  const made = born(object);
+  const key = keyOf(made.metadata.namespace, made.metadata.name ?? '');
+  return { op: 'create' as const, key, index: indexOf(resource, made), bytes: serializer(resource, made) };
+};
+
+const failed = ({ domain }: Seeding, outcome: Outcome): Error =>
+  new Error(`cluster ${domain.cluster} is not seeded: ${domain.resource}: ${outcome.ok || outcome.reason}`);
+
+/** Brings an object that is there to what it should be. */
+const reconcile = async (seeding: Seeding, wanted: KubeObject, found: Stored | undefined): Promise<void> => {
+  const { store, domain, resource, seeded } = seeding;
+  const reconciled = reconcilers[`${wanted.apiVersion} ${wanted.kind}`];
+  if (!reconciled) return void seeded.existed++;
+  const key = keyOf(wanted.metadata.namespace, wanted.metadata.name ?? '');
+  let current = found ?? (await store.get(domain, key));
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const next = current ? reconciled(parseStored(resource, current.bytes), wanted) : wanted;
+    if (!next) return void seeded.existed++;
+    let write: Write;
+    if (!current) write = creation(seeding, wanted);
+    else if (next === 'again') write = { op: 'delete', key, expected: current.revision };
+    else {
+      const state = { index: indexOf(resource, next), bytes: serializer(resource, next) };
+      write = { op: 'update', key, expected: current.revision, ...state };
+    }
+    const [outcome] = await store.commit(domain, [write]);
+    if (outcome?.ok && write.op !== 'delete') return void seeded.restored++;
+    if (outcome && !outcome.ok && !('current' in outcome) && outcome.reason !== 'missing')
+      throw failed(seeding, outcome);
+    current = outcome?.ok ? undefined : await store.get(domain, key);
+  }
+};
+
+const seedResource = async (seeding: Seeding, objects: readonly KubeObject[]): Promise<void> => {
+  const { store, domain, seeded } = seeding;
+  const outcomes = await store.commit(
+    domain,
+    objects.map((object) => creation(seeding, object)),
+  );
+  for (const [i, outcome] of outcomes.entries()) {
+    const wanted = objects[i];
+    if (outcome.ok) seeded.created++;
+    else if (outcome.reason === 'exists' && wanted) await reconcile(seeding, wanted, outcome.current);
+    else throw failed(seeding, outcome);
+  }
+};
+
 /**
  * Creates what every cluster starts with, where it is missing: namespaces, the Services `kubernetes` and `kube-dns`,
- * priority classes, the default roles and bindings, flow control objects and APIServices. One commit per kind; what exists is left as
- * it is, so it can run at every start. ConfigMaps and ServiceAccounts come from controllers. Throws when the store refuses.
+ * priority classes, the default roles and bindings, flow control objects and APIServices; gives default roles and bindings
+ * back what they have lost (seed-reconcile.ts). One commit per kind; everything else that exists is left as it is, so it can
+ * run at every start. ConfigMaps and ServiceAccounts come from controllers. Throws when the store refuses.
  */
 export const seedCluster = async ({ store, cluster, clock, apiserver, more = [] }: SeedOptions): Promise<Seeded> => {
   const byResource = new Map<ResourceInfo, KubeObject[]>();
@@ -150,37 +214,43 @@ export const seedCluster = async ({ store, cluster, clock, apiserver, more = [] 
     else byResource.set(resource, [object]);
   }
   const creationTimestamp = timestamp(clock.now());
-  const seeded: Seeded = { created: 0, existed: 0 };
-  const commit = async (resource: ResourceInfo, objects: KubeObject[]): Promise<void> => {
-    const writes = objects.map((object) => {
-      Object.assign(object.metadata, { uid: clock.uuid(), creationTimestamp });
-      if (tracksGeneration(resource)) object.metadata.generation = 1;
-      const key = keyOf(object.metadata.namespace, object.metadata.name ?? '');
-      return { op: 'create' as const, key, index: indexOf(resource, object), bytes: serializer(resource, object) };
-    });
+  const seeded: Seeded = { created: 0, existed: 0, restored: 0 };
+  const seed = ([resource, objects]: [ResourceInfo, KubeObject[]]): Promise<void> => {
+    const generation = tracksGeneration(resource) ? { generation: 1 } : {};
+    const born = (object: KubeObject): KubeObject => {
+      const metadata = { ...object.metadata, uid: clock.uuid(), creationTimestamp, ...generation };
+      return { ...object, metadata } as KubeObject;
+    };
     const domain = { cluster, group: resource.storage.group, resource: resource.storage.resource };
-    for (const outcome of await store.commit(domain, writes)) {
-      if (outcome.ok) seeded.created++;
-      else if (outcome.reason === 'exists') seeded.existed++;
-      else throw new Error(`cluster ${cluster} is not seeded: ${resource.resource}: ${outcome.reason}`);
-    }
+    return seedResource({ store, domain, resource, born, seeded }, objects);
   };
-  await Promise.all([...byResource].map(([resource, objects]) => commit(resource, objects)));
+  await Promise.all([...byResource].map(seed));
   return seeded;
 };
 
 const encoder = new TextEncoder();
 
+/** Where no process lasts, what was deleted of the defaults is looked for so often. */
+const RECONCILE_MS = 24 * 3_600_000;
+
 /**
- * seedCluster for processes that come and go: a record beside the objects says that these very ones have been made, so
- * that all but the first pay one read.
+ * seedCluster for processes that come and go: a record beside the objects says that these very ones have been made, and
+ * when, so that all but the first of a day pay one read.
  */
 export const seedClusterOnce = async (options: SeedOptions): Promise<void> => {
-  const { store, cluster } = options;
+  const { store, cluster, clock } = options;
   const key = hash('sha256', JSON.stringify([seedObjects(options.apiserver, 0), options.more]));
   const domain = { cluster, group: 'skiff.dev', resource: 'seeds' };
-  if (await store.get(domain, key)) return;
+  const stored = await store.get(domain, key);
+  const { at = 0 } = stored ? (JSON.parse(Buffer.from(stored.bytes).toString()) as { at?: number }) : {};
+  if (stored && clock.now() - at < RECONCILE_MS) return;
   await seedCluster(options);
-  const index = { labels: {}, fields: {}, owners: [] };
-  await store.commit(domain, [{ op: 'create', key, index, bytes: () => encoder.encode('{}') }]);
+  const state = {
+    index: { labels: {}, fields: {}, owners: [] },
+    bytes: () => encoder.encode(JSON.stringify({ at: clock.now() })),
+  };
+  // Whoever loses the race has done the same.
+  await store.commit(domain, [
+    stored ? { op: 'update', key, expected: stored.revision, ...state } : { op: 'create', key, ...state },
+  ]);
 };

@@ -4,7 +4,8 @@ import type { PolicyRule } from '../../machinery/kinds.d.ts';
 import { user } from '../authn/authenticator.ts';
 import type { Attributes } from './authorizer.ts';
 import { rbacAuthorizer } from './rbac.ts';
-import { compileRule, uncoveredRules } from './rbac-rules.ts';
+import { uncoveredRules } from './rbac-cover.ts';
+import { compileRule } from './rbac-rules.ts';
 import { createStored } from './stored-for-tests.ts';
 
 const GROUP = 'rbac.authorization.k8s.io';
@@ -173,7 +174,7 @@ describe('uncoveredRules', () => {
     const held = [shown({ verbs: ['get', 'list'], apiGroups: ['apps'], resources: ['*'] })];
     const less = { verbs: ['get'], apiGroups: ['apps'], resources: ['deployments', 'deployments/scale'] };
     const more = { verbs: ['get', 'update'], apiGroups: ['apps'], resources: ['deployments'] };
-    expect(uncoveredRules(held, [less, more])).toEqual([more]);
+    expect(uncoveredRules(held, [less, more])).toEqual([{ ...more, verbs: ['update'] }]);
     expect(uncoveredRules([shown({ verbs: ['*'], apiGroups: ['*'], resources: ['*'] })], [less, more])).toEqual([]);
   });
   it('treats held names as a bound', () => {
