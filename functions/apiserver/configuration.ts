@@ -2,6 +2,7 @@ import { parseAllDocuments } from 'yaml';
 import type { EncryptionConfiguration } from '../store/encryption/configuration.ts';
 import type { AuditPolicy } from './audit/policy.ts';
 import type { AuditSinkConfig } from './audit/sink-document.ts';
+import type { AwsIdentity } from './authn/aws/identity-configuration.ts';
 import type { AuthenticationDocument } from './authn/jwt/document.ts';
 import type { AuthorizationConfiguration } from './authz/configuration.ts';
 
@@ -13,6 +14,8 @@ import type { AuthorizationConfiguration } from './authz/configuration.ts';
 export interface Configuration {
   /** Nobody else's tokens are taken, and strangers see what says whether the server is well, where absent. */
   authentication?: AuthenticationDocument;
+  /** No principal of AWS comes in where absent. */
+  awsIdentity?: AwsIdentity;
   /** Node, then RBAC, where absent. */
   authorization?: AuthorizationConfiguration;
   encryption?: EncryptionConfiguration;
@@ -53,6 +56,10 @@ const parts: Readonly<Record<string, (document: unknown) => Promise<Configuratio
   'audit.k8s.io/Policy': async (document) => {
     const { parseAuditPolicy } = await import('./audit/policy.ts');
     return { auditPolicy: parseAuditPolicy(document) };
+  },
+  'skiff.dev/AWSIdentityConfiguration': async (document) => {
+    const { parseAwsIdentity } = await import('./authn/aws/identity-configuration.ts');
+    return { awsIdentity: parseAwsIdentity(document) };
   },
   'skiff.dev/AuditSink': async (document) => {
     const { parseAuditSink } = await import('./audit/sink-document.ts');

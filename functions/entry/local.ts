@@ -6,8 +6,10 @@ import type { Duplex } from 'node:stream';
 import { forwardTo } from '../../agent/network/relay.ts';
 import { authenticationConfigMap } from '../apiserver/aggregation/identity.ts';
 import { type ApiServer, createApiServer } from '../apiserver/app.ts';
+import { awsPolicies } from '../apiserver/authn/aws/aws-policies.ts';
 import { authenticatorChain } from '../apiserver/authn/chain.ts';
 import { createTokenAuthority, type TokenAuthority } from '../apiserver/authn/token-authority.ts';
+import { unionAuthorizer } from '../apiserver/authz/authorizer.ts';
 import { configuredAuthorizer } from '../apiserver/authz/configured.ts';
 import { createAuthorizationMetrics } from '../apiserver/authz/metrics.ts';
 import { nodeAuthorizer } from '../apiserver/authz/node.ts';
@@ -157,11 +159,16 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
       replicas,
       clock,
       uidOf: fleet.uidOf,
+      specOf: fleet.specOf,
       configured,
+      onFailure: (cluster, why) => failed(`users of ${cluster}`, why),
     }),
     authorizer: configuredAuthorizer({
       node: nodeAuthorizer(createNodeReferences(replicas)),
-      rbac: rbacAuthorizer({ replicas, clock }),
+      rbac: unionAuthorizer(
+        rbacAuthorizer({ replicas, clock }),
+        awsPolicies({ replicas, clock, configured, specOf: fleet.specOf, uidOf: fleet.uidOf }),
+      ),
       configured: (cluster) => configured(cluster).authorization,
       clock,
       metrics: authorizationMetrics,

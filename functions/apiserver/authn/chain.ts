@@ -1,7 +1,9 @@
 import type { Replicas } from '../../store/replica-port.ts';
 import type { Configured } from '../configuration.ts';
+import type { Cluster } from '../fleet/cluster-kind.ts';
 import type { UserInfo } from '../registry.ts';
 import { type Authenticator, anonymous, clientCertificates, firstOf, staticTokens, user } from './authenticator.ts';
+import { awsTokens } from './aws/aws-tokens.ts';
 import { type BoundObjects, createBoundObjects } from './bound-objects.ts';
 import { jwtTokens } from './jwt/authenticator.ts';
 import { serviceAccountTokens } from './service-account-tokens.ts';
@@ -17,8 +19,12 @@ export interface ChainOptions {
   clock: { now(): number };
   /** The uid of a cluster's object: certificates of an earlier cluster of its name do not count. */
   uidOf?(cluster: string): string | undefined;
-  /** Names the issuers whose tokens count too. */
+  /** What a tenant's Cluster asks for: principals of AWS among it. */
+  specOf?(cluster: string): Cluster['spec'];
+  /** Names the issuers whose tokens count too, and principals of AWS. */
   configured?: Configured;
+  /** Told why AWS could not be asked. */
+  onFailure?(cluster: string, why: string): void;
   /** Requests without credentials are system:anonymous everywhere; otherwise only health and version paths take them. */
   anonymous?: boolean;
 }
@@ -40,7 +46,7 @@ const boundNodes = (nodes: Authenticator, bound: BoundObjects): Authenticator =>
 
 /**
  * Who asks: a client certificate, else a token: a static one, one of a node or a service account, then, as asking them may
- * take a request, one of the issuers that are configured; then, where enabled, anybody.
+ * take a request, one of AWS or of the issuers that are configured; then, where enabled, anybody.
  */
 export const authenticatorChain = (options: ChainOptions): Authenticator => {
   const fixed = new Map(options.tokens);
@@ -52,6 +58,7 @@ export const authenticatorChain = (options: ChainOptions): Authenticator => {
     boundNodes(options.authority.nodeTokens, bound),
     options.authority.adminTokens,
     serviceAccountTokens(options.authority, bound),
+    awsTokens({ ...options, audiences: options.authority.audiences }),
     ...(options.configured ? [jwtTokens(options.configured, options.clock)] : []),
     ...(options.anonymous ? [anonymousUsers] : []),
   );

@@ -1,4 +1,5 @@
 import type { CustomResourceDefinition } from '../../machinery/kinds.d.ts';
+import { accessConfig, accessEntries } from './cluster-access-definition.ts';
 
 /**
  * The kind `Cluster` (skiff.dev/v1), in the form in which definitions of custom resources are written: the engine of
@@ -46,6 +47,8 @@ const schema = {
           ...whole('How long a deletion waits for finalizers and for nodes to stop pods; 60 where absent.'),
           maximum: 86_400,
         },
+        accessConfig,
+        accessEntries,
       },
     },
     status: {

@@ -1,5 +1,6 @@
 import { timestamp } from '../../clock/clock.ts';
 import type { KubeObject } from '../../machinery/object.ts';
+import type { AccessEntry, AuthenticationMode } from '../authn/aws/access-entry.ts';
 import { resourcesOf } from '../custom/resources.ts';
 import type { ResourceInfo, Strategy } from '../registry.ts';
 import { clusterDefinition } from './cluster-definition.ts';
@@ -37,9 +38,22 @@ export interface ClusterCondition {
   message: string;
 }
 
+/** How principals of AWS come into a cluster, in the words of EKS' API. */
+export interface ClusterAccessConfig {
+  authenticationMode?: AuthenticationMode;
+  /** What callers sign for; the uid of the Cluster where absent. */
+  clusterId?: string;
+}
+
 /** skiff.dev/v1 Cluster. */
 export interface Cluster extends KubeObject {
-  spec?: { displayName?: string; quotas?: ClusterQuotas; deletionTimeoutSeconds?: number };
+  spec?: {
+    displayName?: string;
+    quotas?: ClusterQuotas;
+    deletionTimeoutSeconds?: number;
+    accessConfig?: ClusterAccessConfig;
+    accessEntries?: readonly AccessEntry[];
+  };
   status?: {
     phase?: 'Ready' | 'Terminating' | 'Dropped';
     endpoint?: string;

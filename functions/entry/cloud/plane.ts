@@ -1,6 +1,8 @@
 import { type ApiServer, createApiServer } from '../../apiserver/app.ts';
+import { awsPolicies } from '../../apiserver/authn/aws/aws-policies.ts';
 import { authenticatorChain } from '../../apiserver/authn/chain.ts';
 import { createTokenAuthority, type TokenAuthority } from '../../apiserver/authn/token-authority.ts';
+import { unionAuthorizer } from '../../apiserver/authz/authorizer.ts';
 import { configuredAuthorizer } from '../../apiserver/authz/configured.ts';
 import { createAuthorizationMetrics } from '../../apiserver/authz/metrics.ts';
 import { nodeAuthorizer } from '../../apiserver/authz/node.ts';
@@ -102,11 +104,16 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
       replicas,
       clock,
       uidOf,
+      specOf: fleet.specOf,
+      onFailure: (cluster, why) => log(`users of ${cluster}: ${why}`),
       ...(options.configured && { configured: options.configured }),
     }),
     authorizer: configuredAuthorizer({
       node: nodeAuthorizer(createNodeReferences(replicas)),
-      rbac: rbacAuthorizer({ replicas, clock }),
+      rbac: unionAuthorizer(
+        rbacAuthorizer({ replicas, clock }),
+        awsPolicies({ replicas, clock, configured: options.configured, specOf: fleet.specOf, uidOf }),
+      ),
       configured: (cluster) => options.configured?.(cluster).authorization,
       clock,
       metrics: authorizationMetrics,

@@ -1,0 +1,63 @@
+import { parse } from 'yaml';
+
+/** What `aws-auth` makes of one principal; templates are not filled in. */
+export interface AwsAuthMapping {
+  /** '' where none is given. */
+  username: string;
+  groups: readonly string[];
+}
+
+/** The ConfigMap kube-system/aws-auth, as EKS and aws-iam-authenticator read it. */
+export interface AwsAuth {
+  /** By ARN in lower case, without a path, as callers' canonical ARNs are compared. */
+  roles: ReadonlyMap<string, AwsAuthMapping>;
+  users: ReadonlyMap<string, AwsAuthMapping>;
+  /** Accounts whose principals come in under their ARN, without groups. */
+  accounts: ReadonlySet<string>;
+}
+
+const TEXT_CHARACTERS_MAX = 1 << 20;
+
+/** A list out of YAML in which every scalar is text: account ids keep their zeros. An alias could make much of little. */
+const listIn = (text: string | undefined): unknown[] => {
+  if (typeof text !== 'string' || text.length > TEXT_CHARACTERS_MAX) return [];
+  try {
+    const value: unknown = parse(text, { schema: 'failsafe', maxAliasCount: 0, uniqueKeys: false, logLevel: 'silent' });
+    return Array.isArray(value) ? value : [];
+  } catch {
+    return [];
+  }
+};
+
+/** The fields of an entry in lower case: `roleARN` is `rolearn`. */
+const fieldsOf = (entry: unknown): Map<string, unknown> =>
+  new Map(
+    typeof entry === 'object' && entry !== null && !Array.isArray(entry)
+      ? Object.entries(entry).map(([name, value]) => [name.toLowerCase(), value])
+      : [],
+  );
+
+const isStrings = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((one) => typeof one === 'string' && one !== '');
+
+const mappingsIn = (text: string | undefined, arnField: string): Map<string, AwsAuthMapping> => {
+  const found = new Map<string, AwsAuthMapping>();
+  for (const entry of listIn(text)) {
+    const fields = fieldsOf(entry);
+    const arn = fields.get(arnField);
+    const username = fields.get('username') ?? '';
+    const groups = fields.get('groups') || [];
+    if (typeof arn !== 'string' || arn === '' || typeof username !== 'string' || !isStrings(groups)) continue;
+    found.set(arn.toLowerCase(), { username, groups });
+  }
+  return found;
+};
+
+/** Reads the data of the ConfigMap. What is not of its form is left out, entry by entry; of two of an ARN the last counts. */
+export const readAwsAuth = (data: Readonly<Record<string, string>> | undefined): AwsAuth => ({
+  roles: mappingsIn(data?.mapRoles, 'rolearn'),
+  users: mappingsIn(data?.mapUsers, 'userarn'),
+  accounts: new Set(
+    listIn(data?.mapAccounts).filter((id) => typeof id === 'string' && /^\d{12}$/.test(id)) as string[],
+  ),
+});

@@ -1,0 +1,64 @@
+import type { UserInfo } from '../../registry.ts';
+import type { Authenticator } from '../authenticator.ts';
+import type { AwsAuth } from './aws-auth.ts';
+import { createAwsAuthMap } from './aws-auth-map.ts';
+import type { AwsTokensOptions } from './aws-tokens.ts';
+import { awsUser } from './aws-users.ts';
+import type { CallerIdentity } from './caller-identity.ts';
+import { type ClusterAccess, createAccess } from './cluster-access.ts';
+import type { StsSettings } from './identity-configuration.ts';
+import { checkToken } from './presigned-token.ts';
+import { createSts, type Sts } from './sts-request.ts';
+import { createVerifiedTokens, type VerifiedTokens } from './verified-tokens.ts';
+
+interface Made {
+  access: ClusterAccess;
+  auth: AwsAuth | undefined;
+  user: UserInfo | undefined;
+}
+
+/**
+ * Presigned tokens: judged by themselves, then by STS, then mapped by access entries and `aws-auth` as these are at the
+ * moment, so that whoever is taken out of them is out with the next request. `stsOf` is for tests.
+ */
+export const createAwsAuthenticator = (
+  options: AwsTokensOptions,
+  stsOf: (settings: StsSettings) => Sts = createSts,
+): Authenticator => {
+  const { clock, audiences, onFailure } = options;
+  const accessOf = createAccess(options);
+  const authOf = createAwsAuthMap(options);
+  const users = new WeakMap<CallerIdentity, Made>();
+  let current: { settings: StsSettings; sts: Sts; verified: VerifiedTokens } | undefined;
+
+  /** Other settings ask another STS, whose word is its own. */
+  const verifiedBy = (settings: StsSettings): VerifiedTokens => {
+    if (current?.settings === settings) return current.verified;
+    current?.sts.close();
+    const sts = stsOf(settings);
+    current = { settings, sts, verified: createVerifiedTokens({ sts, clock, ...(onFailure && { onFailure }) }) };
+    return current.verified;
+  };
+  const userOf = (access: ClusterAccess, auth: AwsAuth | undefined, identity: CallerIdentity): UserInfo | undefined => {
+    const known = users.get(identity);
+    if (known?.access === access && known.auth === auth) return known.user;
+    const user = awsUser(access, auth, identity);
+    users.set(identity, { access, auth, user });
+    return user;
+  };
+
+  return {
+    authenticate: async (cluster, token, { audiences: wanted }) => {
+      const access = accessOf(cluster);
+      if (token === undefined || !access) return undefined;
+      if (wanted && audiences && !wanted.some((one) => audiences.includes(one))) return undefined;
+      const checked = checkToken(token, access.sts, clock.now());
+      if ('refused' in checked) return undefined;
+      const verified = verifiedBy(access.sts);
+      const identity = await verified.identityOf(cluster, access.clusterId, token, checked.presigned);
+      if (!identity) return undefined;
+      const auth = access.mode === 'API' ? undefined : await authOf(cluster);
+      return userOf(access, auth, identity);
+    },
+  };
+};
