@@ -1,6 +1,7 @@
 import { genericFailure, methodNotAllowed, notFound, StatusError, unauthorized } from '../machinery/status.ts';
 import { createPlugins } from './admission/plugins.ts';
 import { aggregatorOf } from './aggregation/aggregator.ts';
+import type { AuditTrail } from './audit/trail.ts';
 import { anonymous } from './authn/authenticator.ts';
 import { impersonate } from './authn/impersonation.ts';
 import { refused } from './authz/authorizer.ts';
@@ -11,6 +12,7 @@ import { parseStatusError } from './faults.ts';
 import { FLEET, fleetResources } from './fleet/cluster-kind.ts';
 import { createMetrics } from './metrics.ts';
 import { negotiate } from './negotiate.ts';
+import { plainParts } from './plain-response.ts';
 import type { ResourceInfo, UserInfo } from './registry.ts';
 import { builtinResources } from './registry-builtin.ts';
 import { createRegistry } from './registry-clusters.ts';
@@ -74,11 +76,20 @@ const authenticated = async (
   return anonymous;
 };
 
-const authorized = async (server: Server, info: RequestInfo, user: UserInfo): Promise<void> => {
-  if (!info.isResource && open.test(info.path)) return;
+const authorized = async (
+  server: Server,
+  info: RequestInfo,
+  user: UserInfo,
+  trail: AuditTrail | undefined,
+): Promise<void> => {
+  const isOpen = !info.isResource && open.test(info.path);
+  if (isOpen && !trail) return;
   const attributes = { ...info, user };
   const decision = await server.authorizer.authorize(attributes);
-  if (!decision.allowed) throw refused(attributes, decision);
+  const allowed = decision.allowed || isOpen;
+  trail?.annotate('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid');
+  trail?.annotate('authorization.k8s.io/reason', decision.reason ?? '');
+  if (!decision.allowed && !isOpen) throw refused(attributes, decision);
 };
 
 /** Objects are created in a collection, and updated and patched one by one. */
@@ -110,6 +121,7 @@ const resourceRequest = async (
   request: Request,
   requestId: string,
   user: UserInfo,
+  trail: AuditTrail | undefined,
 ): Promise<Response> => {
   const resource = server.registry.find(info.cluster, info.group, info.version, info.resource);
   if (!resource && !inApi(server, info)) return pageNotFound();
@@ -134,6 +146,7 @@ const resourceRequest = async (
     warnings: [],
     dryRun: false,
     fieldManager: '',
+    ...(trail && { trail }),
   };
   if (connect) return connect.answer(call);
   const allowed = allowedVerbs(call);
@@ -157,11 +170,15 @@ const resourceRequest = async (
     call.fieldManager = options.manager || managerOf(request.headers.get('user-agent'));
   }
   const deprecation = info.subresource ? undefined : deprecationOf(resource);
-  if (deprecation) call.warnings.push(deprecation);
+  if (deprecation) {
+    call.warnings.push(deprecation);
+    trail?.annotate('k8s.io/deprecated', 'true');
+  }
   try {
     return await verb(call);
   } catch (error) {
     if (!(error instanceof StatusError) || !call.warnings.length) throw error;
+    trail?.failed(error.status);
     return statusResponse(requestId, error.status, error.code, undefined, call.warnings);
   }
 };
@@ -203,6 +220,16 @@ const noCluster = async (
   return documentRequest(server, { ...info, cluster: 'default' }, request);
 };
 
+/** A client may choose a request's id, of any length: so much of it stands in logs. */
+const LOGGED_ID_MAX = 64;
+
+/** Answers that are no objects say their request's id too. */
+const tellId = (response: Response, requestId: string): void => {
+  const plain = plainParts(response)?.headers;
+  if (plain) plain['audit-id'] ??= requestId;
+  else if (!response.headers.has('audit-id')) response.headers.set('audit-id', requestId);
+};
+
 export interface ApiServer {
   /** Answers one request; never rejects. */
   fetch(request: Request, connection?: ConnectionInfo): Promise<Response>;
@@ -227,10 +254,15 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     request: Request,
     requestId: string,
     connection: ConnectionInfo,
+    trail: AuditTrail | undefined,
   ): Promise<Response> => {
     if (server.clusterExists && !(await server.clusterExists(info.cluster)))
       return noCluster(server, info, request, connection);
-    const caller = await authenticated(server, info, request, connection);
+    const caller = await authenticated(server, info, request, connection).catch((error: unknown) => {
+      trail?.unauthenticated(info);
+      throw error;
+    });
+    if (trail) await trail.received(info, caller);
     server.admitRequest?.(info, connection);
     const { cluster, group, resource, name } = info;
     const user = await impersonate(server.authorizer, caller, {
@@ -240,9 +272,10 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
       name,
       headers: request.headers,
     });
-    const answer = () => answered(info, request, requestId, user, connection);
+    if (user !== caller) trail?.impersonated(user);
+    const answer = () => answered(info, request, requestId, user, connection, trail);
     if (!server.flow || connection.internal) return answer();
-    return server.flow.serve({ info, user, request, requestId }, answer, (error) => failed(error, requestId, info));
+    return server.flow.serve({ info, user, request, requestId }, answer, (error) => failed(error, requestId, info, trail));
   };
   const answered = async (
     info: RequestInfo,
@@ -250,25 +283,34 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     requestId: string,
     user: UserInfo,
     connection: ConnectionInfo,
+    trail: AuditTrail | undefined,
   ): Promise<Response> => {
-    await authorized(server, info, user);
+    await authorized(server, info, user, trail);
     const known = info.isResource && server.registry.find(info.cluster, info.group, info.version, info.resource);
     const defines = info.group === 'apiextensions.k8s.io' && !customResources.follows(info.cluster);
     if (defines || (!known && (info.isResource || served.test(info.path)))) await customResources.refresh(info.cluster);
     const remote = known ? await followed(server, info) : await aggregatorOf(server).at(info);
     if (remote) return aggregatorOf(server).pass(remote, { info, request, user, connection });
-    if (info.isResource) return resourceRequest(server, info, request, requestId, user);
+    if (info.isResource) return resourceRequest(server, info, request, requestId, user, trail);
     return documentRequest(server, info, request);
   };
-  const failed = (error: unknown, requestId: string, info: RequestInfo | undefined): Response => {
+  const failed = (
+    error: unknown,
+    requestId: string,
+    info: RequestInfo | undefined,
+    trail: AuditTrail | undefined,
+  ): Response => {
     const { status, fault } = parseStatusError(error, requestId);
-    if (fault) server.onFault?.(error, requestId, info);
+    if (fault) server.onFault?.(error, requestId.slice(0, LOGGED_ID_MAX), info);
+    if (fault) trail?.panicked(status);
+    else trail?.failed(status);
     return statusResponse(requestId, status, status.code ?? 500);
   };
   return {
     server,
     fetch: async (request, connection = {}) => {
-      const requestId = server.clock.uuid();
+      const requestId = request.headers.get('audit-id') || server.clock.uuid();
+      const trail = server.audit?.current()?.trail({ request, requestId, connection });
       const began = server.clock.now();
       const mutating = request.method !== 'GET' && request.method !== 'HEAD';
       let info: RequestInfo | undefined;
@@ -277,13 +319,14 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
       metrics.started(mutating);
       try {
         info = requestInfo(request.method, request.url);
-        response = await handle(info, request, requestId, connection);
+        response = await handle(info, request, requestId, connection, trail);
+        if (!info.isResource || info.subresource) tellId(response, requestId);
         code = response.status;
-        return response;
+        return trail ? await trail.ended(response) : response;
       } catch (error) {
-        const refused = failed(error, requestId, info);
+        const refused = failed(error, requestId, info, trail);
         code = refused.status;
-        return refused;
+        return trail ? await trail.ended(refused) : refused;
       } finally {
         const known = !unnamed.has(code) || isServed(server, info);
         const dryRun = mutating && (info?.query.has('dryRun') ?? false);

@@ -5,6 +5,8 @@ import type { Domain, Store } from '../store/store.ts';
 import type { AdmissionPlugin } from './admission/admission.ts';
 import type { PodSecurityOptions } from './admission/podsecurity/podsecurity.ts';
 import type { FrontProxy } from './aggregation/identity.ts';
+import type { FollowedAudit } from './audit/follow.ts';
+import type { AuditTrail } from './audit/trail.ts';
 import type { Authenticator } from './authn/authenticator.ts';
 import type { TokenSigner } from './authn/service-account-tokens.ts';
 import type { Authorizer } from './authz/authorizer.ts';
@@ -43,6 +45,8 @@ export interface ApiServerOptions {
   podSecurity?: PodSecurityOptions;
   /** What the operator has set a cluster's control plane up with; defaults hold where absent. */
   configured?: Configured;
+  /** Tells of every request; nothing is told where absent. */
+  audit?: Pick<FollowedAudit, 'current'>;
   /** Plugins after the built-in ones. */
   admission?: readonly AdmissionPlugin[];
   /** `host:port` told to clients in discovery. */
@@ -107,6 +111,8 @@ export interface Call {
   warnings: string[];
   dryRun: boolean;
   fieldManager: string;
+  /** Where the request is audited. */
+  trail?: AuditTrail;
 }
 
 export const domainOf = (cluster: string, resource: ResourceInfo): Domain => ({

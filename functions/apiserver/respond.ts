@@ -43,6 +43,18 @@ const encode = (value: object, accept: Negotiated): Uint8Array | string => {
   return accept.pretty ? `${JSON.stringify(value, null, 2)}\n` : `${JSON.stringify(value)}\n`;
 };
 
+/** A value in the form asked for. */
+const sendValue = (call: Call, status: number, value: object): Response | Promise<Response> => {
+  call.trail?.answer(value);
+  return send(call, status, encode(value, call.accept));
+};
+
+/** JSON that goes out as it is. */
+const sendJson = (call: Call, status: number, body: Uint8Array): Response | Promise<Response> => {
+  call.trail?.answerJson(body);
+  return send(call, status, body);
+};
+
 const send = (call: Call, status: number, body: Uint8Array | string): Response | Promise<Response> => {
   const headers = headersOf(call, contentTypes[call.accept.media]);
   const size = typeof body === 'string' ? body.length : body.byteLength;
@@ -67,6 +79,12 @@ export const statusResponse = (
   const headers = headersFor(requestId, contentTypes[shape.media], warnings);
   if (retry) headers['retry-after'] = String(retry);
   return plainResponse({ status: code, headers, body: encode(status, shape) });
+};
+
+/** A write's answer that is a Status, as the client asked for it. */
+export const outcomeResponse = (call: Call, status: Status, code: number): Response => {
+  call.trail?.answer(status);
+  return statusResponse(call.requestId, status, code, call.accept, call.warnings);
 };
 
 const partial = (object: KubeObject, version: string) => ({
@@ -97,7 +115,7 @@ export const shaped = (call: Call, object: KubeObject, withColumns = true): obje
 
 /** An object given as a value: a write's answer, a review, a Scale. */
 export const objectResponse = (call: Call, code: number, object: object): Response | Promise<Response> =>
-  send(call, code, encode(shaped(call, object as KubeObject), call.accept));
+  sendValue(call, code, shaped(call, object as KubeObject));
 
 /** An object as stored: its own bytes when nothing about them has to change. */
 export const storedResponse = (call: Call, code: number, stored: Stored): Response | Promise<Response> => {
@@ -107,7 +125,8 @@ export const storedResponse = (call: Call, code: number, stored: Stored): Respon
 
 const readyResponse = (call: Call, code: number, stored: Stored): Response | Promise<Response> => {
   const { accept, resource } = call;
-  if (accept.media === 'json' && !accept.as && !accept.pretty) return send(call, code, bytesToSend(resource, stored));
+  if (accept.media === 'json' && !accept.as && !accept.pretty)
+    return sendJson(call, code, bytesToSend(resource, stored));
   return objectResponse(call, code, parseStored(resource, stored.bytes));
 };
 
@@ -155,7 +174,8 @@ const readyList = (call: Call, items: readonly Stored[], given: ListMeta): Respo
   const { accept, resource, info } = call;
   // Go encodes a custom resource's list from a map, where what is not set is an empty text.
   const meta = resource.custom && !accept.as ? { ...given, continue: given.continue ?? '' } : given;
-  if (accept.media === 'json' && !accept.as && !accept.pretty) return send(call, 200, listBytes(resource, items, meta));
+  if (accept.media === 'json' && !accept.as && !accept.pretty)
+    return sendJson(call, 200, listBytes(resource, items, meta));
   const objects = items.map((item) => parseStored(resource, item.bytes));
   if (accept.as === 'Table') {
     const options = {
@@ -165,7 +185,7 @@ const readyList = (call: Call, items: readonly Stored[], given: ListMeta): Respo
       withColumns: true,
     };
     const table = tableOf(shapeOf(resource), objects, options);
-    return send(call, 200, encode({ ...table, apiVersion: `meta.k8s.io/${accept.version}` }, accept));
+    return sendValue(call, 200, { ...table, apiVersion: `meta.k8s.io/${accept.version}` });
   }
   if (accept.as === 'PartialObjectMetadataList') {
     const list = {
@@ -174,7 +194,7 @@ const readyList = (call: Call, items: readonly Stored[], given: ListMeta): Respo
       metadata: meta,
       items: objects.length ? objects.map((o) => partial(o, accept.version)) : null,
     };
-    return send(call, 200, encode(list, accept));
+    return sendValue(call, 200, list);
   }
   const list = {
     kind: resource.listKind,
@@ -182,5 +202,5 @@ const readyList = (call: Call, items: readonly Stored[], given: ListMeta): Respo
     metadata: meta as unknown as Json,
     items: resource.custom ? objects : objects.map(bare),
   };
-  return send(call, 200, encode(list, accept));
+  return sendValue(call, 200, list);
 };

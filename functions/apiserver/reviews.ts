@@ -227,6 +227,7 @@ const prepare = (call: Call, given: AnyObject): void => {
 export const review = async (call: Call): Promise<Response> => {
   const { group, version, kind, schema } = call.resource;
   const given = decodeAs(call, await parseRequest(call.request, kind), { group, version, kind }, schema);
+  call.trail?.requestObject(given);
   prepare(call, given);
   const answer = await answers[kind]?.(call, given);
   return objectResponse(call, 201, { kind, apiVersion: groupVersion(group, version), ...answer });

@@ -9,7 +9,7 @@ import { admit, validate } from '../admission/admission.ts';
 import { type AnyObject, type Call, domainOf } from '../context.ts';
 import type { ResourceInfo } from '../registry.ts';
 import { decodeAs, isObject, parseRequest } from '../request-body.ts';
-import { statusResponse } from '../respond.ts';
+import { outcomeResponse } from '../respond.ts';
 import { parseStored } from '../stored-object.ts';
 import { deleteObject } from '../verbs/delete.ts';
 import { checkPreconditions, type DeleteOptions, dryRunRefused } from '../verbs/delete-options.ts';
@@ -130,7 +130,9 @@ const decodeEviction = async (call: Call): Promise<Eviction> => {
   const body = await parseRequest(call.request, 'Eviction');
   const old = isObject(body.value) && body.value.apiVersion === 'policy/v1beta1';
   const gvk = old ? { ...EVICTION, version: 'v1beta1' } : EVICTION;
-  return decodeAs(call, body, gvk, schema) as unknown as Eviction;
+  const given = decodeAs(call, body, gvk, schema);
+  call.trail?.requestObject(given);
+  return given as unknown as Eviction;
 };
 
 /** POST pods/{name}/eviction: a delete that asks the pod's disruption budget first. Source: KEP-85, "API-initiated Eviction". */
@@ -150,5 +152,5 @@ export const eviction = async (call: Call): Promise<Response> => {
   await consult(own, parseStored(own.resource, stored.bytes) as unknown as Pod);
   await markAndDelete(own, stored, options);
   const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 } as const;
-  return statusResponse(call.requestId, status, 201, call.accept, call.warnings);
+  return outcomeResponse(call, status, 201);
 };

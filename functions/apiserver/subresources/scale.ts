@@ -124,6 +124,7 @@ const tracked = (call: Call, live: AnyObject, next: AnyObject): AnyObject => {
 
 const wantedByUpdate = async (call: Call): Promise<Wanted> => {
   const scale = decodeScale(call, await parseRequest(call.request, 'Scale'), false);
+  call.trail?.requestObject(scale);
   checkName(call, scale);
   return (live) => tracked(call, live, scale);
 };
@@ -142,7 +143,9 @@ const patchedScale = (type: string, live: JsonObject, patch: Json): Json => {
 };
 
 const wantedByApply = async (call: Call): Promise<Wanted> => {
-  const applied = parseBody(await readBody(call.request), 'yaml').value;
+  const bytes = await readBody(call.request);
+  call.trail?.requestPatch(bytes, 'application/apply-patch+yaml');
+  const applied = parseBody(bytes, 'yaml').value;
   checkManager(call);
   if (!isObject(applied)) throw badRequest('error decoding YAML: the configuration is not an object');
   const { kind, apiVersion } = applied;
@@ -166,7 +169,9 @@ const wantedByPatch = async (call: Call): Promise<Wanted> => {
   const offered = call.resource.custom ? PATCHES.filter((one) => !one.includes('strategic')) : PATCHES;
   if (!offered.includes(type)) throw unsupportedMediaType(offered);
   if (type === 'application/apply-patch+yaml') return wantedByApply(call);
-  const body = parseBody(await readBody(call.request), 'json');
+  const bytes = await readBody(call.request);
+  call.trail?.requestPatch(bytes, type);
+  const body = parseBody(bytes, 'json');
   return (live) => {
     const value = patchedScale(type, structuredClone(asJson(live)), body.value);
     const scale = decodeScale(call, { value, duplicates: [], oddNumbers: undefined }, true);

@@ -87,6 +87,7 @@ export const token = async (call: Call): Promise<Response> => {
     TOKEN_REQUEST,
     schema,
   ) as unknown as TokenRequest;
+  call.trail?.requestObject(given);
   const request = { call, operation: 'CREATE', subresource: 'token', object: given as AnyObject } as const;
   await admit(request);
   const named = given.metadata?.name;

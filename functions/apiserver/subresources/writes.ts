@@ -4,7 +4,7 @@ import { badRequest, type Cause, cause, conflict, invalid } from '../../machiner
 import { admit, validate } from '../admission/admission.ts';
 import type { AnyObject, Call } from '../context.ts';
 import { decodeAs, isObject, parseRequest } from '../request-body.ts';
-import { statusResponse } from '../respond.ts';
+import { outcomeResponse } from '../respond.ts';
 import { changedConflict } from '../verbs/rules.ts';
 import { updateObject } from '../verbs/update-object.ts';
 import { checkUid } from './change.ts';
@@ -18,6 +18,7 @@ interface Given {
 const checkedBinding = async (call: Call, value: Json): Promise<Given> => {
   if (!isObject(value)) throw badRequest('the body is not a Binding');
   const object = { ...value, metadata: isObject(value.metadata) ? value.metadata : {} } as unknown as AnyObject;
+  call.trail?.requestObject({ kind: 'Binding', apiVersion: 'v1', ...object });
   const request = { call, operation: 'CREATE', subresource: 'binding', object } as const;
   await admit(request);
   const { name } = object.metadata;
@@ -69,12 +70,7 @@ const bindTo = async (call: Call, value: Json): Promise<Response> => {
       throw changedConflict(call, call.info.name);
   };
   await updateObject(call, assign, { retries: 8, check, admitted: true });
-  return statusResponse(
-    call.requestId,
-    { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 },
-    201,
-    call.accept,
-  );
+  return outcomeResponse(call, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }, 201);
 };
 
 /** Labels and annotations of a binding are put on its pod. */
@@ -103,6 +99,7 @@ export const finalize = async (call: Call): Promise<Response> => {
     call.resource.schema,
   );
   call.resource.strategy.defaults?.(object);
+  call.trail?.requestObject(object);
   if (object.metadata.name !== call.info.name)
     throw badRequest(
       `the name of the object (${object.metadata.name ?? ''}) does not match the name on the URL (${call.info.name})`,

@@ -184,5 +184,6 @@ export const create = async (call: Call): Promise<Response> => {
   const body = await parseRequest(call.request, resource.kind);
   const object = decodeAs(call, body, resource, resource.schema);
   resource.strategy.defaults?.(object);
+  call.trail?.requestObject(object);
   return createObject(call, object);
 };

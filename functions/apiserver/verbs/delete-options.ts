@@ -45,6 +45,12 @@ const checkKind = (value: Json): void => {
     throw badRequest(`no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`);
 };
 
+/** Options without their type: events name upstream's internal one. */
+const untyped = (options: object): object => {
+  const { kind: _kind, apiVersion: _version, ...rest } = options as { kind?: unknown; apiVersion?: unknown };
+  return rest;
+};
+
 /** Reads and checks a delete's options. Throws 400 and 422 Statuses. */
 export const deleteOptions = async (call: Call): Promise<DeleteOptions> => {
   const bytes = await readBody(call.request);
@@ -57,6 +63,7 @@ export const deleteOptions = async (call: Call): Promise<DeleteOptions> => {
     checkKind(body.value);
     const { value } = decodeKind<DeleteOptions>(schema, body, { version: 'v1', kind: 'DeleteOptions' });
     options = value;
+    call.trail?.requestObject({ kind: 'DeleteOptions', apiVersion: 'meta.k8s.io/__internal', ...untyped(value) });
   }
   const policies = ['Background', 'Foreground', 'Orphan'];
   if (options.propagationPolicy !== undefined && options.orphanDependents !== undefined)

@@ -2,7 +2,7 @@ import { timestamp } from '../../clock/clock.ts';
 import type { Stored } from '../../store/store.ts';
 import { admit, validate as admitValidate } from '../admission/admission.ts';
 import { type AnyObject, type Call, domainOf } from '../context.ts';
-import { objectResponse, statusResponse } from '../respond.ts';
+import { objectResponse, outcomeResponse } from '../respond.ts';
 import { indexOf, parseStored, readied, readiedToStore, serializer } from '../stored-object.ts';
 import { checkPreconditions, type DeleteOptions, deleteOptions } from './delete-options.ts';
 import { keyOfCall, missing } from './get.ts';
@@ -145,11 +145,5 @@ export const del = async (call: Call): Promise<Response> => {
   if (!removed || returnsDeleted(resource)) return objectResponse(call, 200, object);
   const { name = '', uid = '' } = object.metadata;
   const details = { name, ...(resource.group && { group: resource.group }), kind: resource.resource, uid };
-  return statusResponse(
-    call.requestId,
-    { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details },
-    200,
-    call.accept,
-    call.warnings,
-  );
+  return outcomeResponse(call, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details }, 200);
 };

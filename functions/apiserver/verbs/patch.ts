@@ -23,10 +23,11 @@ import { checkPatchForm, unfitPatch, unreadablePatch } from './patch-faults.ts';
 import { resetOf } from './separate.ts';
 import { type Transform, updateObject } from './update-object.ts';
 
+const APPLY = 'application/apply-patch+yaml';
 const types = [
   'application/json-patch+json',
   'application/merge-patch+json',
-  'application/apply-patch+yaml',
+  APPLY,
   'application/strategic-merge-patch+json',
 ];
 
@@ -203,7 +204,9 @@ const parseApplied = (bytes: Uint8Array): ParsedBody => {
 };
 
 const apply = async (call: Call): Promise<Response> => {
-  const body = parseApplied(await readBody(call.request));
+  const bytes = await readBody(call.request);
+  call.trail?.requestPatch(bytes, APPLY);
+  const body = parseApplied(bytes);
   checkManager(call);
   checkApply(call, body);
   const onMissing = call.info.subresource
@@ -228,12 +231,13 @@ export const patch = async (call: Call): Promise<Response> => {
     throw call.resource.custom
       ? unsupportedMediaType(types)
       : genericFailure(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
-  if (type === 'application/apply-patch+yaml') return apply(call);
+  if (type === APPLY) return apply(call);
   if (call.info.query.get('force'))
     throw invalid({ group: 'meta.k8s.io', kind: 'PatchOptions', name: '' }, [
       cause.forbidden('force', 'may not be specified for non-apply patch'),
     ]);
   const bytes = await readBody(call.request);
+  call.trail?.requestPatch(bytes, type);
   let body: ParsedBody;
   try {
     body = parseBody(bytes, 'json');

@@ -10,6 +10,7 @@ export const update = async (call: Call): Promise<Response> => {
   const body = await parseRequest(call.request, call.resource.kind);
   const object = decodeAs(call, body, resource, resource.schema);
   resource.strategy.defaults?.(object);
+  call.trail?.requestObject(object);
   const meta = object.metadata;
   if (resource.namespaced) {
     if (meta.namespace && meta.namespace !== info.namespace)
