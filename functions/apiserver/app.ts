@@ -275,7 +275,9 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     if (user !== caller) trail?.impersonated(user);
     const answer = () => answered(info, request, requestId, user, connection, trail);
     if (!server.flow || connection.internal) return answer();
-    return server.flow.serve({ info, user, request, requestId }, answer, (error) => failed(error, requestId, info, trail));
+    return server.flow.serve({ info, user, request, requestId }, answer, (error) =>
+      failed(error, requestId, info, trail),
+    );
   };
   const answered = async (
     info: RequestInfo,
