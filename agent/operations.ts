@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '../functions/client/client.ts';
 import type { Clock } from '../functions/clock/clock.ts';
@@ -117,7 +117,9 @@ const ownMounts = async (
   const nodeHosts = pod.spec?.hostNetwork ? await readFile('/etc/hosts', 'utf8').catch(() => '') : '';
   await writeFile(join(directory, 'etc-hosts'), hostsFile(pod, ips, tools.names.clusterDomain, nodeHosts));
   await writeFile(join(directory, 'resolv.conf'), resolvConf(podDns(pod, tools.names)));
-  await writeFile(message, '', { mode: 0o666 });
+  // Any user of the container writes it, whatever the agent's umask.
+  await writeFile(message, '');
+  await chmod(message, 0o666);
   const own = [
     { hostPath: join(directory, 'etc-hosts'), containerPath: '/etc/hosts' },
     { hostPath: join(directory, 'resolv.conf'), containerPath: '/etc/resolv.conf' },

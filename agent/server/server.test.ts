@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { type AddressInfo, createServer as createTcp } from 'node:net';
 import { type Duplex, PassThrough } from 'node:stream';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { createSystemClock } from '../../functions/clock/system.ts';
 import type { Pod } from '../../functions/machinery/kinds.d.ts';
@@ -136,6 +136,43 @@ test('exec over WebSocket v5: stdin half-closed by 255, resize for a tty, Succes
   expect(got.get(1)).toBe('sh:');
   expect(JSON.parse(got.get(3) ?? '{}')).toEqual({ metadata: {}, status: 'Success' });
   expect(sizesSeen).toContainEqual({ width: 120, height: 40 });
+});
+
+/** Every message of an exec over WebSocket, as text, with this subprotocol or none. */
+const messagesOf = async (query: string, protocol?: string): Promise<string[]> => {
+  const ws = new WebSocket(`ws://127.0.0.1:${port}/exec/ns/p/app?${query}`, protocol ? [protocol] : []);
+  const got: string[] = [];
+  ws.on('message', (data: Buffer) => got.push(data.toString('latin1')));
+  await new Promise((resolve) => ws.on('close', resolve));
+  expect(ws.protocol).toBe(protocol ?? '');
+  return got;
+};
+
+test('exec over the older WebSocket protocols: binary and base64, with a status only from v4 on', async () => {
+  const out = 'command=sh&stdout=1';
+  for (const protocol of ['channel.k8s.io', undefined])
+    expect(await messagesOf(out, protocol)).toEqual(['\x01', '\x01sh:']);
+  const text = Buffer.from('sh:').toString('base64');
+  expect(await messagesOf(out, 'base64.channel.k8s.io')).toEqual(['1', `1${text}`]);
+  const [, , status = ''] = await messagesOf(out, 'v4.base64.channel.k8s.io');
+  expect(status[0]).toBe('3');
+  expect(JSON.parse(Buffer.from(status.slice(1), 'base64').toString())).toEqual({ metadata: {}, status: 'Success' });
+  expect(await messagesOf('command=sh&stderr=1', 'channel.k8s.io')).toEqual(['\x02', '\x02err']);
+});
+
+test('input and sizes in base64', async () => {
+  const ws = new WebSocket(
+    `ws://127.0.0.1:${port}/exec/ns/p/app?command=sh&stdin=1&stdout=1&tty=1`,
+    'base64.channel.k8s.io',
+  );
+  const got: string[] = [];
+  ws.on('message', (data: Buffer) => got.push(data.toString()));
+  await new Promise((resolve) => ws.on('open', resolve));
+  ws.send(`4${Buffer.from('{"Width":81,"Height":41}').toString('base64')}`);
+  ws.send(`0${Buffer.from('ab').toString('base64')}`);
+  await vi.waitFor(() => expect(got).toContain(`1${Buffer.from('ab').toString('base64')}`));
+  expect(sizesSeen).toContainEqual({ width: 81, height: 41 });
+  ws.close();
 });
 
 test('port forward over SPDY: bytes both ways; a port that refuses says so on its error stream', async () => {

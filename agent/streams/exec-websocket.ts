@@ -1,6 +1,6 @@
-import type { IncomingMessage } from 'node:http';
-import { type Duplex, PassThrough, type Readable, Writable } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { PassThrough, type Readable, Writable } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { type Channels, channelsOf } from './channels.ts';
 import { type RemoteCommand, sizes } from './remote-command.ts';
 
 export interface Wanted {
@@ -10,49 +10,44 @@ export interface Wanted {
   tty: boolean;
 }
 
-export const websocketProtocols = ['v5.channel.k8s.io', 'v4.channel.k8s.io'];
-const closeChannel = 255;
-const server = new WebSocketServer({
-  noServer: true,
-  handleProtocols: (offered) =>
-    [...websocketProtocols, 'v2.portforward.k8s.io', 'portforward.k8s.io', 'v4.base64.channel.k8s.io'].find((p) =>
-      offered.has(p),
-    ) ?? false,
-});
-
-/** Completes the upgrade. */
-export const acceptWebSocket = (req: IncomingMessage, socket: Duplex, head: Buffer): Promise<WebSocket> =>
-  new Promise((resolve) => server.handleUpgrade(req, socket, head, (ws) => resolve(ws)));
-
-const frame = (channel: number, data: Uint8Array): Buffer => Buffer.concat([Buffer.from([channel]), data]);
+const STDIN = 0;
+const STDOUT = 1;
+const STDERR = 2;
+const ERROR = 3;
+const RESIZE = 4;
+const CLOSE = 255;
 
 /** A writable end that puts its bytes on one channel of the socket, waiting while the client is slow. */
-export const channelWriter = (ws: WebSocket, channel: number): Writable =>
+const channelWriter = (channels: Channels, channel: number): Writable =>
   new Writable({
     write(chunk: Buffer, _encoding, done) {
-      if (ws.readyState !== ws.OPEN) done();
-      else ws.send(frame(channel, chunk), () => done());
+      channels.send(channel, chunk, done);
     },
   });
 
+/** Before v4 the error channel has plain text, and nothing after a success. */
+const errorText = (version: Channels['version'], status: Record<string, unknown>): Buffer | undefined => {
+  if (version >= 4) return Buffer.from(JSON.stringify(status));
+  return status.status === 'Success' ? undefined : Buffer.from(String(status.message));
+};
+
 /**
- * exec and attach over WebSocket (KEP-4006): the first byte of a message is the channel (0 stdin, 1 stdout, 2 stderr,
- * 3 error, 4 resize); in v5, `255 CHANNEL` half-closes a channel, which is how stdin ends.
+ * exec and attach over WebSocket (KEP-4006): channel 0 is stdin, 1 stdout, 2 stderr, 3 error, 4 resize; in v5, a message on
+ * 255 half-closes the channel that it names, which is how stdin ends. The first message, empty, says that it has begun.
  */
 export const websocketCommand = (ws: WebSocket, wanted: Wanted): RemoteCommand => {
   const abort = new AbortController();
   const stdin = new PassThrough();
   const resize = new PassThrough();
-  ws.on('message', (data: Buffer) => {
-    const channel = data[0];
-    const body = data.subarray(1);
-    if (channel === 0) {
+  const channels = channelsOf(ws);
+  channels.onMessage((channel, body) => {
+    if (channel === STDIN) {
       if (!stdin.write(body)) {
         ws.pause();
         stdin.once('drain', () => ws.resume());
       }
-    } else if (channel === 4) resize.write(body);
-    else if (channel === closeChannel && body[0] === 0) stdin.end();
+    } else if (channel === RESIZE) resize.write(body);
+    else if (channel === CLOSE && body[0] === STDIN) stdin.end();
   });
   ws.on('error', () => ws.terminate());
   ws.on('close', () => {
@@ -60,15 +55,19 @@ export const websocketCommand = (ws: WebSocket, wanted: Wanted): RemoteCommand =
     resize.end();
     abort.abort();
   });
+  const stderr = wanted.stderr && !wanted.tty;
+  channels.send(wanted.stdout ? STDOUT : stderr ? STDERR : ERROR, Buffer.alloc(0));
   return {
     ...(wanted.stdin && { stdin: stdin as Readable }),
-    ...(wanted.stdout && { stdout: channelWriter(ws, 1) }),
-    ...(wanted.stderr && !wanted.tty && { stderr: channelWriter(ws, 2) }),
+    ...(wanted.stdout && { stdout: channelWriter(channels, STDOUT) }),
+    ...(stderr && { stderr: channelWriter(channels, STDERR) }),
     ...(wanted.tty && { resize: sizes(resize) }),
     signal: abort.signal,
     finish(status) {
       if (ws.readyState !== ws.OPEN) return;
-      ws.send(frame(3, Buffer.from(JSON.stringify(status))), () => ws.close(1000));
+      const text = errorText(channels.version, status);
+      if (text) channels.send(ERROR, text, () => ws.close(1000));
+      else ws.close(1000);
     },
   };
 };

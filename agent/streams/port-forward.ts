@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
+import { channelsOf } from './channels.ts';
 import { createSpdySession, type SpdyStream } from './spdy.ts';
 
 /** Opens one connection into the pod. */
@@ -59,14 +60,13 @@ export const websocketPortForward = async (ws: WebSocket, ports: number[], open:
   const closed = new Promise<void>((resolve) => ws.on('close', () => resolve()));
   void closed.then(() => abort.abort());
   ws.on('error', () => ws.terminate());
-  const send = (channel: number, data: Uint8Array) => ws.send(Buffer.concat([Buffer.from([channel]), data]));
+  const { send, onMessage } = channelsOf(ws);
   const early = ports.map((): Buffer[] => []);
   const remotes: (NodeJS.ReadWriteStream | undefined)[] = ports.map(() => undefined);
-  ws.on('message', (message: Buffer) => {
-    const index = (message[0] ?? 0) / 2;
-    const remote = remotes[index];
-    if (remote) remote.write(message.subarray(1));
-    else early[index]?.push(message.subarray(1));
+  onMessage((channel, body) => {
+    const remote = remotes[channel / 2];
+    if (remote) remote.write(body);
+    else early[channel / 2]?.push(body);
   });
   for (const [index, port] of ports.entries()) {
     const prefix = Buffer.from([port & 255, port >> 8]);
