@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto';
 import { timestamp } from '../clock/clock.ts';
+import { flowSchemas, priorityLevels } from '../machinery/flow-control-defaults.ts';
 import { groupVersion, type KubeObject, keyOf } from '../machinery/object.ts';
 import type { Domain, Outcome, Store, Stored, Write } from '../store/store.ts';
 import { builtinApiServices } from './api-services.ts';
 import { bootstrapPolicy } from './authz/bootstrap-policy.ts';
 import type { ResourceInfo } from './registry.ts';
 import { builtinResources } from './registry-builtin.ts';
-import { flowSchemas, priorityLevels } from './seed-flow-control.ts';
 import { reconcilers } from './seed-reconcile.ts';
 import { indexOf, parseStored, serializer } from './stored-object.ts';
 import { tracksGeneration } from './verbs/rules.ts';
@@ -123,7 +123,7 @@ const seedObjects = (apiserver: SeedOptions['apiserver'], now: number): KubeObje
     ...policy.roles,
     ...policy.roleBindings,
     ...priorityLevels(),
-    ...flowSchemas(),
+    ...flowSchemas(timestamp(now)),
     ...builtinApiServices(now),
   ] as KubeObject[];
 };

@@ -11,6 +11,7 @@ import { disruptionController } from './disruption/disruption.ts';
 import { endpointsController } from './endpoints/endpoints.ts';
 import { endpointSliceMirroringController } from './endpoints/mirroring.ts';
 import { endpointSliceController } from './endpoints/slices.ts';
+import { flowControlController } from './flow-control/flow-control.ts';
 import { createGarbageCollector } from './garbagecollector.ts';
 import { createHpaController, type HpaOptions } from './hpa/hpa.ts';
 import { jobOrphanController, jobTtlController } from './job/cleanup.ts';
@@ -78,6 +79,7 @@ export const createControllers = (options: ControllersOptions): AnyController[] 
   ephemeralVolumeController,
   clusterRoleAggregationController,
   admissionPolicyStatusController,
+  flowControlController,
   createNodeLifecycleController(options),
   createNodeIpamController(options),
   taintEvictionController,

@@ -35,3 +35,9 @@ export const validatingAdmissionPolicies = resource(
   'v1',
   'validatingadmissionpolicies',
 );
+export const flowSchemas = resource('flowcontrol.apiserver.k8s.io', 'v1', 'flowschemas');
+export const priorityLevelConfigurations = resource(
+  'flowcontrol.apiserver.k8s.io',
+  'v1',
+  'prioritylevelconfigurations',
+);

@@ -1,5 +1,5 @@
+import { flowSchemas, MANDATORY, priorityLevels } from '../../machinery/flow-control-defaults.ts';
 import type { FlowSchema, PriorityLevelConfiguration } from '../../machinery/kinds.d.ts';
-import { flowSchemas, priorityLevels } from '../seed-flow-control.ts';
 import { allocate, endPeriod, type Observed, PERIOD_MS } from './allocation.ts';
 import { type Classifier, createClassifier } from './classifier.ts';
 import { createLane, type Lane } from './gate.ts';
@@ -29,8 +29,6 @@ export interface ClusterFlow {
   observed: Map<string, Observed & { target: number }>;
 }
 
-/** What is there in any cluster, whatever is stored: requests always have somewhere to go. */
-const EXEMPT = 'exempt';
 const CATCH_ALL = 'catch-all';
 
 const settingsOf = ({ metadata, spec }: PriorityLevelConfiguration): LevelSettings | undefined => {
@@ -67,12 +65,12 @@ const blankCounts = (): SchemaCounts => ({
 const named = <T extends { metadata: { name?: string } }>(objects: readonly unknown[], name: string): T =>
   (objects as T[]).find(({ metadata }) => metadata.name === name) as T;
 
-/** The given objects, and the mandatory ones where those are missing. */
+/** The given objects, and the mandatory ones where those are missing: requests always have somewhere to go. */
 const completed = <T extends { metadata: { name?: string } }>(
   given: readonly T[],
   defaults: readonly unknown[],
 ): T[] => {
-  const missing = [EXEMPT, CATCH_ALL].filter((name) => !given.some(({ metadata }) => metadata.name === name));
+  const missing = [...MANDATORY].filter((name) => !given.some(({ metadata }) => metadata.name === name));
   return [...given, ...missing.map((name) => named<T>(defaults, name))];
 };
 

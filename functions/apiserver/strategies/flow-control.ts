@@ -1,4 +1,5 @@
 // flowcontrol.apiserver.k8s.io: which requests belong together, and how many of them run at a time (KEP-1040).
+import { flowSchemas, MANDATORY, priorityLevels } from '../../machinery/flow-control-defaults.ts';
 import type {
   FlowSchema,
   LimitedPriorityLevelConfiguration,
@@ -8,7 +9,6 @@ import type {
 import type { KubeObject } from '../../machinery/object.ts';
 import { cause } from '../../machinery/status.ts';
 import type { Strategy } from '../registry.ts';
-import { flowSchemas, priorityLevels } from '../seed-flow-control.ts';
 import { at, type Causes, checkDnsLabel, checkSubdomain, oneOf, required, same } from './checks.ts';
 
 type Rule = NonNullable<NonNullable<FlowSchema['spec']>['rules']>[number];
@@ -111,10 +111,9 @@ const checkConditions = (out: Causes, conditions: readonly PriorityLevelConfigur
   });
 };
 
-/** Two objects of each kind hold the server up: their specs stay what they are. */
-const MANDATORY = new Set(['exempt', 'catch-all']);
 const specOf = (object: KubeObject | undefined): Record<string, unknown> | undefined =>
   (object as { spec?: Record<string, unknown> } | undefined)?.spec;
+/** The objects that hold the server up keep their specs. */
 const isChanged = (object: KubeObject, seeds: readonly KubeObject[], free?: string): boolean => {
   const { name = '' } = object.metadata;
   if (!MANDATORY.has(name)) return false;

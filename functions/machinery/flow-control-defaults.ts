@@ -1,8 +1,22 @@
-import type { KubeObject } from '../machinery/object.ts';
+import type { FlowSchema, FlowSchemaCondition } from './kinds.d.ts';
+import type { KubeObject } from './object.ts';
 
 const apiVersion = 'flowcontrol.apiserver.k8s.io/v1';
-/** What marks the defaults that upstream keeps as it ships them. */
-const annotations = { 'apf.kubernetes.io/autoupdate-spec': 'true' };
+/** Says `true` of objects that are kept as they are shipped, `false` of those that are left to the operator. */
+export const AUTO_UPDATE = 'apf.kubernetes.io/autoupdate-spec';
+const annotations = { [AUTO_UPDATE]: 'true' };
+
+/** The condition that tells whether a schema's priority level exists; `at` in RFC 3339. */
+export const danglingCondition = (level: string, isDangling: boolean, at: string): FlowSchemaCondition => ({
+  type: 'Dangling',
+  status: isDangling ? 'True' : 'False',
+  lastTransitionTime: at,
+  reason: isDangling ? 'NotFound' : 'Found',
+  message: `This FlowSchema references the PriorityLevelConfiguration object named ${JSON.stringify(level)} ${isDangling ? 'but there is no such object' : 'and it exists'}`,
+});
+
+/** Names of the objects that no cluster is ever without, of either kind. */
+export const MANDATORY: ReadonlySet<string> = new Set(['exempt', 'catch-all']);
 
 const level = (name: string, shares: number, lendablePercent: number, queues: number, handSize = 6): KubeObject =>
   ({
@@ -87,8 +101,17 @@ export const priorityLevels = (): KubeObject[] => [
   level('global-default', 20, 50, 128),
 ];
 
-/** The default flow schemas, in the order in which requests are matched. */
-export const flowSchemas = (): KubeObject[] => [
+/** The default flow schemas, in the order in which requests are matched; with their status where `at` (RFC 3339) is given. */
+export const flowSchemas = (at?: string): KubeObject[] => (at === undefined ? schemas() : schemas().map(found(at)));
+
+const found =
+  (at: string) =>
+  (object: KubeObject): KubeObject => {
+    const { name } = (object as unknown as FlowSchema).spec?.priorityLevelConfiguration ?? { name: '' };
+    return { ...object, status: { conditions: [danglingCondition(name, false, at)] } } as KubeObject;
+  };
+
+const schemas = (): KubeObject[] => [
   schema('exempt', 'exempt', 1, '', groups('system:masters')),
   schema('probes', 'exempt', 2, '', groups(unauthenticated, authenticated), {
     nonResourceRules: [{ verbs: ['get'], nonResourceURLs: ['/healthz', '/readyz', '/livez'] }],
