@@ -9,12 +9,17 @@ export interface Authenticator {
   authenticate(cluster: string, token: string | undefined, connection: ConnectionInfo): Promise<UserInfo | undefined>;
 }
 
+/** A user that is known: in system:authenticated, unless it is said to be a stranger. */
 export const user = (
   username: string,
   groups: readonly string[],
   uid = '',
   extra: Readonly<Record<string, readonly string[]>> = {},
-): UserInfo => ({ username, uid, groups: [...new Set([...groups, 'system:authenticated'])], extra });
+): UserInfo => {
+  const said = groups.includes('system:authenticated') || groups.includes('system:unauthenticated');
+  const all = said || username === 'system:anonymous' ? groups : [...groups, 'system:authenticated'];
+  return { username, uid, groups: all, extra };
+};
 
 export const anonymous: UserInfo = {
   username: 'system:anonymous',

@@ -2,6 +2,7 @@
  * The expressions of an AuthenticationConfiguration: over `claims`, a map of whatever a token says, and over `user`, what
  * the mappings made of it. Numbers of claims are double, as JSON has no others.
  */
+import { describeIssues, type Expr, type Issue } from '../../../machinery/cel/ast.ts';
 import { walk } from '../../../machinery/cel/checker.ts';
 import { createEnvironment, type Environment, type Program } from '../../../machinery/cel/environment.ts';
 import { RESERVED_WORDS } from '../../../machinery/cel/field-names.ts';
@@ -88,11 +89,31 @@ export const loadExpressions = async (): Promise<void> => {
   };
 };
 
+/** Whether an expression is one of the claims itself. Upstream's have a type over which no macro goes without `dyn()`. */
+const isClaim = (expr: Expr): boolean => {
+  const operand =
+    expr.kind === 'select' ? expr.operand : expr.kind === 'call' && expr.name === '_[_]' ? expr.args[0] : undefined;
+  return operand?.kind === 'ident' && operand.name === 'claims';
+};
+
+const loopsOverClaim = (source: string): Issue[] => {
+  const parsed = parse(source);
+  const issues: Issue[] = [];
+  if (!('expr' in parsed)) return issues;
+  const message = "expression of type 'any' cannot be range of a comprehension (must be list, map, or dynamic)";
+  walk(parsed.expr, (inner) => {
+    if (inner.kind === 'fold' && isClaim(inner.range)) issues.push({ at: inner.range.at, message });
+  });
+  return issues;
+};
+
 /** The program of an expression, or why there is none. */
 export const compileExpression = (source: string, purpose: Purpose): { program: Program } | { fault: string } => {
   if (!environments) throw new Error('loadExpressions() was not awaited');
   const made = environments[purpose === 'user-rule' ? 'user' : 'claims'].compile(source);
   if ('issues' in made) return { fault: `compilation failed: ${made.describe()}` };
+  const loops = purpose === 'user-rule' ? [] : loopsOverClaim(source);
+  if (loops.length > 0) return { fault: `compilation failed: ${describeIssues(source, loops)}` };
   if (purpose !== 'mapping' && typeText(made.program.type) !== typeText(bool))
     return { fault: 'must evaluate to bool' };
   return made;

@@ -43,6 +43,15 @@ interface Token {
 const run = (compiled: Compiled, token: Token): Value =>
   valueIn(compiled.program.evaluate({ claims: token.value() }), compiled);
 
+/** Says of what an expression was, where it fails. */
+const naming = <T>(what: string, evaluate: () => T): T => {
+  try {
+    return evaluate();
+  } catch (error) {
+    throw new Error(`oidc: error evaluating ${what}: ${(error as Error).message}`);
+  }
+};
+
 /** An address that the issuer says is not its user's does not name a user. */
 const checkVerified = (claims: Claims): void => {
   if (!Object.hasOwn(claims, 'email_verified')) return;
@@ -51,11 +60,17 @@ const checkVerified = (claims: Claims): void => {
   if (!verified) throw new Error('oidc: email not verified');
 };
 
+/** What an expression makes of the claims, where that is a text. */
+const textFrom = (compiled: Compiled, token: Token, what: string): string =>
+  naming(`${what} claim expression`, () => {
+    const text = run(compiled, token);
+    if (typeof text !== 'string') throw new Error(`${what} claim expression must return a string`);
+    return text;
+  });
+
 const usernameOf = (token: Token, { username = {} }: ClaimMappings, programs: Programs): string => {
-  const fail = (why: string) => new Error(`oidc: error evaluating username claim expression: ${why}`);
   if (programs.username) {
-    const name = run(programs.username, token);
-    if (typeof name !== 'string') throw fail('username claim expression must return a string');
+    const name = textFrom(programs.username, token, 'username');
     if (name === '') throw new Error('oidc: empty username via CEL expression is not allowed');
     return name;
   }
@@ -75,21 +90,13 @@ const groupsOf = (token: Token, { groups = {} }: ClaimMappings, programs: Progra
       throw new Error(`oidc: parse groups claim "${claim}": it is no string and no list of strings`);
     return all.map((group) => prefix + group);
   }
-  if (!programs.groups) return [];
-  try {
-    return textsOf(run(programs.groups, token));
-  } catch (error) {
-    throw new Error(`oidc: error evaluating group claim expression: ${(error as Error).message}`);
-  }
+  const { groups: compiled } = programs;
+  return compiled ? naming('group claim expression', () => textsOf(run(compiled, token))) : [];
 };
 
 const uidOf = (token: Token, { uid = {} }: ClaimMappings, programs: Programs): string => {
   if (uid.claim) return textOf(token.claims, uid.claim, 'uid claim');
-  if (!programs.uid) return '';
-  const value = run(programs.uid, token);
-  if (typeof value !== 'string')
-    throw new Error('oidc: error evaluating uid claim expression: uid claim expression must return a string');
-  return value;
+  return programs.uid ? textFrom(programs.uid, token, 'uid') : '';
 };
 
 const extraOf = (token: Token, programs: Programs): Record<string, string[]> => {
@@ -97,7 +104,7 @@ const extraOf = (token: Token, programs: Programs): Record<string, string[]> => 
   const { jti } = token.claims;
   if (typeof jti === 'string' && jti) extra[CREDENTIAL] = [`JTI=${jti}`];
   for (const one of programs.extra) {
-    const texts = textsOf(run(one, token));
+    const texts = naming(`extra claim expression: ${one.source}`, () => textsOf(run(one, token)));
     if (texts.length > 0) extra[one.key] = texts;
   }
   return extra;
@@ -113,8 +120,19 @@ const checkRequired = ({ claims }: Token, rules: JwtAuthenticator['claimValidati
   }
 };
 
-const checkRule = (value: Value, { source }: Compiled, message: string): void => {
-  if (value !== true) throw new Error(`validation expression '${source}' failed: ${message}`);
+/** Runs rules in their order; throws where one is not true. */
+const checkRules = (
+  rules: readonly (Compiled & { message: string })[],
+  what: string,
+  variables: () => Readonly<Record<string, Value>>,
+): void => {
+  if (rules.length === 0) return;
+  const given = variables();
+  naming(what, () => {
+    for (const rule of rules)
+      if (valueIn(rule.program.evaluate(given), rule) !== true)
+        throw new Error(`validation expression '${rule.source}' failed: ${rule.message}`);
+  });
 };
 
 /** The user of a token; throws where a claim is not as the mappings need it, or a rule does not hold. */
@@ -131,11 +149,7 @@ export const mapClaims = (claims: Claims, authenticator: JwtAuthenticator, progr
   const uid = uidOf(token, mappings, programs);
   const found: UserInfo = { username, uid, groups, extra: extraOf(token, programs) };
   checkRequired(token, authenticator.claimValidationRules);
-  for (const rule of programs.claimRules) checkRule(run(rule, token), rule, rule.message);
-  if (programs.userRules.length > 0) {
-    const variables = { user: userValue(found) };
-    for (const rule of programs.userRules)
-      checkRule(valueIn(rule.program.evaluate(variables), rule), rule, rule.message);
-  }
+  checkRules(programs.claimRules, 'claim validation expression', () => ({ claims: value() }));
+  checkRules(programs.userRules, 'user info validation rule', () => ({ user: userValue(found) }));
   return user(found.username, found.groups, found.uid, found.extra);
 };

@@ -50,30 +50,39 @@ const discover = async ({ issuer, reading }: ProviderOptions): Promise<string> =
 };
 
 const audiencesOf = ({ aud }: Claims): string[] => {
-  const all = Array.isArray(aud) ? aud : [aud];
-  return all.filter((one): one is string => typeof one === 'string');
+  const all: unknown[] = Array.isArray(aud) ? aud : [aud];
+  return all.every((one) => typeof one === 'string') ? all : [];
 };
 
+const quoted = (texts: readonly string[]): string => `[${texts.map((text) => JSON.stringify(text)).join(' ')}]`;
+
+/** No date is later: what overflows is no time. */
+const SECONDS_MAX = 8.64e12;
+
+/** Seconds since the epoch. */
 const secondsOf = (value: unknown): number | undefined => {
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
-  return typeof number === 'number' && Number.isFinite(number) ? number : undefined;
+  return typeof number === 'number' && Math.abs(number) <= SECONDS_MAX ? number : undefined;
 };
 
 /** Issuer, audience and times of claims whose signature is right. Throws where one does not hold. */
 const checkClaims = (claims: Claims, { issuer, clock }: ProviderOptions): void => {
   const iss = claims.iss === GOOGLE ? `https://${GOOGLE}` : claims.iss;
   if (iss !== issuer.url)
-    throw new Error(`id token issued by a different provider, expected ${JSON.stringify(issuer.url)}`);
+    throw new Error(`oidc: id token issued by a different provider, expected ${JSON.stringify(issuer.url)}`);
   const audiences = audiencesOf(claims);
-  if (!audiences.some((one) => issuer.audiences.includes(one)))
-    throw new Error(`expected audience in ${JSON.stringify(issuer.audiences)} got ${JSON.stringify(audiences)}`);
+  if (!audiences.some((one) => issuer.audiences.includes(one))) {
+    const [only = ''] = issuer.audiences;
+    const wanted = issuer.audiences.length === 1 ? JSON.stringify(only) : `in ${quoted(issuer.audiences)}`;
+    throw new Error(`oidc: expected audience ${wanted} got ${quoted(audiences)}`);
+  }
   const now = clock.now();
   const expires = secondsOf(claims.exp);
-  if (expires === undefined || expires * 1000 < now) throw new Error('token is expired');
+  if (expires === undefined || expires * 1000 < now) throw new Error('oidc: token is expired');
   if (claims.nbf === undefined || claims.nbf === null) return;
   const from = secondsOf(claims.nbf);
   if (from === undefined || now + LEEWAY_MS < from * 1000)
-    throw new Error('current time is before the nbf (not before) time');
+    throw new Error('oidc: current time is before the nbf (not before) time');
 };
 
 /** This issuer writes its name without a scheme (OpenID Connect Core 1.0, 15.6.2). */
@@ -155,9 +164,9 @@ export const createProvider = (options: ProviderOptions): Provider => {
     generation: () => generation,
     verify: async (token) => {
       const parsed = parseToken(token);
-      if (!parsed) throw new Error('malformed jwt');
+      if (!parsed) throw new Error('oidc: malformed jwt');
       if (!isKnownAlgorithm(parsed.algorithm))
-        throw new Error(`id token signed with unsupported algorithm, got ${JSON.stringify(parsed.algorithm)}`);
+        throw new Error(`oidc: id token signed with unsupported algorithm, got ${JSON.stringify(parsed.algorithm)}`);
       let signed = isSigned(parsed, await ready());
       if (!signed && mayAskAgain()) {
         await refreshed();

@@ -59,13 +59,17 @@ export const unverifiedClaims = (token: string): Claims | undefined => {
   return parts.length === 3 ? objectOf(decoded(parts[1] ?? '')) : undefined;
 };
 
-/** Takes a compact token apart; undefined where it is none, or has headers that must be understood (RFC 7515, 4.1.11). */
+/**
+ * Takes a compact token apart; undefined where it is none, has headers that must be understood (RFC 7515, 4.1.11), or a
+ * payload that is not encoded (RFC 7797).
+ */
 export const parseToken = (token: string): ParsedToken | undefined => {
   const [head = '', body = '', last = '', more] = token.split('.', 4);
   const header = objectOf(decoded(head));
   const claims = objectOf(decoded(body));
   const signature = decoded(last);
   if (!header || !claims || !signature || more !== undefined || header.crit !== undefined) return undefined;
+  if (header.b64 === false) return undefined;
   const { alg, kid = '' } = header;
   if (typeof alg !== 'string' || typeof kid !== 'string') return undefined;
   return { algorithm: alg, keyId: kid, claims, signed: Buffer.from(`${head}.${body}`), signature };
