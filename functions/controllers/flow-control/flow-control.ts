@@ -47,10 +47,10 @@ const revised = (current: Configuration, shipped: Configuration): Configuration 
 /** Writes that keep the default objects of one kind: missing ones are made, those of other versions go. */
 const keepDefaults = (
   resource: GroupVersionResource,
-  stored: readonly Configuration[],
+  stored: readonly KubeObject[],
   defaults: readonly Configuration[],
 ): PlannedWrite[] => {
-  const byName = new Map(stored.map((object) => [object.metadata.name, object]));
+  const byName = new Map(stored.map((object) => [object.metadata.name, object as Configuration]));
   const shipped = new Set(defaults.map(({ metadata }) => metadata.name));
   const created: PlannedWrite[] = [];
   const updated: PlannedWrite[] = [];
@@ -85,8 +85,8 @@ const tellDangling = (schema: FlowSchema, levels: ReadonlySet<string>, now: Inst
 const decide = ({ schemas, levels }: FlowControlObserved, now: Instant): Plan => {
   const shippedLevels = defaultLevels() as Configuration[];
   const kept = [
-    ...keepDefaults(priorityLevelConfigurations, levels as readonly Configuration[], shippedLevels),
-    ...keepDefaults(flowSchemas, schemas as readonly Configuration[], defaultSchemas() as Configuration[]),
+    ...keepDefaults(priorityLevelConfigurations, levels as readonly KubeObject[], shippedLevels),
+    ...keepDefaults(flowSchemas, schemas as readonly KubeObject[], defaultSchemas() as Configuration[]),
   ];
   const names = new Set([...levels, ...shippedLevels].map(({ metadata }) => metadata.name ?? ''));
   // A schema that is rewritten comes back as a change: its status waits until then.

@@ -9,6 +9,7 @@ import { nodeAuthorizer } from '../../apiserver/authz/node.ts';
 import { createNodeReferences } from '../../apiserver/authz/node-references.ts';
 import { rbacAuthorizer } from '../../apiserver/authz/rbac.ts';
 import type { Configured } from '../../apiserver/configuration.ts';
+import { createFlowControl } from '../../apiserver/flow-control/flow-control.ts';
 import { seedClusterOnce } from '../../apiserver/seed.ts';
 import type { NodeDialer } from '../../apiserver/streams.ts';
 import type { Client } from '../../client/client.ts';
@@ -53,6 +54,8 @@ export interface CloudPlane {
 }
 
 const REPLICA_BYTES_MAX = 128 << 20;
+/** A function serves few requests at once: how they are limited may be this much behind the store (record 022). */
+const FLOW_STALE_MS = 10_000;
 const WINDOW_CHANGES = 2_000;
 const WINDOW_MS = 5 * 60_000;
 /** `iss` of tokens, as in embedded clusters. */
@@ -98,6 +101,7 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
     admitRequest: fleet.admitRequest,
     replicas,
     clock,
+    flow: createFlowControl({ replicas, clock, beside: true, staleMsMax: FLOW_STALE_MS }),
     authenticator: authenticatorChain({
       adminToken: keys.adminToken,
       authority,
