@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { CommandError, dataDirectory, parse } from './command.ts';
+import { CommandError, dataDirectory, parse, UsageError } from './command.ts';
 
 export const kubeconfigPath = (directory: string): string => join(directory, 'kubeconfig');
 
@@ -12,8 +12,32 @@ export interface Access {
   name: string;
 }
 
+/** A program that a client asks for tokens. */
+export interface TokenProgram {
+  command: string;
+  args: readonly string[];
+}
+
+type Entry = Omit<Access, 'token'> & ({ token: string } | { exec: TokenProgram });
+
+const userOf = (entry: Entry): object =>
+  'token' in entry
+    ? { token: entry.token }
+    : {
+        exec: {
+          apiVersion: 'client.authentication.k8s.io/v1',
+          command: entry.exec.command,
+          args: entry.exec.args,
+          interactiveMode: 'IfAvailable',
+          provideClusterInfo: false,
+        },
+      };
+
 /** A kubeconfig with one cluster, one user and one context, all of the same name. */
-export const kubeconfigText = ({ server, caCert, token, name }: Access): string =>
+export const kubeconfigText = (entry: Entry): string =>
+  kubeconfigOf(entry.name, entry.server, entry.caCert, userOf(entry));
+
+const kubeconfigOf = (name: string, server: string, caCert: string, user: object): string =>
   stringify({
     apiVersion: 'v1',
     kind: 'Config',
@@ -24,7 +48,7 @@ export const kubeconfigText = ({ server, caCert, token, name }: Access): string 
         cluster: { server, ...(caCert && { 'certificate-authority-data': Buffer.from(caCert).toString('base64') }) },
       },
     ],
-    users: [{ name, user: { token } }],
+    users: [{ name, user }],
     contexts: [{ name, context: { cluster: name, user: name } }],
     'current-context': name,
   });
@@ -36,10 +60,28 @@ export const writeKubeconfig = (directory: string, access: Access): string => {
   return path;
 };
 
-/** `skiff kubeconfig [--data DIR]` */
+const options = {
+  data: { type: 'string' },
+  aws: { type: 'boolean' },
+  cluster: { type: 'string' },
+  'cluster-id': { type: 'string' },
+  region: { type: 'string' },
+  profile: { type: 'string' },
+  'role-arn': { type: 'string' },
+  'sts-endpoint': { type: 'string' },
+} as const;
+
+/** `skiff kubeconfig [--data DIR] [--aws [--cluster C] [--cluster-id ID] [--region R] [--profile P] [--role-arn ARN] [--sts-endpoint URL]]` */
 export const run = async (args: string[]): Promise<number> => {
-  const { values } = parse(args, { data: { type: 'string' } });
+  const { values } = parse(args, options);
   const directory = dataDirectory(values.data);
+  if (values.aws) {
+    const { awsKubeconfig } = await import('./aws/kubeconfig.ts');
+    process.stdout.write(await awsKubeconfig(directory, values));
+    return 0;
+  }
+  const other = Object.keys(values).find((name) => name !== 'data');
+  if (other) throw new UsageError(`--${other} is for --aws`);
   if (!existsSync(kubeconfigPath(directory))) {
     throw new CommandError(`no cluster in ${directory}: start one with ./skiff up`);
   }

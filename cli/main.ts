@@ -14,6 +14,7 @@ const commands: Record<string, Command> = {
   down: { summary: 'stop everything that up started', load: () => import('./down.ts') },
   status: { summary: 'what runs, and where', load: () => import('./status.ts') },
   kubeconfig: { summary: 'print the kubeconfig', load: () => import('./kubeconfig.ts') },
+  token: { summary: 'a token by credentials of AWS, for kubectl', load: () => import('./token-command.ts') },
   deploy: { summary: 'put the control plane on AWS, or on a stand-in for it', load: () => import('./cloud/deploy.ts') },
   destroy: { summary: 'remove what deploy made', load: () => import('./cloud/destroy.ts') },
   front: { summary: 'TLS on this machine in front of a deployment without', load: () => import('./cloud/front.ts') },

@@ -37,10 +37,27 @@ Says what runs and where. Exit code 0 when it is up and every node is Ready, 1 o
 ${DATA}`,
 
   kubeconfig: `usage: skiff kubeconfig [--data DIR]
+       skiff kubeconfig --aws [options]
 
-Prints the administrator's kubeconfig; its file is kubeconfig in the data directory.
+Prints the administrator's kubeconfig; its file is kubeconfig in the data directory. With --aws it prints one without a
+secret, for principals of AWS that the cluster lets in: clients ask ./skiff token.
 
+  --cluster C         of which cluster (default)
+  --cluster-id ID     what the cluster calls itself; not needed for clusters made with ./skiff cluster create
+  --region R, --profile P, --role-arn ARN, --sts-endpoint URL   as ./skiff token takes them
 ${DATA}`,
+
+  token: `usage: skiff token --cluster-id ID [options]
+
+Prints an ExecCredential for kubectl: a token of the kind that aws eks get-token makes, with credentials of AWS as its SDKs
+find them. Nothing is sent but what finding them takes.
+
+  --cluster-id ID     clusterId of AWSIdentityConfiguration, or of spec.accessConfig; else the uid of the Cluster
+  --region R          whose STS is to be asked (AWS_REGION, else us-east-1)
+  --profile P         of the AWS configuration
+  --role-arn ARN      a role to assume first
+  --session-name N    of that role
+  --sts-endpoint URL  of a stand-in for STS`,
 
   deploy: `usage: skiff deploy [options]
 

@@ -1,6 +1,7 @@
-import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { CreateQueueCommand, DeleteQueueCommand, SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import { SignatureV4 } from '@smithy/signature-v4';
+import { Sha256 } from '../../client/sha256.ts';
 import type { Change, Domain } from '../../store/store.ts';
 
 /** What a bell says: which of the things that an agent follows may have changed. */
@@ -31,23 +32,6 @@ const RETENTION_SECONDS = 60;
 /** Longer than a bell lives: what was received once does not come again, though nobody deletes it. */
 const HIDDEN_SECONDS = 3600;
 const WAIT_SECONDS = 20;
-
-/** SHA-256, or its HMAC under a secret, as the signer wants it. */
-class Sha256 {
-  #hash: Hash | Hmac;
-  constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-    this.#hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret as Uint8Array);
-  }
-  update(data: string | Uint8Array): void {
-    this.#hash.update(data);
-  }
-  async digest(): Promise<Uint8Array> {
-    return this.#hash.digest();
-  }
-  reset(): void {
-    throw new Error('a digest is made once');
-  }
-}
 
 const hashOf = (cluster: string, node: string): string =>
   createHash('sha256').update(`${cluster}\n${node}`).digest('hex').slice(0, 32);
