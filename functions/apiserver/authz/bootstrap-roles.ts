@@ -68,7 +68,7 @@ const adminRules: PolicyRule[] = [
   rule(`${read} ${write}`, 'rbac.authorization.k8s.io', 'roles rolebindings'),
 ];
 
-const nodeRules: PolicyRule[] = [
+export const nodeRules: PolicyRule[] = [
   rule('create', 'authentication.k8s.io', 'tokenreviews'),
   rule('create', 'authorization.k8s.io', 'subjectaccessreviews localsubjectaccessreviews'),
   rule(read, 'core', 'services'),

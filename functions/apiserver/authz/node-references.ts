@@ -1,26 +1,34 @@
-import type { PersistentVolumeClaim, Pod, PodSpec } from '../../machinery/kinds.d.ts';
+import type { PersistentVolume, Pod, PodSpec, ResourceSlice, VolumeAttachment } from '../../machinery/kinds.d.ts';
 import type { Replica, Replicas } from '../../store/replica-port.ts';
-import type { Stored } from '../../store/store.ts';
+import type { Domain, Stored } from '../../store/store.ts';
 
 /** What stands between a node and the objects that pods on it name. */
 export interface NodeReferences {
   isOnNode(cluster: string, node: string, namespace: string, pod: string): Promise<boolean>;
-  /** `resource` is secrets, configmaps, serviceaccounts, persistentvolumeclaims or persistentvolumes (no namespace). */
+  /**
+   * `resource` is secrets, configmaps, serviceaccounts, persistentvolumeclaims, persistentvolumes (no namespace) or
+   * resourceclaims.
+   */
   isReferenced(cluster: string, node: string, resource: string, namespace: string, name: string): Promise<boolean>;
+  /** A VolumeAttachment or ResourceSlice whose spec names the node. */
+  isOfNode(
+    cluster: string,
+    node: string,
+    resource: 'volumeattachments' | 'resourceslices',
+    name: string,
+  ): Promise<boolean>;
 }
 
 type Names = Record<string, Set<string>>;
+type Add = (resource: string, name: string | undefined) => void;
 
 const decode = <T>(stored: Stored): T =>
   JSON.parse(Buffer.from(stored.bytes.buffer, stored.bytes.byteOffset, stored.bytes.byteLength).toString()) as T;
 
-const addVolumes = (
-  spec: PodSpec,
-  podName: string,
-  add: (resource: string, name: string | undefined) => void,
-): void => {
+const addVolumes = (spec: PodSpec, podName: string, add: Add): void => {
   for (const volume of spec.volumes ?? []) {
     add('secrets', volume.secret?.secretName);
+    add('secrets', volume.azureFile?.secretName);
     add('configmaps', volume.configMap?.name);
     add('persistentvolumeclaims', volume.persistentVolumeClaim?.claimName);
     if (volume.ephemeral) add('persistentvolumeclaims', `${podName}-${volume.name}`);
@@ -31,26 +39,18 @@ const addVolumes = (
     for (const ref of [
       volume.csi?.nodePublishSecretRef,
       volume.cephfs?.secretRef,
+      volume.cinder?.secretRef,
       volume.iscsi?.secretRef,
       volume.flexVolume?.secretRef,
       volume.rbd?.secretRef,
+      volume.scaleIO?.secretRef,
+      volume.storageos?.secretRef,
     ])
       add('secrets', ref?.name);
   }
 };
 
-/** Names of secrets, configmaps, claims and the account of one pod, by resource. */
-const namesIn = (pod: Pod): Names => {
-  const names: Names = {};
-  const add = (resource: string, name: string | undefined): void => {
-    if (!name) return;
-    names[resource] ??= new Set();
-    names[resource].add(name);
-  };
-  const spec = pod.spec;
-  if (!spec) return names;
-  add('serviceaccounts', spec.serviceAccountName);
-  for (const secret of spec.imagePullSecrets ?? []) add('secrets', secret.name);
+const addContainers = (spec: PodSpec, add: Add): void => {
   for (const container of [
     ...(spec.containers ?? []),
     ...(spec.initContainers ?? []),
@@ -65,61 +65,136 @@ const namesIn = (pod: Pod): Names => {
       add('configmaps', valueFrom?.configMapKeyRef?.name);
     }
   }
-  addVolumes(spec, pod.metadata.name ?? '', add);
+};
+
+/** Claims of devices, by their own name or by the one that was made from a template. */
+const addResourceClaims = ({ spec, status }: Pod, add: Add): void => {
+  for (const { name, resourceClaimName, resourceClaimTemplateName } of spec?.resourceClaims ?? []) {
+    add('resourceclaims', resourceClaimName);
+    if (!resourceClaimTemplateName) continue;
+    const made = status?.resourceClaimStatuses?.find((one) => one.name === name);
+    add('resourceclaims', made?.resourceClaimName);
+  }
+  add('resourceclaims', status?.extendedResourceClaimStatus?.resourceClaimName);
+};
+
+/** Names of what one pod reads, by resource. A node shows its own pods by itself: they open nothing to it. */
+const namesIn = (pod: Pod): Names => {
+  const names: Names = {};
+  const add: Add = (resource, name) => {
+    if (!name) return;
+    names[resource] ??= new Set();
+    names[resource].add(name);
+  };
+  const { spec, metadata } = pod;
+  if (!spec || metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined) return names;
+  add('serviceaccounts', spec.serviceAccountName);
+  for (const secret of spec.imagePullSecrets ?? []) add('secrets', secret.name);
+  addContainers(spec, add);
+  addVolumes(spec, metadata.name ?? '', add);
+  addResourceClaims(pod, add);
   return names;
 };
 
-/** Looks pods up in replicas by their node; decodes each stored revision of a pod once. */
+/** What a volume says of itself: whose claim it is for, and the secrets that a node needs to mount it. */
+interface Volume {
+  claim?: { namespace: string; name: string };
+  /** As `namespace/name`. */
+  secrets: ReadonlySet<string>;
+}
+
+const volumeOf = (volume: PersistentVolume): Volume => {
+  const { claimRef, csi, azureFile, cephfs, cinder, flexVolume, rbd, scaleIO, iscsi, storageos } = volume.spec ?? {};
+  const secrets = new Set<string>();
+  if (!claimRef?.namespace || !claimRef.name) return { secrets };
+  const { namespace, name } = claimRef;
+  const own = [
+    csi?.nodePublishSecretRef,
+    csi?.nodeStageSecretRef,
+    csi?.nodeExpandSecretRef,
+    cinder?.secretRef,
+    storageos?.secretRef,
+  ];
+  for (const ref of own) if (ref?.name) secrets.add(`${ref.namespace ?? ''}/${ref.name}`);
+  for (const { secretRef: ref } of [cephfs, flexVolume, rbd, scaleIO, iscsi].filter((one) => one !== undefined))
+    if (ref?.name) secrets.add(`${ref.namespace || namespace}/${ref.name}`);
+  if (azureFile?.secretName) secrets.add(`${azureFile.secretNamespace || namespace}/${azureFile.secretName}`);
+  return { claim: { namespace, name }, secrets };
+};
+
+/** Decoded once per stored state. */
+const once = <T>(read: (stored: Stored) => T): ((stored: Stored) => T) => {
+  const known = new WeakMap<Stored, { value: T }>();
+  return (stored) => {
+    let found = known.get(stored);
+    if (!found) {
+      found = { value: read(stored) };
+      known.set(stored, found);
+    }
+    return found.value;
+  };
+};
+
+const namesOf = once((stored) => namesIn(decode<Pod>(stored)));
+const readVolume = once((stored) => volumeOf(decode<PersistentVolume>(stored)));
+const nodeIn = once((stored) => decode<VolumeAttachment | ResourceSlice>(stored).spec?.nodeName ?? '');
+
+/** Whether a pod on the node names it. */
+const isNamed = (pods: Replica, node: string, resource: string, namespace: string, name: string): boolean => {
+  for (const stored of pods.byField('spec.nodeName', node)) {
+    if (stored.key.startsWith(`${namespace}/`) && namesOf(stored)[resource]?.has(name)) return true;
+  }
+  return false;
+};
+
+const isMounted = (pods: Replica, node: string, { claim }: Volume): boolean =>
+  claim !== undefined && isNamed(pods, node, 'persistentvolumeclaims', claim.namespace, claim.name);
+
+/** Asks replicas as they stand, and once more when they have been brought to the store's head. */
+const ask = async (replicas: readonly Replica[], found: () => boolean): Promise<boolean> => {
+  if (found()) return true;
+  const before = replicas.map(({ revision }) => revision);
+  const after = await Promise.all(replicas.map((replica) => replica.fresh()));
+  return after.some((revision, i) => revision !== before[i]) && found();
+};
+
+/** Looks pods up in replicas by their node. */
 export const createNodeReferences = (replicas: Replicas): NodeReferences => {
-  const decoded = new WeakMap<Stored, Names>();
-  const podsOf = (cluster: string): Promise<Replica> => replicas.of({ cluster, group: '', resource: 'pods' });
-  const namesOf = (stored: Stored): Names => {
-    let names = decoded.get(stored);
-    if (!names) {
-      names = namesIn(decode<Pod>(stored));
-      decoded.set(stored, names);
-    }
-    return names;
-  };
-  const isNamed = (pods: Replica, node: string, resource: string, namespace: string, name: string): boolean => {
-    for (const stored of pods.byField('spec.nodeName', node)) {
-      if (stored.key.startsWith(`${namespace}/`) && namesOf(stored)[resource]?.has(name)) return true;
-    }
-    return false;
-  };
-  /** The claims that a persistent volume serves: the one that it is bound to. */
-  const claimOf = async (cluster: string, volume: string): Promise<{ namespace: string; name: string } | undefined> => {
-    const volumes = await replicas.of({ cluster, group: '', resource: 'persistentvolumes' });
-    const stored = volumes.get(volume);
-    const ref =
-      stored && decode<{ spec?: { claimRef?: { namespace?: string; name?: string } } }>(stored).spec?.claimRef;
-    if (!ref?.namespace || !ref.name) return undefined;
-    const claims = await replicas.of({ cluster, group: '', resource: 'persistentvolumeclaims' });
-    const claim = claims.get(`${ref.namespace}/${ref.name}`);
-    if (!claim || decode<PersistentVolumeClaim>(claim).spec?.volumeName !== volume) return undefined;
-    return { namespace: ref.namespace, name: ref.name };
-  };
-
-  /** Asks the replica as it stands, and once more when it has been brought to the store's head. */
-  const ask = async (pods: Replica, found: () => boolean): Promise<boolean> => {
-    if (found()) return true;
-    const before = pods.revision;
-    return (await pods.fresh()) !== before && found();
-  };
-
+  const of = (cluster: string, resource: string, group = ''): Promise<Replica> =>
+    replicas.of({ cluster, group, resource } satisfies Domain);
+  const both = (cluster: string) => Promise.all([of(cluster, 'pods'), of(cluster, 'persistentvolumes')]);
   return {
     isOnNode: async (cluster, node, namespace, name) => {
-      const pods = await podsOf(cluster);
-      return ask(pods, () => pods.get(`${namespace}/${name}`)?.index.fields['spec.nodeName'] === node);
+      const pods = await of(cluster, 'pods');
+      return ask([pods], () => pods.get(`${namespace}/${name}`)?.index.fields['spec.nodeName'] === node);
     },
     isReferenced: async (cluster, node, resource, namespace, name) => {
-      const pods = await podsOf(cluster);
-      if (resource !== 'persistentvolumes') return ask(pods, () => isNamed(pods, node, resource, namespace, name));
-      const claim = await claimOf(cluster, name);
-      return (
-        claim !== undefined &&
-        ask(pods, () => isNamed(pods, node, 'persistentvolumeclaims', claim.namespace, claim.name))
+      if (resource === 'persistentvolumes') {
+        const [pods, volumes] = await both(cluster);
+        return ask([pods, volumes], () => {
+          const stored = volumes.get(name);
+          return stored !== undefined && isMounted(pods, node, readVolume(stored));
+        });
+      }
+      const pods = await of(cluster, 'pods');
+      if (await ask([pods], () => isNamed(pods, node, resource, namespace, name))) return true;
+      if (resource !== 'secrets') return false;
+      const [, volumes] = await both(cluster);
+      const secret = `${namespace}/${name}`;
+      return ask([pods, volumes], () =>
+        volumes.list({}).some((stored) => {
+          const volume = readVolume(stored);
+          return volume.secrets.has(secret) && isMounted(pods, node, volume);
+        }),
       );
+    },
+    isOfNode: async (cluster, node, resource, name) => {
+      const group = resource === 'resourceslices' ? 'resource.k8s.io' : 'storage.k8s.io';
+      const found = await of(cluster, resource, group);
+      return ask([found], () => {
+        const stored = found.get(name);
+        return stored !== undefined && nodeIn(stored) === node;
+      });
     },
   };
 };

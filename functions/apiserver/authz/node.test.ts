@@ -37,7 +37,18 @@ const podSpec = {
     { name: 'c', projected: { sources: [{ secret: { name: 'projected' } }, { configMap: { name: 'projected' } }] } },
     { name: 'd', persistentVolumeClaim: { claimName: 'claim' } },
     { name: 'scratch', ephemeral: {} },
+    { name: 'e', flexVolume: { driver: 'd', secretRef: { name: 'flex' } } },
+    { name: 'f', azureFile: { secretName: 'azure', shareName: 's' } },
   ],
+  resourceClaims: [
+    { name: 'a', resourceClaimName: 'device' },
+    { name: 'b', resourceClaimTemplateName: 'template' },
+  ],
+};
+
+const podStatus = {
+  resourceClaimStatuses: [{ name: 'b', resourceClaimName: 'made' }],
+  extendedResourceClaimStatus: { resourceClaimName: 'extended', requestMappings: [] },
 };
 
 describe('node authorizer', () => {
@@ -49,10 +60,12 @@ describe('node authorizer', () => {
   const other = { namespace: 'team', name: 'other' };
 
   beforeEach(async () => {
-    const put = (name: string, node: string, spec: object) =>
-      stored.put('', 'pods', { metadata: { name, namespace: 'team' }, spec: { ...spec, nodeName: node } } as never, {
-        'spec.nodeName': node,
-      });
+    const put = (name: string, node: string, spec: object) => {
+      const annotations = name === 'mirror' ? { 'kubernetes.io/config.mirror': 'x' } : {};
+      const metadata = { name, namespace: 'team', annotations };
+      const pod = { metadata, spec: { ...spec, nodeName: node }, status: podStatus };
+      return stored.put('', 'pods', pod as never, { 'spec.nodeName': node });
+    };
     await put('mine', 'one', podSpec);
     await put('other', 'two', {
       serviceAccountName: 'db',
@@ -61,12 +74,38 @@ describe('node authorizer', () => {
     });
     await stored.put('', 'persistentvolumes', {
       metadata: { name: 'pv' },
-      spec: { claimRef: { namespace: 'team', name: 'claim' } },
+      spec: {
+        claimRef: { namespace: 'team', name: 'claim' },
+        csi: {
+          driver: 'd',
+          volumeHandle: 'h',
+          controllerPublishSecretRef: { namespace: 'storage', name: 'controller' },
+          nodeStageSecretRef: { namespace: 'storage', name: 'stage' },
+          nodePublishSecretRef: { namespace: 'storage', name: 'publish' },
+          nodeExpandSecretRef: { namespace: 'storage', name: 'expand' },
+        },
+      },
     } as never);
+    const secret = (name: string) => ({ namespace: 'storage', name });
     await stored.put('', 'persistentvolumes', {
-      metadata: { name: 'loose' },
-      spec: { claimRef: { namespace: 'team', name: 'claim' } },
+      metadata: { name: 'unbound' },
+      spec: {
+        claimRef: { namespace: 'team', name: 'else' },
+        csi: { driver: 'd', volumeHandle: 'h', nodeStageSecretRef: secret('theirs') },
+      },
     } as never);
+    const attached = (name: string, nodeName: string) =>
+      stored.put('storage.k8s.io', 'volumeattachments', { metadata: { name }, spec: { nodeName } } as never);
+    await attached('here', 'one');
+    await attached('there', 'two');
+    const slice = (name: string, nodeName: string) =>
+      stored.put('resource.k8s.io', 'resourceslices', { metadata: { name }, spec: { nodeName } } as never);
+    await slice('ours', 'one');
+    await slice('others', 'two');
+    await put('mirror', 'one', {
+      containers: [],
+      volumes: [{ name: 'a', secret: { secretName: 'stolen' } }],
+    });
     await stored.put('', 'persistentvolumeclaims', {
       metadata: { name: 'claim', namespace: 'team' },
       spec: { volumeName: 'pv' },
@@ -80,14 +119,19 @@ describe('node authorizer', () => {
     expect(await may('get', 'services', { user: user('alice', ['system:nodes']) })).toBe(false);
   });
 
-  it('writes its own node and status only', async () => {
+  it('reads its own node only; admission bounds what it writes of nodes', async () => {
     expect(await may('create', 'nodes')).toBe(true);
     for (const verb of ['update', 'patch']) {
       expect(await may(verb, 'nodes', { name: 'one' })).toBe(true);
       expect(await may(verb, 'nodes', { name: 'one', subresource: 'status' })).toBe(true);
-      expect(await may(verb, 'nodes', { name: 'two' })).toBe(false);
-      expect(await may(verb, 'nodes', { name: 'two', subresource: 'status' })).toBe(false);
     }
+    const query = new URLSearchParams({ fieldSelector: 'metadata.name=one' });
+    for (const verb of ['get', 'list', 'watch']) {
+      expect(await may(verb, 'nodes', verb === 'get' ? { name: 'one' } : { query })).toBe(true);
+      expect(await may(verb, 'nodes', { name: 'two' })).toBe(false);
+      expect(await may(verb, 'nodes')).toBe(false);
+    }
+    expect(await may('get', 'nodes', { name: 'one', subresource: 'status' })).toBe(false);
     expect(await may('delete', 'nodes', { name: 'one' })).toBe(false);
     expect(await may('get', 'nodes', { name: 'one', subresource: 'proxy' })).toBe(false);
   });
@@ -104,19 +148,24 @@ describe('node authorizer', () => {
     expect(await may('create', 'leases', { ...lease, namespace: 'default' })).toBe(false);
   });
 
-  it('sees and ends the pods bound to it, and lists by its own name', async () => {
+  it('reads the pods bound to it, and lists by its own name; admission bounds what it writes', async () => {
     expect(await may('get', 'pods', mine)).toBe(true);
-    expect(await may('delete', 'pods', mine)).toBe(true);
-    expect(await may('patch', 'pods', { ...mine, subresource: 'status' })).toBe(true);
-    expect(await may('create', 'pods', { ...mine, subresource: 'eviction' })).toBe(true);
+    expect(await may('watch', 'pods', mine)).toBe(true);
     expect(await may('get', 'pods', other)).toBe(false);
-    expect(await may('delete', 'pods', other)).toBe(false);
-    expect(await may('patch', 'pods', { ...other, subresource: 'status' })).toBe(false);
-    expect(await may('create', 'pods', { ...other, subresource: 'eviction' })).toBe(false);
-    expect(await may('patch', 'pods', mine)).toBe(false);
-    expect(await may('create', 'pods', { namespace: 'team' })).toBe(false);
+    expect(await may('watch', 'pods', other)).toBe(false);
+    for (const verb of ['create', 'delete']) expect(await may(verb, 'pods', mine)).toBe(true);
+    for (const verb of ['update', 'patch'])
+      expect(await may(verb, 'pods', { ...mine, subresource: 'status' })).toBe(true);
+    expect(await may('create', 'pods', { ...mine, subresource: 'eviction' })).toBe(true);
+    for (const verb of ['patch', 'update', 'deletecollection']) expect(await may(verb, 'pods', mine)).toBe(false);
+    expect(await may('get', 'pods', { ...mine, subresource: 'status' })).toBe(false);
+    expect(await may('get', 'pods', { ...mine, subresource: 'log' })).toBe(false);
     expect(await may('create', 'pods', { ...mine, subresource: 'exec' })).toBe(false);
-    expect(await may('deletecollection', 'pods', { namespace: 'team' })).toBe(false);
+    // The list reads this as one term of another value.
+    for (const fieldSelector of ['metadata.name!=\\,spec.nodeName=one', 'spec.nodeName=one\\,x'])
+      expect(await may('list', 'pods', { query: new URLSearchParams({ fieldSelector }) })).toBe(false);
+    const byPath = { path: '/api/v1/watch/pods', query: new URLSearchParams({ fieldSelector: 'spec.nodeName=one' }) };
+    expect(await may('watch', 'pods', byPath)).toBe(false);
     for (const verb of ['list', 'watch']) {
       expect(await may(verb, 'pods', { query: new URLSearchParams({ fieldSelector: 'spec.nodeName=one' }) })).toBe(
         true,
@@ -137,24 +186,37 @@ describe('node authorizer', () => {
   });
 
   it.each([
-    ['secrets', ['pull', 'init-env', 'env-secret', 'volume', 'projected'], 'theirs'],
+    ['secrets', ['pull', 'init-env', 'env-secret', 'volume', 'projected', 'flex', 'azure'], 'theirs'],
     ['configmaps', ['env-from', 'env-map', 'volume', 'projected'], 'pull'],
     ['persistentvolumeclaims', ['claim', 'mine-scratch'], 'else'],
+    ['resourceclaims', ['device', 'made', 'extended'], 'template'],
   ])('reads %s that its pods name', async (resource, named, unnamed) => {
-    for (const name of named) expect(await may('get', resource, { namespace: 'team', name }), name).toBe(true);
-    expect(await may('get', resource, { namespace: 'team', name: unnamed })).toBe(false);
-    expect(await may('get', resource, { namespace: 'else', name: named[0] ?? '' })).toBe(false);
-    expect(await may('list', resource, { namespace: 'team' })).toBe(false);
-    expect(await may('list', resource)).toBe(false);
-    expect(await may('update', resource, { namespace: 'team', name: named[0] ?? '' })).toBe(false);
+    const group = resource === 'resourceclaims' ? 'resource.k8s.io' : '';
+    const of = (verb: string, rest: Partial<Attributes>) => may(verb, resource, { group, ...rest });
+    for (const name of named) expect(await of('get', { namespace: 'team', name }), name).toBe(true);
+    expect(await of('get', { namespace: 'team', name: unnamed })).toBe(false);
+    expect(await of('get', { namespace: 'else', name: named[0] ?? '' })).toBe(false);
+    expect(await of('list', { namespace: 'team' })).toBe(false);
+    expect(await of('list', {})).toBe(false);
+    expect(await of('update', { namespace: 'team', name: named[0] ?? '' })).toBe(false);
+    expect(await of('get', { namespace: 'team', name: named[0] ?? '', subresource: 'x' })).toBe(false);
     const query = new URLSearchParams({ fieldSelector: `metadata.name=${named[0]}` });
-    expect(await may('watch', resource, { namespace: 'team', query })).toBe(true);
+    const single = resource === 'secrets' || resource === 'configmaps';
+    expect(await of('watch', { namespace: 'team', query })).toBe(single);
+    expect(await of('list', { namespace: 'team', query })).toBe(single);
+    expect(await of('list', { query })).toBe(false);
   });
 
-  it('reads the volume of a claim, when both name each other', async () => {
+  it('reads the volumes that are for its claims, and the secrets that mount them', async () => {
     expect(await may('get', 'persistentvolumes', { name: 'pv' })).toBe(true);
-    expect(await may('get', 'persistentvolumes', { name: 'loose' })).toBe(false);
+    expect(await may('get', 'persistentvolumes', { name: 'unbound' })).toBe(false);
     expect(await may('get', 'persistentvolumes', { name: 'none' })).toBe(false);
+    const query = new URLSearchParams({ fieldSelector: 'metadata.name=pv' });
+    expect(await may('list', 'persistentvolumes', { query })).toBe(false);
+    for (const name of ['stage', 'publish', 'expand'])
+      expect(await may('get', 'secrets', { namespace: 'storage', name })).toBe(true);
+    expect(await may('get', 'secrets', { namespace: 'storage', name: 'controller' })).toBe(false);
+    expect(await may('get', 'secrets', { namespace: 'storage', name: 'theirs' })).toBe(false);
     expect(
       await may('patch', 'persistentvolumeclaims', { namespace: 'team', name: 'claim', subresource: 'status' }),
     ).toBe(true);
@@ -172,6 +234,53 @@ describe('node authorizer', () => {
     expect(await may('create', 'serviceaccounts', { namespace: 'team' })).toBe(false);
   });
 
+  it('gets nothing from a pod that it shows by itself', async () => {
+    expect(await may('get', 'pods', { namespace: 'team', name: 'mirror' })).toBe(true);
+    expect(await may('get', 'secrets', { namespace: 'team', name: 'stolen' })).toBe(false);
+  });
+
+  it.each([
+    ['storage.k8s.io', 'volumeattachments', 'here', 'there', ['get'], ['list', 'watch', 'create', 'update', 'delete']],
+    ['resource.k8s.io', 'resourceslices', 'ours', 'others', ['get', 'update', 'patch', 'delete'], ['escalate']],
+  ])('has what names it: %s %s', async (group, resource, own, foreign, verbs, refusedVerbs) => {
+    for (const verb of verbs) {
+      expect(await may(verb, resource, { group, name: own }), verb).toBe(true);
+      expect(await may(verb, resource, { group, name: foreign }), verb).toBe(false);
+      expect(await may(verb, resource, { group, name: 'none' }), verb).toBe(false);
+      expect(await may(verb, resource, { group, name: own, subresource: 'status' }), verb).toBe(false);
+    }
+    for (const verb of refusedVerbs) expect(await may(verb, resource, { group, name: own }), verb).toBe(false);
+  });
+
+  it('makes slices, and lists and deletes them by its own name', async () => {
+    const group = 'resource.k8s.io';
+    expect(await may('create', 'resourceslices', { group })).toBe(true);
+    const by = (node: string) => ({ group, query: new URLSearchParams({ fieldSelector: `spec.nodeName=${node}` }) });
+    for (const verb of ['list', 'watch', 'deletecollection']) {
+      expect(await may(verb, 'resourceslices', by('one'))).toBe(true);
+      expect(await may(verb, 'resourceslices', by('two'))).toBe(false);
+      expect(await may(verb, 'resourceslices', { group })).toBe(false);
+    }
+  });
+
+  it('says why not', async () => {
+    const why = async (verb: string, resource: string, rest: Partial<Attributes> = {}) => {
+      const decision = await authorizer.authorize({ ...base, verb, resource, ...rest });
+      return decision.reason;
+    };
+    expect(await why('get', 'nodes', { name: 'two' })).toBe(`node 'one' cannot read 'two', only its own Node object`);
+    expect(await why('get', 'secrets', { namespace: 'team', name: 'theirs' })).toBe(
+      `no relationship found between node 'one' and this object`,
+    );
+    expect(await why('list', 'pods')).toBe('can only list/watch pods with spec.nodeName field selector');
+    const nobody = user('system:node:', ['system:nodes']);
+    expect(await why('get', 'pods', { user: nobody })).toBe('unknown node for user "system:node:"');
+    expect(await authorizer.rulesFor('default', me, 'team')).toEqual({
+      rules: [],
+      incomplete: 'node authorizer does not support user rule resolution',
+    });
+  });
+
   it('loses what a pod named when the pod goes', async () => {
     await stored.remove('', 'pods', 'team/mine');
     expect(await may('get', 'secrets', { namespace: 'team', name: 'pull' })).toBe(false);
@@ -181,7 +290,6 @@ describe('node authorizer', () => {
   it('reads what every node may, and writes none of it', async () => {
     for (const [group, resource] of [
       ['', 'services'],
-      ['', 'nodes'],
       ['discovery.k8s.io', 'endpointslices'],
       ['node.k8s.io', 'runtimeclasses'],
       ['storage.k8s.io', 'csidrivers'],
@@ -189,6 +297,10 @@ describe('node authorizer', () => {
       expect(await may('list', resource, { group })).toBe(true);
       expect(await may('delete', resource, { group, name: 'x' })).toBe(false);
     }
+    expect(await may('get', 'endpoints', { namespace: 'team', name: 'x' })).toBe(true);
+    expect(await may('list', 'endpoints')).toBe(false);
+    expect(await may('list', 'csinodes', { group: 'storage.k8s.io' })).toBe(false);
+    expect(await may('get', 'podcertificaterequests', { group: 'certificates.k8s.io', name: 'x' })).toBe(false);
     for (const resource of ['secrets', 'configmaps', 'serviceaccounts'])
       expect(await may('list', resource)).toBe(false);
     expect(await may('list', 'deployments', { group: 'apps' })).toBe(false);
