@@ -141,7 +141,8 @@ const write = (response: Response, answer: Answer): void | Promise<void> => {
     const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
     answer.head(status, { ...headers, 'content-length': length });
     if (answer.bodiless) out.end();
-    else out.end(body);
+    // Node writes headers before a text in the text's encoding: those of warnings hold bytes of their own.
+    else out.end(typeof body === 'string' && headers.warning ? Buffer.from(body) : body);
     return;
   }
   answer.head(status, headers);
