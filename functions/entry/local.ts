@@ -34,7 +34,7 @@ import { type ConfigurationFiles, followConfiguration } from './configuration-fi
 import { withJoin } from './join.ts';
 import { lazyAuthority } from './lazy-authority.ts';
 import { type LocalEncryption, openLocalEncryption } from './local-encryption.ts';
-import { loadPki, type Pki } from './pki.ts';
+import { loadPki, type Pki, tokenKeysOf } from './pki.ts';
 import { createListener } from './server.ts';
 
 export interface ControlPlaneOptions {
@@ -144,7 +144,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     },
     onFailure: failed,
   });
-  const authority = createTokenAuthority({ keyPem: pki.tokenKey, issuer: ISSUER, clock, uidOf: fleet.uidOf });
+  const authority = createTokenAuthority({ keyPem: tokenKeysOf(pki), issuer: ISSUER, clock, uidOf: fleet.uidOf });
   const authorizationMetrics = createAuthorizationMetrics();
   const api = createApiServer({
     store: fleet.store,

@@ -2,6 +2,7 @@ import { createHash, randomBytes, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FRONT_PROXY_NAME, type FrontProxy } from '../apiserver/aggregation/identity.ts';
+import { type SigningKey, signerAt, signingKeysOf } from '../apiserver/authn/signing-keys.ts';
 import { FRONT_ADDRESSES, FRONT_NAMES } from './front-names.ts';
 
 /** What an embedded cluster needs to be trusted and to trust: PEM texts and secrets, kept in one folder (mode 0600). */
@@ -12,6 +13,8 @@ export interface Pki {
   serverKey: string;
   /** PKCS#8 PEM of the P-256 key that signs service account and node tokens. */
   tokenKey: string;
+  /** All keys whose tokens count, newest first; `tokenKey` alone where absent. */
+  tokenKeys?: readonly SigningKey[];
   /** How other API servers know that a request comes from this one; of an authority of its own. */
   frontProxy: FrontProxy;
   /** Static bearer token of the administrator (system:masters). */
@@ -20,16 +23,29 @@ export interface Pki {
 
 const RENEW_BEFORE_MS = 30 * 86_400_000;
 
+const pathOf = (directory: string): string => join(directory, 'pki.json');
+const write = (directory: string, pki: Pki): void => {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const path = pathOf(directory);
+  writeFileSync(`${path}.tmp`, JSON.stringify(pki), { mode: 0o600, flush: true });
+  renameSync(`${path}.tmp`, path);
+};
+
+/** Keeps other keys for tokens; the rest of what a data directory has stays. */
+export const saveTokenKeys = (directory: string, tokenKeys: readonly SigningKey[]): void => {
+  const kept = JSON.parse(readFileSync(pathOf(directory), 'utf8')) as Pki;
+  write(directory, { ...kept, tokenKey: signerAt(tokenKeys, Date.now()).pem, tokenKeys });
+};
+export const tokenKeysOf = (pki: Pki): SigningKey[] => signingKeysOf(pki);
+
 /**
  * Reads the keys of a data directory, or makes them at the first start; the server certificate is renewed a month before
  * it ends. Written to a temporary name first, so that a crash leaves no half file.
  */
 export const loadPki = async (directory: string): Promise<Pki> => {
-  const path = join(directory, 'pki.json');
+  const path = pathOf(directory);
   const save = (pki: Pki): Pki => {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    writeFileSync(`${path}.tmp`, JSON.stringify(pki), { mode: 0o600 });
-    renameSync(`${path}.tmp`, path);
+    write(directory, pki);
     return pki;
   };
   if (!existsSync(path)) {

@@ -1,17 +1,16 @@
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  hash,
-  sign as signBytes,
-  verify as verifyBytes,
-} from 'node:crypto';
+import { createPrivateKey, createPublicKey, hash, sign as signBytes, verify as verifyBytes } from 'node:crypto';
 import { type Authenticator, user } from './authenticator.ts';
 import type { TokenClaims, TokenSigner } from './service-account-tokens.ts';
+import { KEYS_MS, keyId, type SigningKey, signerAt } from './signing-keys.ts';
 
 export interface TokenAuthorityOptions {
-  /** PKCS#8 PEM of a P-256 private key. */
-  keyPem: string;
+  /** PKCS#8 PEM of a P-256 private key, or several keys, newest first: all of them verify. */
+  keyPem: string | readonly SigningKey[];
+  /**
+   * Reads the keys anew, where other processes change them: once a minute while tokens come, and when a token names a key
+   * that is not known. Where it fails the keys that are known go on counting.
+   */
+  readKeys?(): Promise<readonly SigningKey[]>;
   /** `iss` of the cluster `default`; another cluster's is `{issuer}/clusters/{id}`, so that its tokens count nowhere else. */
   issuer: string;
   clock: { now(): number; uuid(): string };
@@ -28,6 +27,8 @@ export interface TokenAuthorityOptions {
 
 /** Signs and verifies service account and node tokens, and publishes the key. */
 export interface TokenAuthority extends TokenSigner {
+  /** Takes other keys from now on, newest first; tokens of those that are gone count no more. */
+  use(keys: readonly SigningKey[]): void;
   /**
    * A token for the agent of a node: user system:node:{name} in system:nodes. Lives a year where not said otherwise, and
    * counts only as long as the Node object of that uid is there, where one is given.
@@ -122,23 +123,23 @@ const claimsOf = (p: Payload): TokenClaims | undefined => {
   };
 };
 
-const createKey = (pem: string) => {
+const createKey = ({ pem, signsFrom }: Pick<SigningKey, 'pem' | 'signsFrom'>) => {
   const key = createPrivateKey(pem);
   if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') throw new Error('the token key is no P-256 key');
   const publicKey = createPublicKey(key);
-  const kid = createHash('sha256')
-    .update(publicKey.export({ type: 'spki', format: 'der' }))
-    .digest('base64url');
+  const kid = keyId(publicKey);
   const head = base64url(JSON.stringify({ alg: 'ES256', kid }));
   const { x, y } = publicKey.export({ format: 'jwk' });
   return {
+    signsFrom,
+    head,
     jwk: { use: 'sig', kty: 'EC', kid, alg: 'ES256', crv: 'P-256', x, y },
     sign: (payload: Payload): string => {
       const text = `${head}.${base64url(JSON.stringify(payload))}`;
       const signature = signBytes('sha256', Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' });
       return `${text}.${signature.toString('base64url')}`;
     },
-    /** The payload where the head is ours, byte for byte, and the signature is right. */
+    /** The payload where the head is that of the key, byte for byte, and the signature is right. */
     open: (token: string): Payload | undefined => {
       const [first, body, signature, more] = token.split('.');
       if (first !== head || !body || !signature || more !== undefined) return undefined;
@@ -166,6 +167,7 @@ const createCache = (max: number) => {
       if (payload.exp > nowSeconds) known.set(digest, payload);
       return payload;
     },
+    clear: (): void => known.clear(),
     set: (digest: string, payload: Payload): void => {
       known.set(digest, payload);
       for (const oldest of known.keys()) {
@@ -176,23 +178,86 @@ const createCache = (max: number) => {
   };
 };
 
-/** ES256 tokens (RFC 7518) with one key for every cluster of the process; the issuer keeps clusters apart. */
+type Key = ReturnType<typeof createKey>;
+
+/** A token that names an unknown key makes nobody read the keys more often than this, in milliseconds. */
+const UNKNOWN_MS = 10_000;
+
+/** The keys of a process, by the head of the tokens that they sign; read anew where others change them. */
+const createKeys = (given: TokenAuthorityOptions, changed: () => void) => {
+  const { clock, readKeys } = given;
+  let texts = '';
+  let byHead = new Map<string, Key>();
+  let readAt = clock.now();
+  let triedAt = Number.NEGATIVE_INFINITY;
+  let reading: Promise<void> | undefined;
+  const use = (keys: readonly Pick<SigningKey, 'pem' | 'signsFrom'>[]): void => {
+    const told = JSON.stringify(keys);
+    if (told === texts) return;
+    if (keys.length === 0) throw new Error('there is no key that signs tokens');
+    byHead = new Map(keys.map(createKey).map((key) => [key.head, key]));
+    texts = told;
+    changed();
+  };
+  use(typeof given.keyPem === 'string' ? [{ pem: given.keyPem, signsFrom: 0 }] : given.keyPem);
+  const read = (): Promise<void> => {
+    triedAt = clock.now();
+    reading ??= (readKeys?.() ?? Promise.resolve(undefined))
+      .then((keys) => {
+        if (keys) use(keys);
+        readAt = clock.now();
+      })
+      // A store that does not answer logs nobody out.
+      .catch(() => undefined)
+      .finally(() => {
+        reading = undefined;
+      });
+    return reading;
+  };
+  return {
+    use,
+    all: (): Key[] => [...byHead.values()],
+    signer: (): Key => signerAt([...byHead.values()], clock.now()),
+    ofHead: (head: string): Key | undefined => byHead.get(head),
+    /** Undefined where the keys are recent enough to decide by. */
+    recent: (): Promise<void> | undefined => {
+      if (!readKeys) return undefined;
+      const now = clock.now();
+      return now - readAt > KEYS_MS && now - triedAt > UNKNOWN_MS ? read() : reading;
+    },
+    /** For a token of a key that is not known: undefined where asking again makes no sense. */
+    unknown: (head: string): Promise<void> | undefined => {
+      if (!readKeys || clock.now() - triedAt <= UNKNOWN_MS) return undefined;
+      const [some] = byHead.keys();
+      return head.length === some?.length ? read() : undefined;
+    },
+  };
+};
+
+/** ES256 tokens (RFC 7518) with the same keys for every cluster of the process; the issuer keeps clusters apart. */
 export const createTokenAuthority = (options: TokenAuthorityOptions): TokenAuthority => {
   const { issuer, clock, audiences = [issuer], cacheMax = 10_000 } = options;
-  const key = createKey(options.keyPem);
   const cache = createCache(cacheMax);
+  const keys = createKeys(options, cache.clear);
   const issuerOf = (cluster: string): string => (cluster === 'default' ? issuer : `${issuer}/clusters/${cluster}`);
   const seconds = (): number => Math.floor(clock.now() / 1000);
 
-  const verified = (cluster: string, token: string): Payload | undefined => {
+  const headOf = (token: string): string => token.slice(0, token.indexOf('.'));
+  const opened = async (token: string, digest: string): Promise<Payload | undefined> => {
+    const head = headOf(token);
+    const waits = keys.ofHead(head) ? undefined : keys.unknown(head);
+    if (waits) await waits;
+    const payload = keys.ofHead(head)?.open(token);
+    if (payload) cache.set(digest, payload);
+    return payload;
+  };
+  const verified = async (cluster: string, token: string): Promise<Payload | undefined> => {
     if (token.length > TOKEN_BYTES_MAX) return undefined;
+    const waits = keys.recent();
+    if (waits) await waits;
     const now = seconds();
     const digest = hash('sha256', token, 'base64');
-    let payload = cache.get(digest, now);
-    if (!payload) {
-      payload = key.open(token);
-      if (payload) cache.set(digest, payload);
-    }
+    const payload = cache.get(digest, now) ?? (await opened(token, digest));
     if (!payload || payload.iss !== issuerOf(cluster)) return undefined;
     return payload.exp > now && payload.nbf <= now + SKEW_SECONDS ? payload : undefined;
   };
@@ -200,7 +265,7 @@ export const createTokenAuthority = (options: TokenAuthorityOptions): TokenAutho
   const minted = (cluster: string, sub: string, lifetime: number, nodeUid?: string): string => {
     const now = seconds();
     const uid = options.uidOf?.(cluster);
-    return key.sign({
+    return keys.signer().sign({
       exp: now + lifetime,
       iat: now,
       nbf: now,
@@ -213,9 +278,10 @@ export const createTokenAuthority = (options: TokenAuthorityOptions): TokenAutho
     });
   };
   /** Whose minted token it is, where it is one of this very cluster. */
-  const holder = (cluster: string, token: string | undefined): Payload | undefined => {
-    const payload = token?.split('.').length === 3 ? verified(cluster, token) : undefined;
-    if (!payload || payload['kubernetes.io'] || !audiences.some((a) => payload.aud.includes(a))) return undefined;
+  const holder = async (cluster: string, token: string | undefined): Promise<Payload | undefined> => {
+    const payload = token?.split('.').length === 3 ? await verified(cluster, token) : undefined;
+    if (!payload || payload['kubernetes.io'] || !audiences.some((a) => [payload.aud].flat().includes(a)))
+      return undefined;
     const uid = options.uidOf?.(cluster);
     return uid === undefined || payload['skiff.dev/cluster'] === uid ? payload : undefined;
   };
@@ -223,16 +289,20 @@ export const createTokenAuthority = (options: TokenAuthorityOptions): TokenAutho
 
   return {
     audiences,
-    sign: async (cluster, claims) => key.sign(payloadOf(claims, issuerOf(cluster), claims.id ?? clock.uuid())),
+    use: keys.use,
+    sign: async (cluster, claims) => {
+      await keys.recent();
+      return keys.signer().sign(payloadOf(claims, issuerOf(cluster), claims.id ?? clock.uuid()));
+    },
     verify: async (cluster, token) => {
-      const payload = verified(cluster, token);
+      const payload = await verified(cluster, token);
       return payload && claimsOf(payload);
     },
     mintNodeToken: (cluster, node, lifetime = YEAR_SECONDS, nodeUid) =>
       minted(cluster, `${NODE_PREFIX}${node}`, lifetime, nodeUid),
     nodeTokens: {
       authenticate: async (cluster, token) => {
-        const payload = holder(cluster, token);
+        const payload = await holder(cluster, token);
         if (!payload?.sub.startsWith(NODE_PREFIX)) return undefined;
         return user(payload.sub, ['system:nodes'], payload['skiff.dev/node'] ?? '', idOf(payload));
       },
@@ -240,13 +310,18 @@ export const createTokenAuthority = (options: TokenAuthorityOptions): TokenAutho
     mintAdminToken: (cluster, lifetime = YEAR_SECONDS) => minted(cluster, ADMIN, lifetime),
     adminTokens: {
       authenticate: async (cluster, token) => {
-        const payload = holder(cluster, token);
+        const payload = await holder(cluster, token);
         return payload?.sub === ADMIN ? user('admin', ['system:masters'], '', idOf(payload)) : undefined;
       },
     },
     document: (cluster, path, serverUrl) => {
+      // Whoever verifies tokens elsewhere asks again for keys that it does not know.
+      void keys.recent();
       if (path === '/openid/v1/jwks')
-        return { contentType: 'application/jwk-set+json', body: JSON.stringify({ keys: [key.jwk] }) };
+        return {
+          contentType: 'application/jwk-set+json',
+          body: JSON.stringify({ keys: keys.all().map(({ jwk }) => jwk) }),
+        };
       if (path !== '/.well-known/openid-configuration') return undefined;
       const configuration = {
         issuer: issuerOf(cluster),
