@@ -68,6 +68,8 @@ export const createClusters = (options: ClustersOptions): Clusters => {
   /** uids of clusters that this process has seeded, and whose objects do not say so yet. */
   const done = new Set<string>();
   const seeding = new Map<string, Promise<void>>();
+  /** uids of clusters whose default objects have been looked over since this process began. */
+  const looked = new Set<string>();
   let fleetSeeded = false;
 
   const refresh = async (): Promise<Replica> => {
@@ -88,12 +90,21 @@ export const createClusters = (options: ClustersOptions): Clusters => {
     seeding.set(id, begun);
     return begun;
   };
+  /** Each process looks once whether a cluster still has what it began with; nobody waits for that. */
+  const lookOver = ({ uid, name, phase }: ClusterRecord): void => {
+    if (phase !== 'Ready' || looked.has(uid)) return;
+    looked.add(uid);
+    options.seed(name).catch(() => looked.delete(uid));
+  };
   const ready = async (record: ClusterRecord): Promise<boolean> => {
     if (record.phase === 'Dropped') return false;
-    if (record.seeded) done.delete(record.uid);
-    else if (record.phase === 'Ready' && !done.has(record.uid))
+    if (record.seeded) {
+      done.delete(record.uid);
+      lookOver(record);
+    } else if (record.phase === 'Ready' && !done.has(record.uid))
       await seedOnce(record.uid, record.name, async () => {
         done.add(record.uid);
+        looked.add(record.uid);
         await options.seeded(record);
       });
     return true;
@@ -124,7 +135,9 @@ export const createClusters = (options: ClustersOptions): Clusters => {
       const age = clock.now() - freshAt;
       if (staleMsMax > 0 && age > (record ? staleMsMax : Math.min(UNKNOWN_MS, staleMsMax))) return look(cluster);
       if (!record) return false;
-      return record.seeded && record.phase !== 'Dropped' && done.size === 0 ? true : ready(record);
+      return record.seeded && record.phase !== 'Dropped' && done.size === 0 && looked.has(record.uid)
+        ? true
+        : ready(record);
     },
     find,
     all: async () => (await refresh()).list({}).map(recordOf),

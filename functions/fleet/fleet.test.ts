@@ -86,13 +86,17 @@ describe('a fleet in one process', () => {
     ]);
   });
 
-  it('makes what a cluster starts with once: what a user removed stays away', async () => {
+  it('gives default roles back at the next start, as they were kept by their users', async () => {
     await usedCluster('a');
-    await plane.send('DELETE', '/clusters/a/apis/rbac.authorization.k8s.io/v1/clusterroles/view');
+    const path = (name: string) => `/clusters/a/apis/rbac.authorization.k8s.io/v1/clusterroles/${name}`;
+    await plane.send('DELETE', path('view'));
+    const { body: edit } = await plane.send('GET', path('system:node-bootstrapper'));
+    edit.metadata.annotations['rbac.authorization.kubernetes.io/autoupdate'] = 'false';
+    await plane.send('PUT', path('system:node-bootstrapper'), { ...edit, rules: [] });
     await plane.close();
     plane = await createTestProcess(store, clock, true);
-    const path = '/clusters/a/apis/rbac.authorization.k8s.io/v1/clusterroles/view';
-    expect((await plane.send('GET', path)).status).toBe(404);
+    await expect.poll(async () => (await plane.send('GET', path('view'))).status).toBe(200);
+    expect((await plane.send('GET', path('system:node-bootstrapper'))).body.rules).toBeNull();
   });
 
   it('shows what a cluster uses some seconds after it changed, exactly', async () => {
