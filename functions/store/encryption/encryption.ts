@@ -14,6 +14,8 @@ export interface Encryption {
   ruleOf(domain: Domain): Transformer | undefined;
   /** What seals which resources, as text: what was written while it was the same needs no rewriting. */
   readonly writers: string;
+  /** Fetches what seals. Rejects where it is not to be had. */
+  ready(): Promise<void>;
 }
 
 export interface EncryptionOptions {
@@ -85,6 +87,9 @@ export const createEncryption = async (options: EncryptionOptions): Promise<Encr
   });
   return {
     ruleOf,
+    ready: async () => {
+      for (const rule of [...transformers.values(), ...(ownKeys ? [ownKeys] : [])]) await rule.ready();
+    },
     get writers() {
       const all = [...transformers].map(([resource, { writer }]) => `${resource}=${writer}`);
       return [...all, `keys=${ownKeys?.writer ?? 'identity'}`].sort().join(' ');

@@ -173,6 +173,7 @@ export const createRewriting = (options: Omit<RewriteOptions, 'signal'> & { reso
   let running: Promise<void> | undefined;
   const run = async (): Promise<void> => {
     for (;;) {
+      await encryption().ready();
       const { writers } = encryption();
       const state = await readState(inner);
       if (state?.writers === writers || closing.signal.aborted) return;
