@@ -42,6 +42,54 @@ const clash = (a: HostPort, b: HostPort): boolean =>
   a.protocol === b.protocol &&
   (a.address === b.address || a.address === '0.0.0.0' || b.address === '0.0.0.0');
 
+/** What a node lacks for a pod: thousandths of cpu, bytes of memory, else whole units. */
+export interface Shortage {
+  resource: string;
+  requested: number;
+  used: number;
+  capacity: number;
+}
+
+/** The first resource that the pod's requests, beside those of the others, exceed; undefined when all fits. */
+export const shortageFor = (
+  pod: Pod,
+  others: readonly Pod[],
+  allocatable: Record<string, string>,
+): Shortage | undefined => {
+  const live = others.filter((p) => !isTerminal(p));
+  const limit = Number(allocatable.pods ?? '110');
+  const out = (resource: string, requested: number, used: number, capacity: number): Shortage | undefined =>
+    requested > 0 && used + requested > capacity ? { resource, requested, used, capacity } : undefined;
+  const wants = podRequests(pod);
+  const used = live.map(podRequests);
+  const sum = (of: (r: (typeof used)[number]) => number): number => used.reduce((total, r) => total + of(r), 0);
+  const compute =
+    out('pods', 1, live.length, limit) ??
+    out(
+      'cpu',
+      wants.cpuMilli,
+      sum((r) => r.cpuMilli),
+      milliValue(allocatable.cpu ?? '0'),
+    ) ??
+    out(
+      'memory',
+      wants.memory,
+      sum((r) => r.memory),
+      quantityValue(allocatable.memory ?? '0'),
+    );
+  if (compute) return compute;
+  for (const [name, amount] of Object.entries(wants.other)) {
+    const short = out(
+      name,
+      amount,
+      sum((r) => r.other[name] ?? 0),
+      quantityValue(allocatable[name] ?? '0'),
+    );
+    if (short) return short;
+  }
+  return undefined;
+};
+
 /**
  * Whether this node can take the pod beside those it has: the scheduler may be two, or late. Reasons and messages as
  * kubelet's predicate admit handler gives them. Pure.
@@ -67,24 +115,11 @@ export const admitPod = (
         "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
     };
   }
-  const limit = Number(allocatable.pods ?? '110');
-  const out = (resource: string, requested: number, used: number, capacity: number) => ({
+  const short = shortageFor(pod, live, allocatable);
+  if (!short) return undefined;
+  const { resource, requested, used, capacity } = short;
+  return {
     reason: `OutOf${resource}`,
     message: `Pod was rejected: Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
-  });
-  if (live.length + 1 > limit) return out('pods', 1, live.length, limit);
-  const wants = podRequests(pod);
-  const used = live.map(podRequests);
-  const cpu = milliValue(allocatable.cpu ?? '0');
-  const cpuUsed = used.reduce((sum, r) => sum + r.cpuMilli, 0);
-  if (wants.cpuMilli > 0 && cpuUsed + wants.cpuMilli > cpu) return out('cpu', wants.cpuMilli, cpuUsed, cpu);
-  const memory = quantityValue(allocatable.memory ?? '0');
-  const memoryUsed = used.reduce((sum, r) => sum + r.memory, 0);
-  if (wants.memory > 0 && memoryUsed + wants.memory > memory) return out('memory', wants.memory, memoryUsed, memory);
-  for (const [name, amount] of Object.entries(wants.other)) {
-    const capacity = quantityValue(allocatable[name] ?? '0');
-    const taken = used.reduce((sum, r) => sum + (r.other[name] ?? 0), 0);
-    if (amount > 0 && taken + amount > capacity) return out(name, amount, taken, capacity);
-  }
-  return undefined;
+  };
 };

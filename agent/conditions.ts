@@ -1,6 +1,7 @@
 import { timestamp } from '../functions/clock/clock.ts';
 import type { ContainerStatus, Pod, PodCondition } from '../functions/machinery/kinds.d.ts';
-import { type ContainerKind, currentSandbox, type ObservedPod } from './observed.ts';
+import { type ContainerKind, currentSandbox, type ObservedPod, resizeSetback, specContainers } from './observed.ts';
+import { resizing } from './resize.ts';
 
 interface Seen {
   initialized: boolean;
@@ -47,6 +48,13 @@ const readyVerdict = (pod: Pod, containers: Verdict): Verdict => {
   return { status: 'False', reason: 'ReadinessGatesNotReady', message: lacking.join(', ') };
 };
 
+/** Why the last try to resize a container failed. */
+const resizeError = (o: ObservedPod): { reason?: string; message?: string } => {
+  const failed = specContainers(o.pod).flatMap(({ container }) => o.setbacks.get(resizeSetback(container.name)) ?? []);
+  const [first] = failed;
+  return first ? { reason: 'Error', message: first.message } : {};
+};
+
 /**
  * The conditions that kubelet owns; a transition time moves only when the status does. The others (DisruptionTarget,
  * readiness gates) belong to their writers and stay, since the patch merges by type.
@@ -73,5 +81,7 @@ export const podConditions = (o: ObservedPod, seen: Seen, now: number): PodCondi
     ...(o.refused ? [] : [condition('Initialized', initializedVerdict(seen))]),
     ...(o.refused ? [] : [condition('Ready', readyVerdict(pod, containers)), condition('ContainersReady', containers)]),
     ...(scheduled ? [] : [condition('PodScheduled', { status: 'True' })]),
+    ...(o.pendingResize ? [condition('PodResizePending', { status: 'True', ...o.pendingResize })] : []),
+    ...(resizing(o) ? [condition('PodResizeInProgress', { status: 'True', ...resizeError(o) })] : []),
   ];
 };

@@ -6,10 +6,12 @@ import {
   isSidecar,
   isTerminal,
   type ObservedPod,
+  resizeSetback,
   runsOf,
   specContainers,
 } from './observed.ts';
-import { mayRestartAt, nextBackoffMs, wantsRestart } from './restart.ts';
+import { resizeOf } from './resize.ts';
+import { comesBack, mayRestartAt, nextBackoffMs } from './restart.ts';
 import type { Container, Sandbox } from './runtime/runtime.ts';
 
 /** What to do next for a pod. Each action is one operation of apply.ts; `key` is what `busy` holds while it runs. */
@@ -26,7 +28,19 @@ export type Action =
       attempt: number;
       backoffMs: number;
     }
-  | { do: 'stopContainer'; key: string; id: string; name: string; graceMs: number; preStop: boolean; message: string }
+  | {
+      do: 'stopContainer';
+      key: string;
+      id: string;
+      name: string;
+      graceMs: number;
+      preStop: boolean;
+      message: string;
+      /** It starts again with other resources. */
+      resize?: boolean;
+    }
+  /** Gives a running container other cpu and memory; `to` is what it then has. */
+  | { do: 'resizeContainer'; key: string; id: string; container: SpecContainer; to: string }
   | { do: 'removeContainer'; key: string; id: string }
   /** Containers and sandboxes are gone: unmount, remove directories and cgroups. */
   | { do: 'clean'; key: 'clean' }
@@ -116,6 +130,32 @@ interface Step {
   hold: boolean;
 }
 
+/** What a running container needs to have the resources its pod was granted. */
+const decideResize = (
+  o: ObservedPod,
+  kind: ContainerKind,
+  container: SpecContainer,
+  run: Container,
+  now: number,
+): Pick<Step, 'actions' | 'waits'> => {
+  const none = { actions: [], waits: [] };
+  if (kind !== 'container' && kind !== 'sidecar') return none;
+  const resize = resizeOf(o, container, run);
+  const stopKey = `stop:${run.id}`;
+  if (!resize || o.busy.has(stopKey)) return none;
+  if (resize.restart) {
+    const graceMs = (o.pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000;
+    const message = `Container ${container.name} resize requires restart`;
+    const stop = { do: 'stopContainer', key: stopKey, id: run.id, name: run.name, graceMs, preStop: true } as const;
+    return { ...none, actions: [{ ...stop, message, resize: true }] };
+  }
+  const key = `resize:${run.id}`;
+  const untilMs = o.setbacks.get(resizeSetback(container.name))?.untilMs ?? 0;
+  if (untilMs > now) return { ...none, waits: [untilMs] };
+  if (o.busy.has(key)) return none;
+  return { ...none, actions: [{ do: 'resizeContainer', key, id: run.id, container, to: resize.to }] };
+};
+
 /** One container of the spec against its newest run: start, restart, stop for a failed probe, or leave it. */
 const decideContainer = (
   o: ObservedPod,
@@ -139,15 +179,16 @@ const decideContainer = (
       const stop = { do: 'stopContainer', key, id: run.id, name: run.name, graceMs: grace * 1000 } as const;
       return { ...idle, actions: [{ ...stop, preStop: true, message }] };
     }
-    return { ...idle, hold: kind === 'init' || (kind === 'sidecar' && !started(o, container, run)) };
+    const hold = kind === 'init' || (kind === 'sidecar' && !started(o, container, run));
+    return { ...idle, ...decideResize(o, kind, container, run, now), hold };
   }
   const ended = run !== undefined && run.state !== 'created';
   if (ended && kind === 'init' && run.exitCode === 0) return { ...idle, hold: false };
-  if (ended && !wantsRestart(o.pod, kind, container, run.exitCode ?? 137)) return { ...idle, hold: kind === 'init' };
+  if (ended && !comesBack(o, kind, container, run)) return { ...idle, hold: kind === 'init' };
   const setback = o.setbacks.get(container.name);
   const notBefore = Math.max(setback?.untilMs ?? 0, ended ? mayRestartAt(run) : 0);
-  // A container whose sandbox went away restarts at once in the new one: it did not fail by itself.
-  const moved = run !== undefined && !sandbox.containers.includes(run);
+  // A container whose sandbox went away, or that was resized, restarts at once: it did not fail by itself.
+  const moved = run !== undefined && (!sandbox.containers.includes(run) || (o.restarting?.has(run.id) ?? false));
   if (notBefore > now && !(moved && !setback)) return { ...idle, waits: [notBefore] };
   const known = o.pod.status?.containerStatuses?.find((s) => s.name === container.name);
   const attempt = run ? run.attempt + 1 : known?.containerID ? known.restartCount + 1 : 0;
@@ -178,7 +219,7 @@ export const isFinished = (o: ObservedPod): boolean => {
     const run = runsOf(o.sandboxes, container.name)[0];
     if (run?.state !== 'exited') return undefined;
     if (kind === 'init' && run.exitCode === 0) return run;
-    return wantsRestart(o.pod, kind, container, run.exitCode ?? 137) ? undefined : run;
+    return comesBack(o, kind, container, run) ? undefined : run;
   };
   const inits = specs.filter((s) => s.kind === 'init').map(ended);
   if (inits.some((run) => run !== undefined && run.exitCode !== 0)) return true;

@@ -22,7 +22,16 @@ export interface ObservedPod {
   idPrefix?: string;
   /** Termination messages by container id. */
   messages: ReadonlyMap<string, string>;
+  /** Cpu and memory of running containers that were resized, by container id, as resize.ts writes them. */
+  resized?: ReadonlyMap<string, string>;
+  /** Containers (by id) that are stopped only to start again with other resources. */
+  restarting?: ReadonlySet<string>;
+  /** Why the pod was not granted what its spec now asks for; `pod` is as it was granted. */
+  pendingResize?: { reason: string; message: string };
 }
+
+/** The key under which a failed resize of a container is a setback. */
+export const resizeSetback = (name: string): string => `resize ${name}`;
 
 export interface ProbeState {
   /** The startup probe passed, or there is none. */

@@ -12,6 +12,7 @@ import { runHandler } from './lifecycle.ts';
 import { type ClusterNames, hostsFile, podDns, podHostname, resolvConf } from './names.ts';
 import { backoffLabel, currentSandbox } from './observed.ts';
 import { containerResources, podCgroup } from './qos.ts';
+import { computeText, resourcesLabel } from './resize.ts';
 import * as resources from './resources.ts';
 import { type Container, type ContainerSpec, type Runtime, RuntimeError, type SandboxSpec } from './runtime/runtime.ts';
 import type { RuntimeCache } from './runtime-cache.ts';
@@ -197,6 +198,7 @@ const startContainer = async (
       ...podLabels(pod),
       'io.kubernetes.container.name': container.name,
       [backoffLabel]: String(action.backoffMs),
+      [resourcesLabel]: computeText(container),
     },
     annotations: {},
     logPath: `${container.name}/${attempt}.log`,
@@ -252,6 +254,20 @@ const stopContainer = async (tools: NodeTools, pod: Pod, action: Extract<Action,
   await tools.cache.refresh();
 };
 
+/** A limit below what is in use would kill the container, or be refused by the kernel. */
+const resizeContainer = async (tools: NodeTools, pod: Pod, action: Extract<Action, { do: 'resizeContainer' }>) => {
+  const next = containerResources(pod, action.container, tools.memoryCapacity);
+  if (next.memoryLimitBytes !== undefined) {
+    const used = (await tools.runtime.stats()).find((s) => s.containerId === action.id)?.memoryWorkingSetBytes ?? 0;
+    if (used > next.memoryLimitBytes)
+      throw new RuntimeError(
+        'ResizeError',
+        `attempting to set container memory limit (${next.memoryLimitBytes}) below current usage (${used})`,
+      );
+  }
+  await tools.runtime.updateContainer(action.id, next);
+};
+
 /** The operations of a node, one function per kind of action. */
 export const createOperations = (tools: NodeTools): Operations => {
   const keeper = createImageKeeper(tools.runtime.images, () => tools.clock.now());
@@ -272,6 +288,9 @@ export const createOperations = (tools: NodeTools): Operations => {
         return;
       case 'stopContainer':
         await stopContainer(tools, pod, action);
+        return;
+      case 'resizeContainer':
+        await resizeContainer(tools, pod, action);
         return;
       case 'removeContainer':
         await tools.runtime.removeContainer(action.id);

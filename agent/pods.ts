@@ -2,11 +2,13 @@ import type { Pod } from '../functions/machinery/kinds.d.ts';
 import { StatusError } from '../functions/machinery/status.ts';
 import { type Action, decide } from './decide.ts';
 import type { Doorbell } from './follow.ts';
-import { isRunning, type ObservedPod, type ProbeState, runsOf, type Setback, specContainers } from './observed.ts';
+import { isRunning, type ObservedPod, type ProbeState, resizeSetback, runsOf, specContainers } from './observed.ts';
 import type { NodeTools, Operations } from './operations.ts';
+import { askedOf, grantedBefore, pendingResize } from './resize.ts';
 import * as resources from './resources.ts';
 import { RuntimeError } from './runtime/runtime.ts';
 import { podStatus, statusPatch } from './status.ts';
+import { granted, newWorker, type Worker } from './worker.ts';
 
 /** What the pod worker needs beyond the operations. */
 export interface PodDependencies {
@@ -37,32 +39,17 @@ export interface PodManager {
   all(): Pod[];
 }
 
-interface Worker {
-  pod: Pod;
-  gone: boolean;
-  cleaned: boolean;
-  admitted: boolean;
-  refused?: { reason: string; message: string };
-  volumesReady: boolean;
-  setbacks: Map<string, Setback>;
-  failures: Map<string, number>;
-  busy: Set<string>;
-  messages: Map<string, string>;
-  queued: boolean;
-  writing: boolean;
-  owedSince?: number;
-  cancelTimer?: () => void;
-  timerAt?: number;
-}
-
 /** A status that is still changing waits this long, so that a quick start is one write. */
 const statusDelayMs = 250;
+/** A deferred resize is looked at again after this long, whatever happens. */
+const deferredMs = 5000;
 const failureDelayMs = (count: number): number => Math.min(10_000 * 2 ** (count - 1), 300_000);
 const newer = (a: Pod, b: Pod): boolean =>
   BigInt(a.metadata.resourceVersion ?? '0') >= BigInt(b.metadata.resourceVersion ?? '0');
 
 const setbackName = (action: Action): string | undefined => {
   if (action.do === 'volumes' || action.do === 'startSandbox') return '';
+  if (action.do === 'resizeContainer') return resizeSetback(action.container.name);
   return action.do === 'startContainer' ? action.container.name : undefined;
 };
 
@@ -71,6 +58,30 @@ export const createPodManager = (deps: PodDependencies): PodManager => {
   const { clock, cache, client, recorder } = tools;
   const workers = new Map<string, Worker>();
   let synced = false;
+
+  /** What runs, or may: the pods that were admitted, as they were granted. */
+  const othersOf = (w: Worker): Pod[] =>
+    [...workers.values()].filter((x) => x !== w && x.admitted && !x.refused && !x.gone).map(granted);
+
+  /** Grants a changed spec what it asks for, where the node has it. */
+  const grant = (w: Worker): void => {
+    const { generation } = w.pod.metadata;
+    if (w.grant && w.lookedAt === (generation ?? 0) && !w.pendingResize) return;
+    w.grant ??= w.pod.status?.startTime === undefined ? askedOf(w.pod) : grantedBefore(w.pod);
+    w.lookedAt = generation ?? 0;
+    if (granted(w) === w.pod) {
+      delete w.pendingResize;
+      return;
+    }
+    const pending = pendingResize(w.pod, othersOf(w), tools.allocatable());
+    if (pending) {
+      w.pendingResize = pending;
+      if (pending.reason === 'Deferred') wakeAt(w, clock.now() + deferredMs);
+    } else {
+      delete w.pendingResize;
+      w.grant = askedOf(w.pod);
+    }
+  };
 
   const observe = (w: Worker): ObservedPod => {
     const uid = w.pod.metadata.uid ?? '';
@@ -82,7 +93,7 @@ export const createPodManager = (deps: PodDependencies): PodManager => {
       }
     }
     return {
-      pod: w.pod,
+      pod: granted(w),
       gone: w.gone,
       sandboxes,
       probes: probes.results,
@@ -93,6 +104,9 @@ export const createPodManager = (deps: PodDependencies): PodManager => {
       hostIPs: tools.hostIPs(),
       idPrefix: tools.runtime.name === 'hollow' ? 'hollow://' : 'containerd://',
       messages: w.messages,
+      resized: w.resized,
+      restarting: w.restarting,
+      ...(w.pendingResize && { pendingResize: w.pendingResize }),
     };
   };
 
@@ -149,6 +163,13 @@ export const createPodManager = (deps: PodDependencies): PodManager => {
 
   const fail = (w: Worker, name: string, action: Action, error: unknown): void => {
     const message = error instanceof Error ? error.message : String(error);
+    if (action.do === 'resizeContainer') {
+      const count = (w.failures.get(name) ?? 0) + 1;
+      w.failures.set(name, count);
+      w.setbacks.set(name, { reason: 'Error', message, untilMs: clock.now() + Math.min(1000 * 2 ** count, 60_000) });
+      recorder.event(w.pod, 'Warning', 'ResizeError', `Error resizing container ${action.container.name}: ${message}`);
+      return;
+    }
     const sandboxReason = action.do === 'volumes' ? 'FailedMount' : 'FailedCreatePodSandBox';
     const reason = name === '' ? sandboxReason : error instanceof RuntimeError ? error.reason : 'RunContainerError';
     const count = (w.failures.get(name) ?? 0) + 1;
@@ -190,7 +211,9 @@ export const createPodManager = (deps: PodDependencies): PodManager => {
         while (w.writing) await clock.sleep(5);
         await writeStatus(w);
       }
-      await operate(w.pod, action);
+      if (action.do === 'stopContainer' && action.resize) w.restarting.add(action.id);
+      await operate(granted(w), action);
+      if (action.do === 'resizeContainer') w.resized.set(action.id, action.to);
       if (name !== undefined) {
         w.setbacks.delete(name);
         if (action.do !== 'volumes') w.failures.delete(name);
@@ -217,6 +240,8 @@ export const createPodManager = (deps: PodDependencies): PodManager => {
     w.cancelTimer?.();
     probes.drop(uid);
     workers.delete(uid);
+    // What it had may be what a resize waits for.
+    for (const other of workers.values()) if (other.pendingResize) enqueue(other);
   };
 
   const noteCrash = (w: Worker, o: ObservedPod): void => {
@@ -245,15 +270,13 @@ export const createPodManager = (deps: PodDependencies): PodManager => {
     if (!w.admitted && !w.gone) {
       w.admitted = true;
       const started = cache.of(w.pod.metadata.uid ?? '').length > 0 || w.pod.status?.startTime !== undefined;
-      const others = [...workers.values()]
-        .filter((x) => x !== w && x.admitted && !x.refused && !x.gone)
-        .map((x) => x.pod);
-      const refused = started ? undefined : deps.admit(w.pod, others);
+      const refused = started ? undefined : deps.admit(w.pod, othersOf(w));
       if (refused) {
         w.refused = refused;
         recorder.event(w.pod, 'Warning', refused.reason, refused.message);
       }
     }
+    if (!w.gone && !w.refused) grant(w);
     const o = observe(w);
     if (!w.gone) probes.sync(w.pod, o.sandboxes);
     noteCrash(w, o);
@@ -275,19 +298,7 @@ export const createPodManager = (deps: PodDependencies): PodManager => {
       enqueue(known);
       return;
     }
-    const w: Worker = {
-      pod,
-      gone: false,
-      cleaned: false,
-      admitted: false,
-      volumesReady: false,
-      setbacks: new Map(),
-      failures: new Map(),
-      busy: new Set(),
-      messages: new Map(),
-      queued: false,
-      writing: false,
-    };
+    const w = newWorker(pod);
     workers.set(uid, w);
     enqueue(w);
   };

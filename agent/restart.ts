@@ -1,5 +1,5 @@
 import type { Pod, Container as SpecContainer } from '../functions/machinery/kinds.d.ts';
-import { backoffLabel, type ContainerKind } from './observed.ts';
+import { backoffLabel, type ContainerKind, type ObservedPod } from './observed.ts';
 import type { Container } from './runtime/runtime.ts';
 
 /** Crash back-off as kubelet keeps it: 10 s, doubled to 5 min, forgotten after 10 min of running. */
@@ -26,6 +26,10 @@ export const backoffText = (run: Container): string => {
   const minutes = Math.floor(seconds / 60);
   return minutes > 0 ? `${minutes}m${seconds % 60}s` : `${seconds}s`;
 };
+
+/** Whether an ended run is followed by another: by policy, or since it was stopped to start again with other resources. */
+export const comesBack = (o: ObservedPod, kind: ContainerKind, container: SpecContainer, run: Container): boolean =>
+  (o.restarting?.has(run.id) ?? false) || wantsRestart(o.pod, kind, container, run.exitCode ?? 137);
 
 /** Whether an ended container is to run again (restartPolicy of the pod, of the container, and its restart rules). */
 export const wantsRestart = (pod: Pod, kind: ContainerKind, container: SpecContainer, exitCode: number): boolean => {

@@ -18,7 +18,8 @@ import {
   runsOf,
   specContainers,
 } from './observed.ts';
-import { backoffText, mayRestartAt, wantsRestart } from './restart.ts';
+import { actualCompute } from './resize.ts';
+import { backoffText, comesBack, mayRestartAt } from './restart.ts';
 import type { Container } from './runtime/runtime.ts';
 
 const time = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : timestamp(ms));
@@ -70,10 +71,26 @@ const mountsOf = (container: SpecContainer): Pick<ContainerStatus, 'volumeMounts
       }
     : {};
 
-const resourcesOf = (container: SpecContainer): Pick<ContainerStatus, 'resources' | 'allocatedResources'> => ({
-  ...(container.resources?.requests && { allocatedResources: container.resources.requests }),
-  resources: container.resources ?? {},
-});
+/** What was granted, and of cpu and memory what a running container has of it. */
+const resourcesOf = (
+  o: ObservedPod,
+  container: SpecContainer,
+  run: Container | undefined,
+): Pick<ContainerStatus, 'resources' | 'allocatedResources'> => {
+  const { resources } = container;
+  const actual = run && isRunning(run) ? actualCompute(o, run) : undefined;
+  const shown = (part: 'requests' | 'limits') => {
+    const { cpu: _cpu, memory: _memory, ...rest } = resources?.[part] ?? {};
+    const amounts = { ...rest, ...actual?.[part] };
+    return Object.keys(amounts).length > 0 ? { [part]: amounts } : {};
+  };
+  return {
+    ...(resources?.requests && { allocatedResources: resources.requests }),
+    resources: actual
+      ? { ...(resources?.claims && { claims: resources.claims }), ...shown('limits'), ...shown('requests') }
+      : (resources ?? {}),
+  };
+};
 
 const crashLoop = (o: ObservedPod, run: Container, name: string): ContainerState => {
   const { metadata } = o.pod;
@@ -93,7 +110,7 @@ const containerStatus = (
   const [run, previous] = runsOf(o.sandboxes, container.name);
   const probe = run && o.probes.get(run.id);
   const lastState: ContainerState = previous ? terminated(o, previous) : {};
-  const fixed = { name: container.name, ...mountsOf(container), ...resourcesOf(container) };
+  const fixed = { name: container.name, ...mountsOf(container), ...resourcesOf(o, container, run) };
   if (!run) {
     const state = waitingState(o, container.name, waitingReason(o, kind, initialized));
     const image = container.image ?? '';
@@ -116,7 +133,7 @@ const containerStatus = (
     !o.pod.metadata.deletionTimestamp &&
     !o.gone &&
     !(kind === 'init' && run.exitCode === 0) &&
-    wantsRestart(o.pod, kind, container, run.exitCode ?? 137);
+    comesBack(o, kind, container, run);
   const setback = o.setbacks.get(container.name);
   if (willRestart && setback) {
     return { ...done, ready: false, state: waitingState(o, container.name, setback.reason), lastState: ended };
@@ -224,6 +241,9 @@ const same = (given: unknown, other: unknown): boolean => {
   return true;
 };
 
+/** Conditions that are there only while they hold. */
+const passing = ['PodResizePending', 'PodResizeInProgress'];
+
 const owned: (keyof PodStatus)[] = [
   'phase',
   'reason',
@@ -259,7 +279,10 @@ export const statusPatch = (pod: Pod, next: PodStatus): Record<string, unknown> 
       ...(was?.message !== undefined && c.message === undefined && { message: null }),
     };
   };
-  if (changed.length > 0) status.conditions = changed.map(cleared);
+  const over = (old.conditions ?? [])
+    .filter((c) => passing.includes(c.type) && !next.conditions?.some((n) => n.type === c.type))
+    .map((c) => ({ $patch: 'delete', type: c.type }));
+  if (changed.length + over.length > 0) status.conditions = [...changed.map(cleared), ...over];
   if (Object.keys(status).length === 0) return undefined;
   return { metadata: { uid: pod.metadata.uid }, status };
 };

@@ -7,7 +7,14 @@ import { silentRecorder } from './events.ts';
 import { createWatchDoorbell } from './follow.ts';
 import { createOperations, type NodeTools } from './operations.ts';
 import { createPodManager, type PodDependencies } from './pods.ts';
-import { type Container, type Runtime, RuntimeError, type RuntimeEvent, type Sandbox } from './runtime/runtime.ts';
+import {
+  type Container,
+  type ContainerResources,
+  type Runtime,
+  RuntimeError,
+  type RuntimeEvent,
+  type Sandbox,
+} from './runtime/runtime.ts';
 import { createRuntimeCache } from './runtime-cache.ts';
 import { noVolumes } from './volumes/volumes.ts';
 
@@ -16,6 +23,8 @@ export const createScriptedRuntime = (clock: Clock) => {
   const sandboxes = new Map<string, Sandbox>();
   const exitCodes = new Map<string, number>();
   const startedNames: string[] = [];
+  const updates: ({ id: string } & ContainerResources)[] = [];
+  let refusedUpdate = '';
   const listeners = new Set<(event: RuntimeEvent) => void>();
   let next = 0;
   const change = (sandboxId: string, id: string, to: Partial<Container>): void => {
@@ -89,6 +98,10 @@ export const createScriptedRuntime = (clock: Clock) => {
       for (const s of sandboxes.values())
         sandboxes.set(s.id, { ...s, containers: s.containers.filter((c) => c.id !== id) });
     },
+    updateContainer: async (id, resources) => {
+      if (refusedUpdate) throw new RuntimeError('ResizeError', refusedUpdate);
+      updates.push({ id, ...resources });
+    },
     execSync: async () => ({ exitCode: 0, stdout: new Uint8Array(), stderr: new Uint8Array(), timedOut: false }),
     stream: async () => ({ exitCode: 0 }),
     portForward: () => Promise.reject(new RuntimeError('PortForward', 'nothing listens')),
@@ -129,6 +142,11 @@ export const createScriptedRuntime = (clock: Clock) => {
     runtime,
     held: () => [...sandboxes.values()],
     started: () => startedNames,
+    updates: () => updates,
+    /** What updates fail with from now on; '' when they work. */
+    refuseUpdates: (message: string) => {
+      refusedUpdate = message;
+    },
     /** Containers of this name end by themselves with this code. */
     exits: (name: string, code: number) => exitCodes.set(name, code),
     end,
@@ -140,7 +158,10 @@ const merge = (old: unknown, patch: unknown): unknown => {
   if (Array.isArray(patch) && Array.isArray(old) && patch.every((c) => typeof c === 'object' && c && 'type' in c)) {
     const of = (list: unknown[]) => new Map(list.map((c) => [(c as { type: string }).type, c]));
     const out = of(old);
-    for (const [type, c] of of(patch)) out.set(type, merge(out.get(type) ?? {}, c));
+    for (const [type, c] of of(patch)) {
+      if ((c as { $patch?: string }).$patch === 'delete') out.delete(type);
+      else out.set(type, merge(out.get(type) ?? {}, c));
+    }
     return [...out.values()];
   }
   if (patch === null || typeof patch !== 'object' || Array.isArray(patch)) return patch;

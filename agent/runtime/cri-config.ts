@@ -1,4 +1,4 @@
-import type { ContainerSecurity, ContainerSpec, SandboxSpec } from './runtime.ts';
+import type { ContainerResources, ContainerSecurity, ContainerSpec, SandboxSpec } from './runtime.ts';
 
 // Specs as the CRI's messages have them (names of cri.proto).
 
@@ -99,6 +99,15 @@ const securityOf = (s: ContainerSecurity, labels: Readonly<Record<string, string
   seccomp: s.privileged ? { profile_type: SECCOMP.unconfined } : seccomp(s.seccomp),
 });
 
+/** LinuxContainerResources; 0 is not set, or as before. */
+export const resourcesMessage = (resources: ContainerResources) => ({
+  cpu_period: resources.cpuPeriod ?? 0,
+  cpu_quota: resources.cpuQuota ?? 0,
+  cpu_shares: resources.cpuShares ?? 0,
+  memory_limit_in_bytes: resources.memoryLimitBytes ?? 0,
+  oom_score_adj: resources.oomScoreAdj,
+});
+
 /** `labels` are the sandbox's. */
 export const containerConfig = (spec: ContainerSpec, labels: Readonly<Record<string, string>> = {}) => ({
   metadata: { name: spec.name, attempt: spec.attempt },
@@ -125,13 +134,7 @@ export const containerConfig = (spec: ContainerSpec, labels: Readonly<Record<str
   stdin_once: spec.stdinOnce,
   tty: spec.tty,
   linux: {
-    resources: {
-      cpu_period: spec.resources.cpuPeriod ?? 0,
-      cpu_quota: spec.resources.cpuQuota ?? 0,
-      cpu_shares: spec.resources.cpuShares ?? 0,
-      memory_limit_in_bytes: spec.resources.memoryLimitBytes ?? 0,
-      oom_score_adj: spec.resources.oomScoreAdj,
-    },
+    resources: resourcesMessage(spec.resources),
     security_context: securityOf(spec.security, labels),
   },
 });

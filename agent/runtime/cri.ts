@@ -1,4 +1,11 @@
-import { containerConfig, type KeptConfig, keptConfig, reasonOfCreate, sandboxConfig } from './cri-config.ts';
+import {
+  containerConfig,
+  type KeptConfig,
+  keptConfig,
+  reasonOfCreate,
+  resourcesMessage,
+  sandboxConfig,
+} from './cri-config.ts';
 import { createCriImages } from './cri-images.ts';
 import { criPortForward, criStream } from './cri-streams.ts';
 import { connectGrpc, decodeMessage, detailsOf, isDeadline, isNotFound } from './grpc.ts';
@@ -239,6 +246,12 @@ export const createCriRuntime = (options: CriOptions): Runtime => {
     removeContainer: async (id) => {
       await unlessGone(call('RemoveContainer', 'ContainerId', { container_id: id }, 'Empty'));
       sandboxOfContainer.delete(id);
+    },
+    updateContainer: async (id, resources) => {
+      const request = { container_id: id, linux: resourcesMessage(resources) };
+      await call('UpdateContainerResources', 'UpdateContainerRequest', request, 'Empty').catch((error) => {
+        throw new RuntimeError('ResizeError', detailsOf(error), { cause: error });
+      });
     },
     execSync: async (id, command, timeoutMs) => {
       const request = { container_id: id, cmd: command, timeout: Math.max(1, Math.ceil(timeoutMs / 1000)) };

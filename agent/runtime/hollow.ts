@@ -216,6 +216,9 @@ export const createHollowRuntime = (options: HollowOptions): Runtime => {
       const containers = record.sandbox.containers.filter((c) => c.id !== containerId);
       record.sandbox = { ...record.sandbox, containers };
     },
+    updateContainer: async (containerId) => {
+      recordOf(containerId);
+    },
     execSync: async (containerId, command) => {
       recordOf(containerId);
       return { exitCode: 0, stdout: Buffer.from(`${command.join(' ')}\n`), stderr: Buffer.alloc(0), timedOut: false };

@@ -159,12 +159,12 @@ const securityFlags = (s: ContainerSpec['security']): string[] => [
     : ['--security-opt', `seccomp=${s.seccomp === 'Unconfined' ? 'unconfined' : s.seccomp.localhost}`]),
 ];
 
-const resourceFlags = (r: ContainerSpec['resources']): string[] => [
+/** Cpu and memory, for `run` and `update`. */
+export const limitFlags = (r: ContainerSpec['resources']): string[] => [
   ...(r.cpuShares ? ['--cpu-shares', String(r.cpuShares)] : []),
   ...(r.cpuQuota ? ['--cpu-quota', String(r.cpuQuota)] : []),
   ...(r.cpuPeriod ? ['--cpu-period', String(r.cpuPeriod)] : []),
   ...(r.memoryLimitBytes ? ['--memory', String(r.memoryLimitBytes), '--memory-swap', String(r.memoryLimitBytes)] : []),
-  ...oomFlags(r.oomScoreAdj),
 ];
 
 /** Arguments that start a container in the sandbox `sandboxId`. `env` of a name given twice: the last one counts. */
@@ -202,7 +202,8 @@ export const containerArguments = (sandboxId: string, sandbox: SandboxMeta, spec
       spec.devices.map((d) => `${d.hostPath}:${d.containerPath}:${d.permissions}`),
     ),
     ...securityFlags(spec.security),
-    ...resourceFlags(spec.resources),
+    ...limitFlags(spec.resources),
+    ...oomFlags(spec.resources.oomScoreAdj),
     ...(entrypoint === undefined ? [] : ['--entrypoint', entrypoint]),
     spec.image,
     ...rest,

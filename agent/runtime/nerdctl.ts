@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { containerArguments, metaOf, type SandboxMeta, sandboxArguments } from './nerdctl-args.ts';
+import { containerArguments, limitFlags, metaOf, type SandboxMeta, sandboxArguments } from './nerdctl-args.ts';
 import { createCli, failureOf, isGone, NerdctlError, type NerdctlOptions } from './nerdctl-cli.ts';
 import { createFollower } from './nerdctl-events.ts';
 import { createNerdctlImages } from './nerdctl-images.ts';
@@ -153,6 +153,10 @@ export const createNerdctlRuntime = (options: NerdctlOptions & { pauseImage?: st
       await unlessGone(['rm', '--force', '--volumes', id]);
       sandboxOfContainer.delete(id);
       await events.forget(id);
+    },
+    updateContainer: async (id, resources) => {
+      const { code, stderr } = await cli.run(['update', ...limitFlags(resources), id], { timeoutMs: CALL_MS });
+      if (code !== 0) throw new RuntimeError('ResizeError', failureOf(stderr.toString()));
     },
     execSync: async (id, command, timeoutMs) => {
       const ran = await cli.run(['exec', id, ...command], { timeoutMs });

@@ -19,6 +19,8 @@ export interface Runtime {
   /** Sends the stop signal, then SIGKILL after `graceMs`. Idempotent; resolves when it has exited. */
   stopContainer(id: string, graceMs: number): Promise<void>;
   removeContainer(id: string): Promise<void>;
+  /** Gives a running container other cpu shares, quota and memory limit; what is left out stays as it is. */
+  updateContainer(id: string, resources: ContainerResources): Promise<void>;
   /** Runs a command to its end without streams: probes and lifecycle hooks. */
   execSync(id: string, command: string[], timeoutMs: number): Promise<ExecResult>;
   /** Streams until the process, the attachment or the connection ends. */

@@ -150,6 +150,23 @@ export const processCases = (bench: () => Bench, skips: Skips): void => {
     expect(Buffer.from(said.stdout).toString()).toBe(`${pod.name}\n`);
   });
 
+  it('gives a running container other cpu and memory', async () => {
+    const { runtime, sandbox, start } = bench();
+    const resources = { oomScoreAdj: 1000, memoryLimitBytes: 64 << 20 };
+    const { id } = await start(await sandbox(), SERVE, { resources });
+    const limitOf = async () => {
+      const files = '/sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes';
+      const said = await runtime.execSync(id, ['sh', '-c', `cat ${files} 2>/dev/null`], 5_000);
+      return Buffer.from(said.stdout).toString().trim();
+    };
+    expect(await limitOf()).toBe(String(64 << 20));
+    await runtime.updateContainer(id, { cpuShares: 512, memoryLimitBytes: 48 << 20, oomScoreAdj: 0 });
+    expect(await limitOf()).toBe(String(48 << 20));
+    await expect(runtime.updateContainer('nosuch', { oomScoreAdj: 0 })).rejects.toMatchObject({
+      reason: 'ResizeError',
+    });
+  });
+
   it('measures what runs', async () => {
     const { runtime, sandbox, start } = bench();
     const { id } = await start(await sandbox(), 'while :; do :; done');
