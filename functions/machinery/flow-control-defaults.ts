@@ -39,10 +39,7 @@ const level = (name: string, shares: number, lendablePercent: number, queues: nu
 type Subject = { kind: string } & Record<string, unknown>;
 const groups = (...names: string[]): Subject[] => names.map((name) => ({ kind: 'Group', group: { name } }));
 const users = (...names: string[]): Subject[] => names.map((name) => ({ kind: 'User', user: { name } }));
-const systemAccounts = (name = '*'): Subject => ({
-  kind: 'ServiceAccount',
-  serviceAccount: { namespace: 'kube-system', name },
-});
+const systemAccounts: Subject = { kind: 'ServiceAccount', serviceAccount: { namespace: 'kube-system', name: '*' } };
 
 const resources = (verbs: string[], group: string, names: string[], namespaces = ['*'], clusterScope = false) => ({
   verbs,
@@ -121,22 +118,9 @@ const schemas = (): KubeObject[] => [
     'leader-election',
     100,
     byUser,
-    [...users('system:kube-controller-manager', 'system:kube-scheduler'), systemAccounts()],
+    [...users('system:kube-controller-manager', 'system:kube-scheduler'), systemAccounts],
     { resourceRules: [leases] },
   ),
-  schema(
-    'endpoint-controller',
-    'workload-high',
-    150,
-    byUser,
-    [
-      ...users('system:kube-controller-manager'),
-      systemAccounts('endpoint-controller'),
-      systemAccounts('endpointslicemirroring-controller'),
-    ],
-    { resourceRules: [resources(['get', 'create', 'update'], '', ['endpoints'])] },
-  ),
-  schema('workload-leader-election', 'leader-election', 200, byUser, [systemAccounts()], { resourceRules: [leases] }),
   schema('system-node-high', 'node-high', 400, byUser, groups('system:nodes'), {
     resourceRules: [
       resources(['*'], '', ['nodes', 'nodes/status'], ['*'], true),
@@ -146,7 +130,7 @@ const schemas = (): KubeObject[] => [
   schema('system-nodes', 'system', 500, byUser, groups('system:nodes')),
   schema('kube-controller-manager', 'workload-high', 800, byNamespace, users('system:kube-controller-manager')),
   schema('kube-scheduler', 'workload-high', 800, byNamespace, users('system:kube-scheduler')),
-  schema('kube-system-service-accounts', 'workload-high', 900, byNamespace, [systemAccounts()]),
+  schema('kube-system-service-accounts', 'workload-high', 900, byNamespace, [systemAccounts]),
   schema('service-accounts', 'workload-low', 9000, byUser, groups('system:serviceaccounts')),
   schema('global-default', 'global-default', 9900, byUser, groups(unauthenticated, authenticated)),
   schema('catch-all', 'catch-all', 10_000, byUser, groups(unauthenticated, authenticated)),

@@ -58,9 +58,12 @@ export type Classifier<S> = (asked: Classified, caller: Caller) => S | undefined
 
 const ACCOUNT = 'system:serviceaccount:';
 
+/** Lists that are empty may be stored as null. */
+type Listed = readonly string[] | null | undefined;
+
 /** A wildcard counts only where it stands alone, as validation has it. */
-const wanted = (values: readonly string[] = []): Wanted =>
-  values.length === 1 && values[0] === '*' ? undefined : new Set(values);
+const wanted = (values: Listed): Wanted =>
+  values?.length === 1 && values[0] === '*' ? undefined : new Set(values ?? []);
 
 const compileResources = (rule: ResourceRule): Resources => ({
   verbs: wanted(rule.verbs),
@@ -75,11 +78,14 @@ const slashed = (path: string): string => {
   return start.endsWith('/') ? start : `${start}/`;
 };
 
-const compilePaths = ({ verbs, nonResourceURLs = [] }: NonResourceRule): Paths => ({
-  verbs: wanted(verbs),
-  exact: nonResourceURLs.includes('*') ? undefined : new Set(nonResourceURLs),
-  below: nonResourceURLs.map(slashed),
-});
+const compilePaths = ({ verbs, nonResourceURLs }: NonResourceRule): Paths => {
+  const urls = nonResourceURLs ?? [];
+  return {
+    verbs: wanted(verbs),
+    exact: urls.includes('*') ? undefined : new Set(urls),
+    below: urls.map(slashed),
+  };
+};
 
 const has = (set: Wanted, value: string): boolean => set === undefined || set.has(value);
 
@@ -149,14 +155,14 @@ export const createClassifier = <S>(schemas: readonly { spec: FlowSchema['spec']
   const index: Index<S> = { everyone: [], users: new Map(), groups: new Map(), serviceAccounts: new Map() };
   let rank = 0;
   for (const { spec, schema } of schemas) {
-    for (const { subjects = [], resourceRules = [], nonResourceRules = [] } of spec?.rules ?? []) {
+    for (const { subjects, resourceRules, nonResourceRules } of spec?.rules ?? []) {
       const rule: Rule<S> = {
         rank: rank++,
         schema,
-        resources: resourceRules.map(compileResources),
-        paths: nonResourceRules.map(compilePaths),
+        resources: (resourceRules ?? []).map(compileResources),
+        paths: (nonResourceRules ?? []).map(compilePaths),
       };
-      for (const subject of subjects) enter(index, subject, rule);
+      for (const subject of subjects ?? []) enter(index, subject, rule);
     }
   }
   const { everyone, users, groups, serviceAccounts } = index;

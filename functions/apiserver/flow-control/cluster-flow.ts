@@ -34,7 +34,8 @@ const CATCH_ALL = 'catch-all';
 const settingsOf = ({ metadata, spec }: PriorityLevelConfiguration): LevelSettings | undefined => {
   const uid = metadata.uid ?? '';
   if (spec?.type === 'Exempt') {
-    const { nominalConcurrencyShares: shares = 0, lendablePercent: lendable = 0 } = spec.exempt ?? {};
+    const shares = spec.exempt?.nominalConcurrencyShares ?? 0;
+    const lendable = spec.exempt?.lendablePercent ?? 0;
     return { uid, exempt: true, queues: 0, handSize: 0, queueLengthMax: 0, shares, lendable, borrowable: undefined };
   }
   if (!spec?.limited) return undefined;
@@ -48,7 +49,7 @@ const settingsOf = ({ metadata, spec }: PriorityLevelConfiguration): LevelSettin
     queueLengthMax: queuing?.queueLengthLimit ?? 0,
     shares: limited.nominalConcurrencyShares ?? 30,
     lendable: limited.lendablePercent ?? 0,
-    borrowable: limited.borrowingLimitPercent,
+    borrowable: limited.borrowingLimitPercent ?? undefined,
   };
 };
 

@@ -92,8 +92,10 @@ const EXEMPT_WAITING_MAX = 1000;
 const UNCLASSIFIED_MAX = 16;
 const LASTING = new Set(['attach', 'exec', 'proxy', 'log', 'portforward']);
 
-const isLasting = (info: RequestInfo): boolean =>
-  info.isResource ? info.subresource !== '' && LASTING.has(info.subresource) : info.path.startsWith('/debug/pprof/');
+const isLasting = ({ isResource, subresource, path }: RequestInfo): boolean => {
+  if (isResource) return subresource !== '' && LASTING.has(subresource);
+  return path === '/debug/pprof' || path.startsWith('/debug/pprof/');
+};
 
 const SCHEMA = 'x-kubernetes-pf-flowschema-uid';
 const LEVEL = 'x-kubernetes-pf-prioritylevel-uid';
