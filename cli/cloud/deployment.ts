@@ -12,6 +12,8 @@ const schema = z.object({
   region: z.string(),
   /** The URL of its gateway, where it has one. */
   gateway: z.string().optional(),
+  /** ARN of the KMS key under which its secrets lie. */
+  kmsKey: z.string().optional(),
   profile: z.string().optional(),
   endpoint: z.string().optional(),
 });

@@ -12,7 +12,7 @@ import { openDeployedStore, readKeys } from './keys.ts';
 
 /** What leads to a gateway: for requests that a node answers, and for those that leave HTTP. */
 const leadTo = async (directory: string, server: string) => {
-  const store = openDeployedStore(directory);
+  const store = await openDeployedStore(directory);
   const { caCert: ca } = await loadAuthority(store).finally(() => store.close());
   const send = createHttp2Fetch({ ca });
   return { target: { server, ca }, send };

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSystemClock } from '../../functions/clock/system.ts';
+import { openCloudEncryption } from '../../functions/entry/cloud/encryption.ts';
 import { startGateway } from '../../functions/entry/cloud/gateway.ts';
 import { createDynamoStore } from '../../functions/store/dynamodb.ts';
 import { CommandError, dataDirectory, parse, wholeNumber } from '../command.ts';
@@ -17,10 +18,12 @@ const options = {
 } as const;
 
 /** The table that the environment names, as the functions read it; else that of the data directory. */
-const openStore = (directory: string) => {
+const openStore = async (directory: string) => {
   const table = process.env.SKIFF_TABLE;
   if (existsSync(join(directory, 'deployment.json')) || !table) return openDeployedStore(directory);
-  return createDynamoStore({ table, clock: createSystemClock(), client: {} });
+  const clock = createSystemClock();
+  const inner = createDynamoStore({ table, clock, client: {} });
+  return (await openCloudEncryption({ inner, clock, kmsKey: process.env.SKIFF_KMS_KEY ?? '' })).store;
 };
 
 /**
@@ -37,7 +40,7 @@ export const run = async (args: string[]): Promise<number> => {
       ? { cert: readFileSync(values.cert, 'utf8'), key: readFileSync(values.key, 'utf8') }
       : undefined;
   const gateway = await startGateway({
-    store: openStore(directory),
+    store: await openStore(directory),
     clock: createSystemClock(),
     host: values.host ?? '127.0.0.1',
     port: wholeNumber('port', values.port, 8443, 0, 65_535),

@@ -7,6 +7,7 @@ import { createSqsQueue } from '../../queue/sqs.ts';
 import { SCHEDULER } from '../../scheduler/consumer.ts';
 import { createDynamoStore, createPartsReader } from '../../store/dynamodb.ts';
 import { type Bells, createBells } from './bells.ts';
+import { openCloudEncryption } from './encryption.ts';
 import { kept } from './kept.ts';
 import { type CloudPlane, createCloudPlane } from './plane.ts';
 import { readSettings } from './settings.ts';
@@ -18,20 +19,21 @@ export const log = (line: string): void => console.log(line);
 const settings = readSettings();
 const clock = createSystemClock();
 
-/** The store of this function's table. */
-export const openStore = () =>
-  createDynamoStore({
-    table: settings.SKIFF_TABLE,
-    clock,
-    retentionMs: settings.SKIFF_RETENTION_MS,
-    client: {},
-  });
+/** The store of this function's table, with secrets opened; made once. */
+export const openStore = kept(async () => {
+  const { SKIFF_TABLE: table, SKIFF_RETENTION_MS: retentionMs, SKIFF_KMS_KEY: kmsKey } = settings;
+  const inner = createDynamoStore({ table, clock, retentionMs, client: {} });
+  return (await openCloudEncryption({ inner, clock, kmsKey })).store;
+});
 
 export const openParts = () => createPartsReader({ table: settings.SKIFF_TABLE, clock, client: {} });
 
 /** The plane of this function, made once and kept while it is warm; a failure is not kept. */
 export const openPlane = (watchMsMax?: number): (() => Promise<CloudPlane>) =>
-  kept(() => createCloudPlane({ store: openStore(), clock, log, ...(watchMsMax !== undefined && { watchMsMax }) }));
+  kept(async () => {
+    const store = await openStore();
+    return createCloudPlane({ store, clock, log, ...(watchMsMax !== undefined && { watchMsMax }) });
+  });
 
 export const openQueue = (): Queue =>
   createSqsQueue({

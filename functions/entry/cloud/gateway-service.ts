@@ -13,7 +13,7 @@ const { SKIFF_GATEWAY_PORT: port, SKIFF_GATEWAY_NAMES: names } = z
   .parse(process.env);
 
 const gateway = await startGateway({
-  store: openStore(),
+  store: await openStore(),
   clock,
   host: '::',
   port,

@@ -48,17 +48,20 @@ export const createWorkHandler =
   };
 
 export interface DispatchOptions extends HandlerOptions {
+  /** The changes with the values decrypted that lie encrypted in the table. */
+  opened?(domain: Domain, changes: Change[]): Promise<Change[]>;
   /** Tells the nodes that a domain's changes concern. */
   ring?(domain: Domain, changes: readonly Change[]): Promise<void>;
 }
 
 /** Sends what the committed changes of a batch of stream records wake. Rejects as a whole: the stream brings it again. */
 export const createDispatchHandler =
-  (work: Pick<Work, 'dispatcher'>, parts: ReadParts, { log, ring }: DispatchOptions) =>
+  (work: Pick<Work, 'dispatcher'>, parts: ReadParts, { log, ring, opened }: DispatchOptions) =>
   async (event: StreamEvent): Promise<void> => {
     const found = await changesOfRecords(event.Records, parts);
     let changed = 0;
-    for (const { domain, changes } of found) {
+    for (const { domain, changes: stored } of found) {
+      const changes = opened ? await opened(domain, stored) : stored;
       changed += changes.length;
       // A node that did not hear its bell looks by itself after a while.
       const rung = ring?.(domain, changes).catch((error) => log(`bell of ${domain.cluster}: ${told(error)}`));

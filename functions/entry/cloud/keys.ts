@@ -1,11 +1,21 @@
 import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
 import { rootCertificates } from 'node:tls';
-import type { Store } from '../../store/store.ts';
+import {
+  PUBLISHED_MS,
+  type SigningKey,
+  signerAt,
+  signingKeysOf,
+  withNewKey,
+  withoutKey,
+} from '../../apiserver/authn/signing-keys.ts';
+import type { Store, Stored } from '../../store/store.ts';
 
 /** The secrets of a deployment, made once and kept in its table, which only its functions and operators may read. */
 export interface Keys {
   /** PKCS#8 PEM of the P-256 key that signs service account and node tokens. */
   tokenKey: string;
+  /** All keys whose tokens count, newest first; `tokenKey` alone where absent. */
+  tokenKeys?: readonly SigningKey[];
   /** Static bearer token of the operator (system:masters). */
   adminToken: string;
 }
@@ -36,6 +46,42 @@ export const loadKeys = async (store: Store): Promise<Keys> => {
   if (outcome?.reason === 'exists') return loadKeys(store);
   throw new Error(`the keys of the deployment could not be stored: ${outcome?.reason}`);
 };
+
+const read = async (store: Store): Promise<{ stored: Stored; keys: Keys }> => {
+  const stored = await store.get(domain, key);
+  if (!stored) throw new Error('the deployment has no keys yet');
+  return { stored, keys: JSON.parse(decoder.decode(stored.bytes)) as Keys };
+};
+
+/** The keys that sign and verify tokens, as the table has them now. */
+export const readTokenKeys = async (store: Store): Promise<SigningKey[]> => signingKeysOf((await read(store)).keys);
+
+/** Changes the keys that sign and verify; what `change` answers with a string is told and changes nothing. */
+const changeTokenKeys = async (
+  store: Store,
+  now: number,
+  change: (keys: readonly SigningKey[]) => SigningKey[] | string,
+): Promise<SigningKey[] | string> => {
+  for (;;) {
+    const { stored, keys } = await read(store);
+    const tokenKeys = change(signingKeysOf(keys));
+    if (typeof tokenKeys === 'string') return tokenKeys;
+    const next: Keys = { ...keys, tokenKey: signerAt(tokenKeys, now).pem, tokenKeys };
+    const bytes = () => encoder.encode(JSON.stringify(next));
+    const index = { labels: {}, fields: {}, owners: [] };
+    const [outcome] = await store.commit(domain, [{ op: 'update', key, expected: stored.revision, index, bytes }]);
+    if (outcome?.ok) return tokenKeys;
+    if (outcome?.reason !== 'changed') throw new Error(`the keys could not be stored: ${outcome?.reason}`);
+  }
+};
+
+/** Adds a key that signs tokens two minutes later: by then every function knows it. */
+export const rotateTokenKeys = (store: Store, now: number): Promise<SigningKey[] | string> =>
+  changeTokenKeys(store, now, (keys) => withNewKey(keys, now, PUBLISHED_MS));
+
+/** Takes a key away, and with it the tokens that it signed; says why where it cannot go. */
+export const retireTokenKey = (store: Store, kid: string, now: number): Promise<SigningKey[] | string> =>
+  changeTokenKeys(store, now, (keys) => withoutKey(keys, kid, now));
 
 /** The authorities that sign certificates of AWS's endpoints, as PEM: what pods trust of the API's URL. */
 export const awsAuthorities = (): string =>

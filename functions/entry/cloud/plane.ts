@@ -1,6 +1,7 @@
 import { type ApiServer, createApiServer } from '../../apiserver/app.ts';
 import { awsPolicies } from '../../apiserver/authn/aws/aws-policies.ts';
 import { authenticatorChain } from '../../apiserver/authn/chain.ts';
+import { signingKeysOf } from '../../apiserver/authn/signing-keys.ts';
 import { createTokenAuthority, type TokenAuthority } from '../../apiserver/authn/token-authority.ts';
 import { unionAuthorizer } from '../../apiserver/authz/authorizer.ts';
 import { configuredAuthorizer } from '../../apiserver/authz/configured.ts';
@@ -19,7 +20,7 @@ import { createFleet, type Fleet } from '../../fleet/fleet.ts';
 import { createReplicas } from '../../store/replica.ts';
 import type { Replicas } from '../../store/replica-port.ts';
 import type { Store } from '../../store/store.ts';
-import { loadKeys } from './keys.ts';
+import { loadKeys, readTokenKeys } from './keys.ts';
 
 export interface CloudPlaneOptions {
   store: Store;
@@ -93,7 +94,13 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
     onFailure: (what, error) => log(`${what}: ${error instanceof Error ? error.message : error}`),
   });
   const { uidOf } = fleet;
-  const authority = createTokenAuthority({ keyPem: keys.tokenKey, issuer: ISSUER, clock, uidOf });
+  const authority = createTokenAuthority({
+    keyPem: signingKeysOf(keys),
+    readKeys: () => readTokenKeys(store),
+    issuer: ISSUER,
+    clock,
+    uidOf,
+  });
   const authorizationMetrics = createAuthorizationMetrics();
   const api = createApiServer({
     store: fleet.store,

@@ -17,6 +17,8 @@ const schema = z.object({
   SKIFF_URL: z._default(z.string(), ''),
   /** How the names of the queues begin that ring nodes; none does where empty. */
   SKIFF_BELLS: z._default(z.string(), ''),
+  /** ARN of the KMS key under which secrets lie; what is stored lies plain where empty. */
+  SKIFF_KMS_KEY: z._default(z.string(), ''),
   /** The URL of the gateway that reaches nodes, where the deployment has one. */
   SKIFF_GATEWAY: z._default(z.string(), ''),
 });
