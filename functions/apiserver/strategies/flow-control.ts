@@ -10,6 +10,7 @@ import type { KubeObject } from '../../machinery/object.ts';
 import { cause } from '../../machinery/status.ts';
 import type { Strategy } from '../registry.ts';
 import { at, type Causes, checkDnsLabel, checkSubdomain, oneOf, required, same } from './checks.ts';
+import { levelValue, schemaValue } from './flow-control-values.ts';
 
 type Rule = NonNullable<NonNullable<FlowSchema['spec']>['rules']>[number];
 type Subject = NonNullable<Rule['subjects']>[number];
@@ -20,14 +21,20 @@ const QUEUES_MAX = 10_000_000;
 /** Shuffle sharding deals its hands from a hash of so many bits. */
 const HASH_BITS_MAX = 60;
 
-const onlyWildcard = (out: Causes, path: string, values: readonly string[] | undefined, words: string): void => {
-  if (!values?.length) out.push(cause.required(path, `must contain at least one ${words}`));
+const onlyWildcard = (
+  out: Causes,
+  path: string,
+  values: readonly string[] | undefined,
+  words: string,
+  missing = `resource rules must supply at least one ${words}`,
+): void => {
+  if (!values?.length) out.push(cause.required(path, missing));
   else if (values.length > 1 && values.includes('*'))
     out.push(cause.invalid(path, values, `if '*' is present, must not specify other ${words}s`));
 };
 
 const checkVerbs = (out: Causes, path: string, verbs: readonly string[] | undefined): void => {
-  onlyWildcard(out, path, verbs, 'verb');
+  onlyWildcard(out, path, verbs, 'verb', 'verbs must contain at least one value');
   if (verbs?.includes('*')) return;
   if (verbs?.some((verb) => !VERBS.includes(verb))) out.push(cause.notSupported(path, verbs, VERBS));
 };
@@ -70,6 +77,8 @@ const urlFault = (url: string): string | undefined => {
   return wildcards > 1 || (wildcards === 1 && !url.endsWith('/*')) ? 'wildcard can only do suffix matching' : undefined;
 };
 
+const NAMESPACE_WORDS = "each member of this list must be '*' or a DNS-1123 label; ";
+
 const checkRule = (out: Causes, path: string, rule: Rule): void => {
   rule.subjects?.forEach((subject, i) => {
     checkSubject(out, at(`${path}.subjects`, i), subject);
@@ -83,16 +92,21 @@ const checkRule = (out: Causes, path: string, rule: Rule): void => {
     onlyWildcard(out, `${where}.apiGroups`, one.apiGroups, 'api group');
     onlyWildcard(out, `${where}.resources`, one.resources, 'resource');
     if (!one.namespaces?.length && one.clusterScope) return;
-    onlyWildcard(out, `${where}.namespaces`, one.namespaces, 'namespace');
+    const missing = 'resource rules that are not cluster scoped must supply at least one namespace';
+    onlyWildcard(out, `${where}.namespaces`, one.namespaces, 'namespace', missing);
     if (!one.namespaces?.includes('*'))
       one.namespaces?.forEach((namespace, n) => {
-        checkDnsLabel(out, at(`${where}.namespaces`, n), namespace);
+        const faults: Causes = [];
+        checkDnsLabel(faults, at(`${where}.namespaces`, n), namespace);
+        for (const fault of faults)
+          out.push({ ...fault, message: fault.message.replace(/: (?=an? )/, `: ${NAMESPACE_WORDS}`) });
       });
   });
   rule.nonResourceRules?.forEach((one, i) => {
     const where = at(`${path}.nonResourceRules`, i);
     checkVerbs(out, `${where}.verbs`, one.verbs);
-    onlyWildcard(out, `${where}.nonResourceURLs`, one.nonResourceURLs, 'non-resource URL');
+    const missing = 'nonResourceURLs must contain at least one value';
+    onlyWildcard(out, `${where}.nonResourceURLs`, one.nonResourceURLs, 'non-resource URL', missing);
     if (one.nonResourceURLs?.includes('*')) return;
     one.nonResourceURLs?.forEach((url, n) => {
       const fault = urlFault(url);
@@ -122,6 +136,12 @@ const isChanged = (object: KubeObject, seeds: readonly KubeObject[], free?: stri
   return !same(without(specOf(object)), without(fixed));
 };
 
+const METHODS = ['ByNamespace', 'ByUser'];
+/** The value is told as the whole method, as upstream's types print it. */
+const checkMethod = (out: Causes, type: string): void => {
+  if (!METHODS.includes(type)) out.push(cause.notSupported('spec.distinguisherMethod.type', { Type: type }, METHODS));
+};
+
 const validateSchema = (object: KubeObject): Causes => {
   const { metadata, spec, status } = object as unknown as FlowSchema;
   const out: Causes = [];
@@ -132,8 +152,7 @@ const validateSchema = (object: KubeObject): Causes => {
     out.push(cause.invalid(where, precedence, `must not be greater than ${PRECEDENCE_MAX}`));
   if (precedence === 1 && metadata?.name !== 'exempt')
     out.push(cause.invalid(where, precedence, "only the schema named 'exempt' may have matchingPrecedence 1"));
-  if (spec?.distinguisherMethod)
-    oneOf(out, 'spec.distinguisherMethod.type', spec.distinguisherMethod.type, ['ByNamespace', 'ByUser']);
+  if (spec?.distinguisherMethod) checkMethod(out, spec.distinguisherMethod.type ?? '');
   const level = spec?.priorityLevelConfiguration?.name;
   const levelPath = 'spec.priorityLevelConfiguration.name';
   if (required(out, levelPath, level, 'must reference a priority level')) checkSubdomain(out, levelPath, level ?? '');
@@ -141,7 +160,7 @@ const validateSchema = (object: KubeObject): Causes => {
     checkRule(out, at('spec.rules', i), rule);
   });
   if (isChanged(object, flowSchemas()))
-    out.push(cause.invalid('spec', spec, `spec of '${metadata?.name}' must equal the fixed value`));
+    out.push(cause.invalid('spec', schemaValue(spec), `spec of '${metadata?.name}' must equal the fixed value`));
   checkConditions(out, status?.conditions);
   return out;
 };
@@ -153,12 +172,8 @@ const between = (out: Causes, path: string, value: number | undefined, max = Num
   out.push(cause.invalid(path, value, words));
 };
 
-/** Bits that dealing a hand takes: https://kubernetes.io/docs/concepts/cluster-administration/flow-control/#queuing. */
-const entropyOf = (queues: number, hand: number): number => {
-  let bits = 0;
-  for (let i = 0; i < hand; i++) bits += Math.log2(queues - i);
-  return Math.ceil(bits);
-};
+/** Bits that dealing a hand takes, upstream's upper bound: https://kubernetes.io/docs/concepts/cluster-administration/flow-control/#queuing. */
+const entropyOf = (queues: number, hand: number): number => Math.ceil(Math.log2(queues) * hand);
 
 type Queuing = NonNullable<NonNullable<LimitedPriorityLevelConfiguration['limitResponse']>['queuing']>;
 
@@ -211,8 +226,13 @@ const validateLevel = (object: KubeObject): Causes => {
     if (spec?.limited) checkLimited(out, 'spec.limited', spec.limited);
     else out.push(cause.required('spec.limited', 'must not be empty when type is Limited'));
   } else out.push(cause.notSupported('spec.type', type, ['Exempt', 'Limited']));
-  if (isChanged(object, priorityLevels(), metadata?.name === 'exempt' ? 'exempt' : undefined))
-    out.push(cause.invalid('spec', spec, `spec of '${metadata?.name}' must equal the fixed value`));
+  const free = metadata?.name === 'exempt' ? 'exempt' : undefined;
+  if (isChanged(object, priorityLevels(), free)) {
+    const except = free ? ` except the 'spec.${free}' field` : '';
+    out.push(
+      cause.invalid('spec', levelValue(spec), `spec of '${metadata?.name}'${except} must equal the fixed value`),
+    );
+  }
   checkConditions(out, status?.conditions);
   return out;
 };
