@@ -29,7 +29,9 @@ const hostOf = (text: string): { host: string; hostname: string; port: string } 
   if (bracketed ? !/^[0-9A-Fa-f:.%a-zA-Z0-9-]+$/.test(hostname) : !/^[^\s[\]<>"{}|\\^`/?#:]*$/.test(hostname))
     return undefined;
   if (!bracketed && badEscape.test(hostname)) return undefined;
-  return { host: text, hostname, port };
+  // The zone of an address is the only part of a host that is unescaped (RFC 6874).
+  const unescaped = (part: string): string => (bracketed ? part.replace('%25', '%') : part);
+  return { host: unescaped(text), hostname: unescaped(hostname), port };
 };
 
 /** Reads a request's URI; undefined where Go refuses it. */

@@ -89,7 +89,6 @@ const baseTypes: Record<string, Type> = {
   int,
   string,
   uint,
-  dyn,
   list: listOf(dyn),
   map: mapOf(dyn, dyn),
   null_type: nullType,

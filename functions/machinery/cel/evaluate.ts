@@ -3,8 +3,8 @@
  *
  *   compile(expr, { functions, types, slots }) -> (frame) => Value    throws EvalFault, BudgetFault
  */
-import { patternError } from '../regex.ts';
 import type { Call, Expr, Fold } from './ast.ts';
+import { checkPatterns, constantOf } from './constants.ts';
 import { callCost } from './cost.ts';
 import { compileFold } from './fold.ts';
 import type { Functions, Overload } from './library.ts';
@@ -45,11 +45,6 @@ export interface Context {
   size: { slots: number };
 }
 
-/** Conversions of literals are done once. */
-const CONVERSIONS = new Set(['bool', 'bytes', 'double', 'duration', 'dyn', 'int', 'string', 'timestamp', 'uint']);
-/** Where functions have a pattern among their arguments, counted from their target. */
-const PATTERN_AT: Record<string, number> = { matches: 1, find: 1, findAll: 1 };
-
 export const LIST_COST = 10;
 export const MAP_COST = 30;
 const STRUCT_COST = 40;
@@ -77,10 +72,13 @@ const compileIdent = (name: string, context: Context): Run => {
   };
 };
 
+const badIndex = (index: Value): EvalFault => new EvalFault(`unsupported index type '${typeNameOf(index)}' in list`);
+
 /** The field of a value; undefined where it is absent. */
 export const fieldOf = (value: Value, field: string): Value | undefined => {
   if (value instanceof ObjectValue) return value.get(field);
   if (value instanceof MapValue) return value.find(field);
+  if (value instanceof List) throw badIndex(field);
   if (value instanceof Optional) {
     if (value.value === undefined) return NONE;
     const inner = fieldOf(value.value, field);
@@ -92,6 +90,7 @@ export const fieldOf = (value: Value, field: string): Value | undefined => {
 const hasField = (value: Value, field: string): boolean => {
   if (value instanceof ObjectValue) return value.has(field);
   if (value instanceof MapValue) return value.find(field) !== undefined;
+  if (value instanceof List) throw badIndex(field);
   if (value instanceof Optional) return value.value !== undefined && hasField(value.value, field);
   return false;
 };
@@ -198,19 +197,22 @@ const otherwise =
 /** The overload for values whose types only the evaluation knows. */
 const pick = (name: string, candidates: readonly Overload[], args: readonly Value[]): Overload => {
   for (const one of candidates) if (one.args.every((type, i) => isOfType(args[i] as Value, type))) return one;
-  // What has no elements has none of that key either.
-  if (name === '_[_]') throw new EvalFault(`no such key: ${indexText(args[1] ?? null)}`);
+  const [first = null, second = null] = args;
+  if (name === '_[_]' || name === '_[?_]') {
+    if (first instanceof List) throw badIndex(second);
+    // What has no elements has none of that key either.
+    if (name === '_[_]') throw new EvalFault(`no such key: ${indexText(second)}`);
+  }
+  if (name === 'size') throw new EvalFault('no such overload: size');
+  // Upstream says more of functions than of operators, and of one argument than of several.
+  if (args.length === 1 && !/^[-!]_$/.test(name))
+    throw new EvalFault(`no such overload: ${name}(${typeNameOf(first)})`);
   throw noSuchOverload();
 };
 
 const indexText = (key: Value): string => {
   const known = keyOf(key);
   return known === undefined ? typeNameOf(key) : String(known);
-};
-
-const checkPattern = (pattern: string): void => {
-  const why = patternError(pattern);
-  if (why !== undefined) throw new EvalFault(why);
 };
 
 const compileCall = (expr: Call, context: Context): Run => {
@@ -235,9 +237,7 @@ const compileCall = (expr: Call, context: Context): Run => {
   const sure = given.every(
     ({ type, kind }) => type?.kind !== 'dyn' && !(type?.kind === 'timestamp' && kind === 'select'),
   );
-  const patterned = given[PATTERN_AT[expr.name] ?? -1];
-  const pattern = patterned && constantOf(patterned, context);
-  if (typeof pattern === 'string') checkPattern(pattern);
+  checkPatterns(expr.name, given, context);
   if (candidates.length === 1 && only && sure) {
     const listed = expr.name === '@in' && expr.args[1] ? constantOf(expr.args[1], context) : undefined;
     // Looking into a list of literals costs nothing upstream, where it has become a set.
@@ -300,11 +300,8 @@ const compileList = (items: Run[], optional: ReadonlySet<number>): Run => {
   };
 };
 
-export const mapKey = (value: Value): Key => {
-  const key = keyOf(value);
-  if (key === undefined) throw new EvalFault(`unsupported key type: ${typeNameOf(value)}`);
-  return key;
-};
+/** The key of an entry; what no lookup finds is a key of its own. */
+export const mapKey = (value: Value): Key => keyOf(value) ?? Symbol(typeNameOf(value));
 
 const compileMap =
   (entries: { key: Run; value: Run; optional: boolean }[]): Run =>
@@ -339,38 +336,6 @@ const compileStruct = (expr: Expr & { kind: 'struct' }, context: Context): Run =
     if (!made) throw new EvalFault(`unknown type: ${expr.name}`);
     return new ObjectValue(made, json);
   };
-};
-
-/** A conversion of a constant; throws EvalFault where it cannot be converted. */
-const constantCall = (expr: Call, context: Context): Value | undefined => {
-  const [arg] = expr.args;
-  if (expr.target || expr.args.length !== 1 || !arg || !CONVERSIONS.has(expr.name)) return undefined;
-  const value = constantOf(arg, context);
-  if (value === undefined) return undefined;
-  const overloads = context.functions.get(expr.name) ?? [];
-  const fitting = overloads.find((one) => expr.overloads?.includes(one.id) && isOfType(value, one.args[0] ?? dyn));
-  if (!fitting) throw new EvalFault(`no such overload: ${expr.name}(${typeNameOf(value)})`);
-  return fitting.run(value);
-};
-
-/** Literals of literals are made once and cost nothing, as upstream folds them. Throws EvalFault. */
-const constantOf = (expr: Expr, context: Context): Value | undefined => {
-  if (expr.kind === 'literal') return expr.value;
-  if (expr.kind === 'call') return constantCall(expr, context);
-  if (expr.kind === 'list' && expr.optional.size === 0) {
-    const items = expr.items.map((item) => constantOf(item, context));
-    return items.includes(undefined) ? undefined : new List(items);
-  }
-  if (expr.kind !== 'map' || expr.entries.some((e) => e.optional)) return undefined;
-  const out = new Map<Key, [Value, Value]>();
-  for (const { key, value } of expr.entries) {
-    const name = constantOf(key, context);
-    const held = constantOf(value, context);
-    const at = name === undefined ? undefined : keyOf(name);
-    if (name === undefined || held === undefined || at === undefined) return undefined;
-    out.set(at, [name, held]);
-  }
-  return mapFrom(out);
 };
 
 const isFold = (expr: Expr): expr is Expr & Fold => expr.kind === 'fold';

@@ -20,7 +20,7 @@ export class SourceFault extends Error {
 const space = /(?:\s|\/\/[^\n]*)+/y;
 const name = /[_a-zA-Z][_a-zA-Z0-9]*/y;
 const number = /0[xX][0-9a-fA-F]+[uU]?|(?:\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)|\d+[uU]?/y;
-const quoted = /([rR]?[bB]?|[bB][rR])("""|'''|"|')/y;
+const quoted = /([bB]?[rR]?)("""|'''|"|')/y;
 const symbol = /&&|\|\||==|!=|<=|>=|\.\?|\[\?|[-+*/%<>!?:,.()[\]{}]/y;
 
 const SIMPLE: Record<string, string> = {
@@ -55,7 +55,7 @@ const unescaped = (text: string, at: number, bytes: boolean): string | number[] 
     }
     const code = octal !== undefined ? Number.parseInt(octal, 8) : Number.parseInt(two ?? four ?? eight ?? '', 16);
     if (code > 0x10ffff || (code >= 0xd800 && code < 0xe000) || (bytes && (four ?? eight) !== undefined))
-      throw new SourceFault(at, 'Syntax error: invalid unicode code point');
+      throw new SourceFault(at, bytes ? 'unable to unescape string' : 'invalid unicode code point');
     out.push(bytes ? code : String.fromCodePoint(code));
   }
   out.push(text.slice(from));

@@ -26,16 +26,26 @@ interface Parser {
 const peek = (p: Parser): Token => p.tokens[p.at] as Token;
 const is = (p: Parser, text: string): boolean => peek(p).kind === 'symbol' && peek(p).text === text;
 const accept = (p: Parser, text: string): Token | undefined => (is(p, text) ? p.tokens[p.at++] : undefined);
-const unexpected = (token: Token, expecting: string): SourceFault => {
-  const text = `Syntax error: mismatched input '${token.text}' expecting ${expecting}`;
+const unexpected = (token: Token, expecting: string, how = 'mismatched'): SourceFault => {
+  const text = `Syntax error: ${how} input '${token.text}' expecting ${expecting}`;
   return new SourceFault(token.at, text);
 };
-const expect = (p: Parser, text: string): Token => {
+const MISSABLE = new Set([')', ']', '}', ',', '<EOF>']);
+/** Takes a token. A fault is named by what would mend it, as upstream's parser does: one token less, or one more. */
+const expect = (p: Parser, text: string, among = `'${text}'`): Token => {
   const token = peek(p);
-  if (!is(p, text)) throw unexpected(token, `'${text}'`);
+  if (!is(p, text)) {
+    if (p.tokens[p.at + 1]?.text === text) throw unexpected(token, among, 'extraneous');
+    if (text === ')' && MISSABLE.has(token.text))
+      throw new SourceFault(token.at, `Syntax error: missing ')' at '${token.text}'`);
+    throw unexpected(token, among);
+  }
   p.at++;
   return token;
 };
+const STARTS = "'.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}";
+const EXPRESSION = `{'[', '{', '(', ${STARTS}`;
+const MORE_ITEMS = "{']', ','}";
 
 const call = (at: number, name: string, ...args: Expr[]): Expr => ({ kind: 'call', at, name, args });
 const binary = (at: number, operator: string, left: Expr, right: Expr): Expr => call(at, `_${operator}_`, left, right);
@@ -161,10 +171,18 @@ export const qualifiedName = (expr: Expr): string | undefined => {
   return before === undefined ? undefined : `${before}.${expr.field}`;
 };
 
+const startsExpression = ({ kind, text }: Token): boolean =>
+  kind === 'symbol' ? ['[', '{', '(', '.', '-', '!'].includes(text) : kind !== 'end' && text !== 'in';
+
+const startsNext = (p: Parser): boolean => {
+  const next = p.tokens[p.at];
+  return next !== undefined && startsExpression(next);
+};
+
 const identifier = (p: Parser): Token => {
   const token = peek(p);
   if (token.kind !== 'ident' || ['in', 'true', 'false', 'null'].includes(token.text))
-    throw unexpected(token, 'IDENTIFIER');
+    throw new SourceFault(token.at, `Syntax error: no viable alternative at input '.${token.text}'`);
   p.at++;
   return token;
 };
@@ -189,7 +207,7 @@ const listLiteral = (p: Parser, at: number, first: boolean): Expr => {
     first = false;
     if (!accept(p, ',')) break;
   }
-  expect(p, ']');
+  expect(p, ']', MORE_ITEMS);
   return { kind: 'list', at, items, optional };
 };
 
@@ -221,7 +239,11 @@ const structFields = (p: Parser): { name: string; value: Expr; optional: boolean
 
 const numberLiteral = (token: Token, negative: boolean): bigint | number | Uint => {
   const sign = negative ? '-' : '';
-  if (token.kind === 'double') return Number(sign + token.text);
+  if (token.kind === 'double') {
+    const value = Number(sign + token.text);
+    if (!Number.isFinite(value)) throw new SourceFault(token.at - sign.length, 'invalid double literal');
+    return value;
+  }
   const digits = BigInt(token.text.replace(/[uU]$/, ''));
   if (token.kind === 'uint') {
     if (digits > UINT_MAX) throw new SourceFault(token.at, 'invalid uint literal');
@@ -236,7 +258,7 @@ const named = (p: Parser, token: Token): Expr => {
   const { text, at } = token;
   if (text === 'true' || text === 'false') return { kind: 'literal', at, value: text === 'true' };
   if (text === 'null') return { kind: 'literal', at, value: null };
-  if (text === 'in') throw unexpected(token, 'an expression');
+  if (text === 'in') throw unexpected(token, EXPRESSION, startsNext(p) ? 'extraneous' : 'mismatched');
   const open = accept(p, '(');
   if (open) {
     const args = list(p, ')');
@@ -265,7 +287,7 @@ const primary = (p: Parser, negated?: number): Expr => {
     if (token.text === '{') return mapLiteral(p, at);
     if (token.text === '.') return named(p, identifier(p));
   }
-  throw unexpected(token, "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM, STRING, BYTES, IDENTIFIER}");
+  throw unexpected(token, EXPRESSION, startsNext(p) ? 'extraneous' : 'mismatched');
 };
 
 export const parse = (source: string): { expr: Expr } | { issues: Issue[] } => {

@@ -102,13 +102,13 @@ export class List {
   }
 }
 
-export type Key = string | bigint | boolean;
+export type Key = string | bigint | boolean | number | symbol;
 
-/** A key by which equal keys of all number types meet; undefined for what no map has as a key. */
+/** A key by which equal keys of all number types meet; undefined for what is found by no lookup. */
 export const keyOf = (value: Value): Key | undefined => {
   if (typeof value === 'string' || typeof value === 'bigint' || typeof value === 'boolean') return value;
   if (value instanceof Uint) return value.value;
-  if (typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
+  if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : value;
   return undefined;
 };
 
@@ -209,6 +209,8 @@ export const isOfType = (value: Value, type: Type): boolean => {
     case 'error':
       return true;
     case 'list':
+      // As upstream does, by the first element.
+      return value instanceof List && (value.length === 0 || isOfType(value.at(0), type.element));
     case 'map':
     case 'type':
       return typeNameOf(value) === type.kind;

@@ -93,9 +93,10 @@ const fixedPoint = (value: number, digits: number): string => {
   const grouped = units.replace(/\B(?=(\d{3})+$)/g, ',');
   return fraction === undefined ? grouped : `${grouped}.${fraction}`;
 };
-const scientific = (value: number, digits: number): string => {
+/** Always with six digits, as version 2 of the extension does. */
+const scientific = (value: number): string => {
   if (!Number.isFinite(value)) return NAMED[doubleText(value)] ?? '';
-  const [mantissa = '', exponent = '0'] = value.toExponential(digits).split('e');
+  const [mantissa = '', exponent = '0'] = value.toExponential(6).split('e');
   const power = String(Math.abs(Number(exponent))).padStart(2, '0');
   const raised = [...power].map((digit) => SUPERSCRIPTS[Number(digit)] ?? '').join('');
   return `${mantissa}×10${Number(exponent) < 0 ? '⁻' : ''}${raised}`;
@@ -107,7 +108,7 @@ const WRITERS: Record<string, (value: Value, precision: number) => string> = {
   s: valueText,
   d: (value) => whole(value, 'd').toString(),
   f: (value, precision) => fixedPoint(real(value, 'f'), precision),
-  e: (value, precision) => scientific(real(value, 'e'), precision),
+  e: (value) => scientific(real(value, 'e')),
   b: binary,
   o: (value) => whole(value, 'o').toString(8),
   x: hex,
@@ -119,7 +120,10 @@ const CLAUSE = /%(?:%|(\.\d*)?([\s\S]?))/g;
 const clauseOf = (given: string | undefined, verb: string): { verb: string; precision: number } => {
   if (verb === '') throw new EvalFault('unexpected end of string');
   const bad = 'could not parse formatting clause';
-  if (given === '.') throw new EvalFault(`${bad}: error while parsing precision`);
+  if (given === '.')
+    throw new EvalFault(
+      `${bad}: error while parsing precision: error while converting precision to integer: strconv.Atoi: parsing "": invalid syntax`,
+    );
   if (!Object.hasOwn(WRITERS, verb))
     throw new EvalFault(`${bad}: unrecognized formatting clause ${JSON.stringify(verb)}`);
   return { verb, precision: given === undefined ? 6 : Number(given.slice(1)) };

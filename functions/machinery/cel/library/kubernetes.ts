@@ -281,7 +281,7 @@ const patterns: Library['functions'] = {
 };
 
 export const kubernetesLibraries: Library[] = [
-  { types: { 'kubernetes.Quantity': quantity }, functions: quantities },
+  { functions: quantities },
   { types: { 'kubernetes.Semver': semver }, functions: versions },
   { types: { 'kubernetes.NamedFormat': format }, functions: formatFunctions },
   { functions: patterns },

@@ -99,7 +99,6 @@ const containsRange = (outer: AddressRange, inner: AddressRange): boolean =>
 const rangeText = ({ address: a, bits }: AddressRange): string => `${formatAddress(a)}/${bits}`;
 
 export const urls: Library = {
-  types: { 'kubernetes.URL': url },
   functions: {
     url: [func('string_to_url', [string], url, urlOf)],
     isURL: [func('is_url_string', [string], bool, (text: string) => parseRequestUri(text) !== undefined)],
