@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { UserInfo } from '../../registry.ts';
 import type { Authenticator } from '../authenticator.ts';
 import type { AwsAuth } from './aws-auth.ts';
@@ -34,6 +35,11 @@ export const createAwsAuthenticator = (
   /** Other settings ask another STS, whose word is its own. */
   const verifiedBy = (settings: StsSettings): VerifiedTokens => {
     if (current?.settings === settings) return current.verified;
+    // The same words read anew are no other settings.
+    if (current && isDeepStrictEqual(current.settings, settings)) {
+      current.settings = settings;
+      return current.verified;
+    }
     current?.sts.close();
     const sts = stsOf(settings);
     current = { settings, sts, verified: createVerifiedTokens({ sts, clock, ...(onFailure && { onFailure }) }) };
