@@ -24,6 +24,7 @@ it('knows what goes on all month', () => {
   expect(sum(bells(1))).toBeCloseTo(0.0526, 3);
   expect(sum(storage(1e9))).toBeCloseTo(0.45);
   expect(fixed()['Polls at the queues']).toBeCloseTo(0.92, 2);
+  expect(fixed()['KMS key']).toBe(1);
 });
 
 it('names where each price is from', () => {

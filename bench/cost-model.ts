@@ -56,6 +56,7 @@ export const PRICES = {
   logs: { dollars: 0.5, per: 1, unit: 'GB of log', source: 'https://aws.amazon.com/cloudwatch/pricing/' },
   alarm: { dollars: 0.1, per: 1, unit: 'alarms', source: 'https://aws.amazon.com/cloudwatch/pricing/' },
   dashboard: { dollars: 3, per: 1, unit: 'dashboards', source: 'https://aws.amazon.com/cloudwatch/pricing/' },
+  kmsKey: { dollars: 1, per: 1, unit: 'KMS keys', source: 'https://aws.amazon.com/kms/pricing/' },
   eks: { dollars: 0.1, per: 1, unit: 'cluster-hours', source: 'https://aws.amazon.com/eks/pricing/' },
 } satisfies Record<string, Price>;
 
@@ -102,7 +103,7 @@ export const storage = (bytes: number): Bill => ({
 
 /**
  * What a deployment costs in a month whatever its clusters do: Lambda's polls at its queues (two FIFO, one standard),
- * alarms and the dashboard.
+ * alarms, the dashboard, and the key under which secrets lie.
  */
 export const fixed = (): Bill => {
   const polls = (POLLERS * MONTH_HOURS * HOUR_SECONDS) / POLL_SECONDS;
@@ -110,13 +111,17 @@ export const fixed = (): Bill => {
     'Polls at the queues': dollars(PRICES.sqsFifo, 2 * polls) + dollars(PRICES.sqsStandard, polls),
     Alarms: dollars(PRICES.alarm, 4),
     Dashboard: dollars(PRICES.dashboard, 1),
+    'KMS key': dollars(PRICES.kmsKey, 1),
   };
 };
 
 /** The same where the account uses its free tiers for nothing else: a million requests of SQS, 10 alarms, 3 dashboards. */
 export const fixedWithFreeTier = (): Bill => {
   const polls = (POLLERS * MONTH_HOURS * HOUR_SECONDS) / POLL_SECONDS;
-  return { 'Polls at the queues': dollars(PRICES.sqsFifo, Math.max(0, 3 * polls - 1e6)) };
+  return {
+    'Polls at the queues': dollars(PRICES.sqsFifo, Math.max(0, 3 * polls - 1e6)),
+    'KMS key': dollars(PRICES.kmsKey, 1),
+  };
 };
 
 /** A month of an EKS control plane. */

@@ -68,6 +68,7 @@ Puts the control plane on AWS as one stack, or on a stand-in for it. A second de
   --endpoint URL      of LocalStack or MiniStack instead of AWS
   --gateway ec2|URL   how exec, logs and port-forward reach nodes: an instance of the stack, or one at a URL
   --nodes             bring up EC2 nodes for pods that wait, and remove them when they are empty
+  --kms-key new|none|ARN   under which secrets lie in the table; new is a key of the stack (new)
   --stack NAME        (Skiff)
   --keep-data         keep the table when the stack is destroyed
   --retention-hours N how long changes can be read back by watches (1)

@@ -2,7 +2,7 @@ import { App } from 'aws-cdk-lib';
 import { SkiffStack } from './stack.ts';
 
 // What cdk.json runs. Context (-c name=value): stack, streaming, retentionHours, keepData, endpoint,
-// gateway (ec2, or the URL of one), nodes.
+// gateway (ec2, or the URL of one), nodes, kmsKey (new, none, or an ARN).
 const app = new App();
 const context = (name: string): string | undefined => {
   const value: unknown = app.node.tryGetContext(name);
@@ -19,4 +19,5 @@ new SkiffStack(app, context('stack') ?? 'Skiff', {
   ...(endpoint && { endpoint }),
   ...(gateway && { gateway }),
   nodes: context('nodes') === 'true',
+  kmsKey: context('kmsKey') ?? 'new',
 });

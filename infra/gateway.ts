@@ -6,6 +6,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import type { Construct } from 'constructs';
+import type { SecretsKey } from './encryption.ts';
 
 const PORT = 443;
 const INSTALLED = '/opt/skiff/gateway.mjs';
@@ -49,12 +50,13 @@ const createNetwork = (scope: Construct): { vpc: ec2.IVpc; group: ec2.SecurityGr
  * The gateway as a service: the smallest machine there is, in a group that replaces it when it fails, under an address
  * that stays. It keeps nothing; agents connect again by themselves. Returns its URL.
  */
-export const createGateway = (scope: Construct, table: dynamodb.Table, bundles: string): string => {
+export const createGateway = (scope: Construct, table: dynamodb.Table, bundles: string, key?: SecretsKey): string => {
   const { vpc, group } = createNetwork(scope);
   const bundle = new Asset(scope, 'GatewayBundle', { path: join(bundles, 'gateway', 'index.mjs') });
   const address = new ec2.CfnEIP(scope, 'GatewayAddress', { domain: 'vpc' });
   const role = new iam.Role(scope, 'GatewayRole', { assumedBy: new iam.ServicePrincipal('ec2.amazonaws.com') });
   table.grantReadWriteData(role);
+  key?.grant(role);
   bundle.grantRead(role);
   const { region, account } = Stack.of(scope);
   const own = (kind: string, id: string): string => `arn:aws:ec2:${region}:${account}:${kind}/${id}`;
@@ -76,6 +78,7 @@ export const createGateway = (scope: Construct, table: dynamodb.Table, bundles: 
     ...unit({
       AWS_REGION: region,
       SKIFF_TABLE: table.tableName,
+      ...(key && { SKIFF_KMS_KEY: key.arn }),
       SKIFF_GATEWAY_PORT: `${PORT}`,
       SKIFF_GATEWAY_NAMES: address.attrPublicIp,
     }),

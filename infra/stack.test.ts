@@ -19,9 +19,10 @@ describe('the stack', () => {
   });
   afterAll(() => rmSync(bundles, { recursive: true, force: true }));
 
-  const synthesized = (streaming = true) => {
+  const synthesized = (streaming = true, kmsKey = 'new') => {
     const app = new App({ outdir: mkdtempSync(join(tmpdir(), 'skiff-cdk-')) });
-    return { app, stack: new SkiffStack(app, 'Skiff', { streaming, retentionHours: 1, keepData: false, bundles }) };
+    const props = { streaming, retentionHours: 1, keepData: false, bundles, kmsKey };
+    return { app, stack: new SkiffStack(app, 'Skiff', props) };
   };
 
   it('keeps the rules of AWS Solutions, but for what is acknowledged with a reason', () => {
@@ -69,6 +70,33 @@ describe('the stack', () => {
       expect(made.Properties.MemorySize).toBeLessThanOrEqual(512);
     for (const role of Object.values(template.findResources('AWS::IAM::Role')))
       expect(role.Properties.ManagedPolicyArns).toBeUndefined();
+  });
+
+  it('keeps secrets under a KMS key that turns over, and lets functions with the table make and unwrap data keys alone', () => {
+    const template = Template.fromStack(synthesized().stack);
+    template.hasResourceProperties('AWS::KMS::Key', { EnableKeyRotation: true });
+    const policies = Object.values(template.findResources('AWS::IAM::Policy'));
+    const statements = policies.flatMap((policy) => policy.Properties.PolicyDocument.Statement);
+    const uses = statements.filter((statement) => JSON.stringify(statement.Action).includes('kms:'));
+    expect(uses.length).toBe(4);
+    for (const { Action, Resource, Condition } of uses) {
+      expect(Action).toEqual(['kms:Decrypt', 'kms:GenerateDataKey']);
+      expect(Resource).toEqual({ 'Fn::GetAtt': [expect.stringMatching(/^SecretsKey/), 'Arn'] });
+      expect(Condition).toEqual({ StringEquals: { 'kms:EncryptionContext:skiff.dev/provider': 'skiff' } });
+    }
+    const functions = Object.values(template.findResources('AWS::Lambda::Function'));
+    for (const made of functions) expect(made.Properties.Environment.Variables.SKIFF_KMS_KEY).toBeDefined();
+  });
+
+  it("takes a key of one's own, or none", () => {
+    const arn = 'arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012';
+    const own = Template.fromStack(synthesized(true, arn).stack);
+    own.resourceCountIs('AWS::KMS::Key', 0);
+    expect(JSON.stringify(own.toJSON())).toContain(arn);
+    const none = Template.fromStack(synthesized(true, 'none').stack);
+    none.resourceCountIs('AWS::KMS::Key', 0);
+    expect(JSON.stringify(none.toJSON())).not.toMatch(/kms|SKIFF_KMS_KEY/i);
+    expect(() => synthesized(true, 'alias/mine')).toThrow('alias/mine is no ARN of a KMS key');
   });
 
   it.each([true, false])('streams answers where it is told to (%s)', (streaming) => {

@@ -10,6 +10,7 @@ import * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { bellPrefix, grantBells } from './bells.ts';
 import { BUNDLES, type FunctionName } from './bundle.ts';
+import { createSecretsKey, type KeyChoice } from './encryption.ts';
 import { createGateway } from './gateway.ts';
 import { createNodeTemplate } from './nodes.ts';
 
@@ -24,6 +25,8 @@ export interface SkiffStackProps extends StackProps {
   endpoint?: string;
   /** `ec2`: the stack runs a gateway of its own; else the URL of one that runs elsewhere. */
   gateway?: string;
+  /** Under which KMS key secrets lie: `new` where absent. */
+  kmsKey?: KeyChoice;
   /** With a launch template for nodes on EC2. */
   nodes?: boolean;
   /** The folder of the bundles; where bundleFunctions makes them when absent. */
@@ -47,7 +50,8 @@ export class SkiffStack extends Stack {
     const table = createTable(this, props);
     const queues = createQueues(this);
     const bundles = props.bundles ?? BUNDLES;
-    const gateway = props.gateway === 'ec2' ? createGateway(this, table, bundles) : props.gateway;
+    const key = createSecretsKey(this, props.kmsKey ?? 'new', props.keepData);
+    const gateway = props.gateway === 'ec2' ? createGateway(this, table, bundles, key) : props.gateway;
     const environment = {
       SKIFF_TABLE: table.tableName,
       SKIFF_WORK_QUEUE: queues.work.queueUrl,
@@ -56,6 +60,7 @@ export class SkiffStack extends Stack {
       SKIFF_RETENTION_MS: `${props.retentionHours * 3_600_000}`,
       SKIFF_STREAMING: `${props.streaming}`,
       SKIFF_BELLS: bellPrefix(this),
+      ...(key && { SKIFF_KMS_KEY: key.arn }),
       ...(gateway && { SKIFF_GATEWAY: gateway }),
       ...(props.endpoint && { AWS_ENDPOINT_URL: props.endpoint }),
     };
@@ -68,7 +73,10 @@ export class SkiffStack extends Stack {
     const worker = make('Worker', 'worker', WORK_TIMEOUT);
     const scheduler = make('Scheduler', 'worker', WORK_TIMEOUT);
     const timers = make('Timers', 'timers', WORK_TIMEOUT);
-    for (const made of [apiserver, dispatcher, worker, scheduler]) table.grantReadWriteData(made.function);
+    for (const made of [apiserver, dispatcher, worker, scheduler]) {
+      table.grantReadWriteData(made.function);
+      key?.grant(made.function);
+    }
     for (const made of [dispatcher, worker, scheduler, timers]) {
       for (const queue of [queues.work, queues.scheduler, queues.timers]) queue.grantSendMessages(made.function);
     }

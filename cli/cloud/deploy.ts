@@ -7,8 +7,8 @@ import { CommandError, dataDirectory, parse, wholeNumber } from '../command.ts';
 import { readState } from '../directory.ts';
 import { writeKubeconfig } from '../kubeconfig.ts';
 import { cdk } from './cdk.ts';
-import { awsEnvironment, reachable, writeDeployment } from './deployment.ts';
-import { readKeys } from './keys.ts';
+import { awsEnvironment, hasDeployment, reachable, readDeployment, writeDeployment } from './deployment.ts';
+import { encryptAnew, readKeys } from './keys.ts';
 
 export const deployOptions = {
   data: { type: 'string' },
@@ -17,6 +17,7 @@ export const deployOptions = {
   endpoint: { type: 'string' },
   gateway: { type: 'string' },
   nodes: { type: 'boolean' },
+  'kms-key': { type: 'string' },
   stack: { type: 'string' },
   'keep-data': { type: 'boolean' },
   'retention-hours': { type: 'string' },
@@ -43,7 +44,7 @@ const progress = (line: string): void => {
   console.log(`  ${parts[1]?.padEnd(8)} ${parts[4]?.replace('AWS::', '')}  ${parts[5]?.split(' ')[0]}`);
 };
 
-/** `skiff deploy [--profile P] [--region R] [--endpoint URL] [--gateway ec2|URL] [--nodes] [--stack NAME] [--keep-data] [--retention-hours N] [--data DIR]` */
+/** `skiff deploy [--profile P] [--region R] [--endpoint URL] [--gateway ec2|URL] [--nodes] [--kms-key new|none|ARN] [--stack NAME] [--keep-data] [--retention-hours N] [--data DIR]` */
 export const run = async (args: string[]): Promise<number> => {
   const { values } = parse(args, deployOptions);
   const began = performance.now();
@@ -55,6 +56,9 @@ export const run = async (args: string[]): Promise<number> => {
   if (readState(directory)) {
     throw new CommandError(`${directory} belongs to an embedded cluster: choose another directory with --data`);
   }
+  const kmsKey = values['kms-key'] ?? 'new';
+  if (kmsKey === 'none' && hasDeployment(directory) && readDeployment(directory).kmsKey)
+    throw new CommandError('the secrets of this deployment lie under a KMS key: it cannot go without one');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
 
   const { bundleFunctions, bundleGateway } = await import('../../infra/bundle.ts');
@@ -76,6 +80,7 @@ export const run = async (args: string[]): Promise<number> => {
       ...(endpoint && { endpoint }),
       ...(values.gateway && { gateway: values.gateway }),
       ...(values.nodes && { nodes: 'true' }),
+      kmsKey,
     };
     const given = Object.entries(context).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     await cdk(
@@ -95,10 +100,12 @@ export const run = async (args: string[]): Promise<number> => {
       ...(profile && { profile }),
       ...(endpoint && { endpoint }),
       ...(gateway && { gateway }),
+      ...(made.SecretsKeyArn && { kmsKey: made.SecretsKeyArn }),
     });
     console.log(`stack ${stack} deployed (${seconds()})`);
     await waitReady(url);
     const { adminToken } = await readKeys(directory);
+    await encryptAnew(directory);
     console.log(`the API answers at ${url} (${seconds()})`);
     // kubectl sends credentials over TLS only.
     if (url.startsWith('http:')) console.log(`for kubectl: ./skiff front --data ${directory}`);

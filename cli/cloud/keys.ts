@@ -2,6 +2,7 @@ import { createSystemClock } from '../../functions/clock/system.ts';
 import { openCloudEncryption } from '../../functions/entry/cloud/encryption.ts';
 import { type Keys, loadKeys } from '../../functions/entry/cloud/keys.ts';
 import { createDynamoStore } from '../../functions/store/dynamodb.ts';
+import { clustersIn, createRewriting } from '../../functions/store/encryption/rewrite.ts';
 import { awsEnvironment, readDeployment } from './deployment.ts';
 
 /** The table of a deployment and what lies encrypted in it, reached with the operator's own credentials. */
@@ -22,5 +23,25 @@ export const readKeys = async (directory: string): Promise<Keys> => {
     return await loadKeys(store);
   } finally {
     await store.close();
+  }
+};
+
+/** Encrypts what lies in the table otherwise than it would be written now. */
+export const encryptAnew = async (directory: string): Promise<void> => {
+  const { inner, store, encryption, clock } = await openDeployment(directory);
+  const rewriting = createRewriting({
+    inner,
+    store,
+    encryption: () => encryption,
+    clusters: () => clustersIn(inner),
+    clock,
+    log: console.log,
+    resources: () => (readDeployment(directory).kmsKey ? ['secrets'] : []),
+  });
+  try {
+    await rewriting.check();
+  } finally {
+    await rewriting.close();
+    await inner.close();
   }
 };

@@ -2,6 +2,7 @@ import type { Clock } from '../clock/clock.ts';
 import type { EncryptionConfiguration } from '../store/encryption/configuration.ts';
 import { createEncryption, type Encryption, resourcesOf } from '../store/encryption/encryption.ts';
 import {
+  clustersIn,
   countKeys,
   createRewriting,
   type EncryptionState,
@@ -36,7 +37,6 @@ export interface LocalEncryption {
 }
 
 const LOOK_MS = 1000;
-const BUILT_IN = ['system', 'default'];
 
 const keysOf = (directory: string, state: EncryptionState | undefined): LocalKey[] => {
   if (hasLocalKeys(directory)) return readLocalKeys(directory);
@@ -45,12 +45,6 @@ const keysOf = (directory: string, state: EncryptionState | undefined): LocalKey
   const keys = [newLocalKey()];
   writeLocalKeys(directory, keys);
   return keys;
-};
-
-/** All clusters that have keys in the store. */
-const clustersOf = async (inner: SqliteStore): Promise<string[]> => {
-  const { items } = await inner.scan({ cluster: 'system', group: 'skiff.dev', resource: 'clusters' }, '', 1_000_000);
-  return [...BUILT_IN, ...items.map(({ key }) => key)];
 };
 
 /**
@@ -74,7 +68,7 @@ export const openLocalEncryption = async (options: LocalEncryptionOptions): Prom
     inner,
     store,
     encryption: () => encryption,
-    clusters: () => clustersOf(inner),
+    clusters: () => clustersIn(inner),
     clock,
     log,
     resources: () => resourcesOf(configuration),
@@ -126,7 +120,7 @@ export const openLocalEncryption = async (options: LocalEncryptionOptions): Prom
     remove: async (name) => {
       if (!keys.some((key) => key.name === name)) return `there is no key ${name}`;
       if (keys[0]?.name === name) return `${name} is the newest key: rotate first`;
-      const counts = await countKeys({ inner, encryption: () => encryption, clusters: () => clustersOf(inner) });
+      const counts = await countKeys({ inner, encryption: () => encryption, clusters: () => clustersIn(inner) });
       const under = counts[`aesgcm:${name}`] ?? 0;
       if (under > 0) return `${under} values lie under ${name}`;
       if ((await readState(inner))?.writers !== encryption.writers)
@@ -138,7 +132,7 @@ export const openLocalEncryption = async (options: LocalEncryptionOptions): Prom
       keys: keys.map(({ name, createdAt }) => ({ name, createdAt })),
       writers: encryption.writers,
       rewritten: (await readState(inner))?.writers === encryption.writers,
-      values: await countKeys({ inner, encryption: () => encryption, clusters: () => clustersOf(inner) }),
+      values: await countKeys({ inner, encryption: () => encryption, clusters: () => clustersIn(inner) }),
     }),
     close: async () => {
       clearInterval(timer);

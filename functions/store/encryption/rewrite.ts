@@ -75,6 +75,12 @@ const withRevision = (bytes: Uint8Array): ((revision: bigint) => Uint8Array) => 
   };
 };
 
+/** All clusters that a store may hold keys of. */
+export const clustersIn = async (inner: Store): Promise<string[]> => {
+  const { items } = await inner.scan({ cluster: 'system', group: 'skiff.dev', resource: 'clusters' }, '', 1_000_000);
+  return [...new Set(['system', 'default', ...items.map(({ key }) => key)])];
+};
+
 async function* valuesOf(inner: Store, domain: Domain): AsyncGenerator<Stored[]> {
   let after: string | undefined = '';
   while (after !== undefined) {
