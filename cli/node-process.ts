@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { createRings, takeRings } from '../agent/doorbell.ts';
 import { createAgent } from '../agent/main.ts';
-import { CLUSTER_DOMAIN, DNS_IP, KUBERNETES_IP } from '../agent/network/addresses.ts';
+import { APISERVER_IP, APISERVER_PORT, CLUSTER_DOMAIN, DNS_IP, KUBERNETES_IP } from '../agent/network/addresses.ts';
 import { dialUnix, forwardTo, serveDialer } from '../agent/network/relay.ts';
 import { createNodeNetwork } from '../agent/node-network.ts';
 import { createClient } from '../functions/client/fetch-client.ts';
@@ -65,6 +65,7 @@ const main = async (): Promise<void> => {
   const clock = createSystemClock();
   const relays = [
     await forwardTo({ host: KUBERNETES_IP, port: SERVER_PORT }, () => dialUnix(options.serverSocket)),
+    await forwardTo({ host: APISERVER_IP, port: APISERVER_PORT }, () => dialUnix(options.serverSocket)),
     await serveDialer(join(options.directory, 'dial.sock')),
   ];
   const server = `https://${KUBERNETES_IP}:${SERVER_PORT}`;
@@ -95,7 +96,7 @@ const main = async (): Promise<void> => {
     network: createNodeNetwork({
       node: options.name,
       podCidr: options.podCidr,
-      own: new Set([KUBERNETES_IP, DNS_IP]),
+      own: new Set([KUBERNETES_IP, APISERVER_IP, DNS_IP]),
       dns: { ip: DNS_IP, port: 53, domain: CLUSTER_DOMAIN, upstreams: resolvers() },
     }),
     ...(rings && { rings }),

@@ -5,6 +5,9 @@ export const CLUSTER_DOMAIN = 'cluster.local';
 export const SERVICE_CIDR = '10.96.0.0/16';
 /** The `kubernetes` service: a relay on every node answers here and leads to the apiserver. */
 export const KUBERNETES_IP = '10.96.0.1';
+/** The endpoint behind that service, for those who ask for endpoints: the same relay, on every node. */
+export const APISERVER_IP = '100.96.0.2';
+export const APISERVER_PORT = 6443;
 /** Cluster DNS: the agent of every node answers here. */
 export const DNS_IP = '10.96.0.10';
 export const POD_CIDR = '10.244.0.0/16';

@@ -1,7 +1,15 @@
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { DNS_IP, FABRIC_GATEWAY, FABRIC_PREFIX, KUBERNETES_IP, nodeIpOf, podCidrOf } from './addresses.ts';
+import {
+  APISERVER_IP,
+  DNS_IP,
+  FABRIC_GATEWAY,
+  FABRIC_PREFIX,
+  KUBERNETES_IP,
+  nodeIpOf,
+  podCidrOf,
+} from './addresses.ts';
 
 const execute = promisify(execFile);
 const NETNS_DIRECTORY = '/run/netns';
@@ -62,7 +70,8 @@ export const createFabric = (id: string): Fabric => {
     await ipOnce('-n', name, 'addr', 'add', `${node.ip}/${FABRIC_PREFIX}`, 'dev', 'eth0');
     await ip('-n', name, 'link', 'set', 'eth0', 'up');
     await ip('-n', name, 'route', 'replace', 'default', 'via', FABRIC_GATEWAY);
-    for (const own of [KUBERNETES_IP, DNS_IP]) await ipOnce('-n', name, 'addr', 'add', `${own}/32`, 'dev', 'lo');
+    for (const own of [KUBERNETES_IP, APISERVER_IP, DNS_IP])
+      await ipOnce('-n', name, 'addr', 'add', `${own}/32`, 'dev', 'lo');
   };
 
   return {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { APISERVER_IP, APISERVER_PORT, SERVICE_CIDR } from '../../agent/network/addresses.ts';
 import { createSystemClock } from '../clock/system.ts';
+import { FRONT_ADDRESSES } from '../entry/front-names.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import { createReplicas } from '../store/replica.ts';
 import { createApiServer } from './app.ts';
@@ -55,6 +57,26 @@ describe('seedCluster', () => {
     expect(names.size).toBeGreaterThan(60);
     for (const { bytes } of bindings.items)
       expect(names).toContain(JSON.parse(Buffer.from(bytes).toString()).roleRef.name);
+  });
+
+  it('has the endpoint behind the Service kubernetes where pods reach it, and the range of cluster IPs', async () => {
+    const store = createMemoryStore();
+    await seedCluster({ store, cluster: 'default', clock });
+    const read = async (group: string, resource: string, key: string) => {
+      const found = await store.get({ cluster: 'default', group, resource }, key);
+      return found && JSON.parse(Buffer.from(found.bytes).toString());
+    };
+    const endpoints = await read('', 'endpoints', 'default/kubernetes');
+    const slice = await read('discovery.k8s.io', 'endpointslices', 'default/kubernetes');
+    expect(endpoints.subsets).toEqual([
+      { addresses: [{ ip: APISERVER_IP }], ports: [{ name: 'https', port: APISERVER_PORT, protocol: 'TCP' }] },
+    ]);
+    expect(slice.endpoints[0].addresses).toEqual([APISERVER_IP]);
+    expect(slice.ports).toEqual([{ name: 'https', port: APISERVER_PORT, protocol: 'TCP' }]);
+    expect(FRONT_ADDRESSES).toContain(APISERVER_IP);
+    const cidr = await read('networking.k8s.io', 'servicecidrs', 'kubernetes');
+    expect(cidr.spec.cidrs).toEqual([SERVICE_CIDR]);
+    expect(cidr.status.conditions).toMatchObject([{ type: 'Ready', status: 'True' }]);
   });
 
   it('is taken by the apiserver as valid: every object can be written back', async () => {

@@ -9,13 +9,14 @@ import type { ResourceInfo } from './registry.ts';
 import { builtinResources } from './registry-builtin.ts';
 import { reconcilers } from './seed-reconcile.ts';
 import { indexOf, parseStored, serializer } from './stored-object.ts';
+import { DEFAULT_RANGES } from './strategies/service-allocation.ts';
 import { tracksGeneration } from './verbs/rules.ts';
 
 export interface SeedOptions {
   store: Store;
   cluster: string;
   clock: { now(): number; uuid(): string };
-  /** IPv4 address and port at which nodes reach the apiserver: the endpoint behind the Service `kubernetes`. */
+  /** IPv4 address and port at which pods reach the apiserver: the endpoint behind the Service `kubernetes`. */
   apiserver?: { address: string; port: number };
   /** What else the cluster starts with. */
   more?: readonly KubeObject[];
@@ -65,6 +66,29 @@ const service = (metadata: KubeObject['metadata'], clusterIP: string, rest: obje
     status: { loadBalancer: {} },
   }) as KubeObject;
 
+/** Every node has a relay at this address (agent/network/addresses.ts). */
+const RELAY = { address: '100.96.0.2', port: 6443 };
+
+/** The range of cluster IPs, as clients ask for it (KEP-1880). */
+const serviceCidr = (now: number): KubeObject =>
+  ({
+    kind: 'ServiceCIDR',
+    apiVersion: 'networking.k8s.io/v1',
+    metadata: { name: 'kubernetes', finalizers: ['networking.k8s.io/service-cidr-finalizer'] },
+    spec: { cidrs: [DEFAULT_RANGES.ipv4] },
+    status: {
+      conditions: [
+        {
+          type: 'Ready',
+          status: 'True',
+          lastTransitionTime: timestamp(now),
+          reason: '',
+          message: 'Kubernetes Service CIDR is ready',
+        },
+      ],
+    },
+  }) as KubeObject;
+
 const services = (targetPort: number): KubeObject[] => [
   service(
     { name: 'kubernetes', namespace: 'default', labels: { component: 'apiserver', provider: 'kubernetes' } },
@@ -110,14 +134,15 @@ const endpoints = ({ address, port }: { address: string; port: number }): KubeOb
 ];
 
 /** What a cluster has before its first user, in the order of creation. */
-const seedObjects = (apiserver: SeedOptions['apiserver'], now: number): KubeObject[] => {
+const seedObjects = (apiserver: { address: string; port: number } = RELAY, now: number): KubeObject[] => {
   const policy = bootstrapPolicy();
   return [
     ...['default', 'kube-system', 'kube-public', 'kube-node-lease'].map(namespace),
     priorityClass('system-cluster-critical', 2_000_000_000, 'pods of the cluster'),
     priorityClass('system-node-critical', 2_000_001_000, 'pods of a node'),
-    ...services(apiserver?.port ?? 6443),
-    ...(apiserver ? endpoints(apiserver) : []),
+    ...services(apiserver.port),
+    ...endpoints(apiserver),
+    serviceCidr(now),
     ...policy.clusterRoles,
     ...policy.clusterRoleBindings,
     ...policy.roles,

@@ -6,6 +6,6 @@ export const FRONT_NAMES = [
   'kubernetes.default.svc',
   'kubernetes.default.svc.cluster.local',
 ];
-export const FRONT_ADDRESSES = ['127.0.0.1', '::1', '10.96.0.1'];
+export const FRONT_ADDRESSES = ['127.0.0.1', '::1', '10.96.0.1', '100.96.0.2'];
 /** Subject of the certificate of a node's front. */
 export const FRONT_SUBJECT = 'skiff-front';
