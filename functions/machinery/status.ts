@@ -90,7 +90,12 @@ export const alreadyExists = (s: Subject): StatusError =>
 export const conflict = (s: Subject, why: string): StatusError =>
   failure(409, 'Conflict', `Operation cannot be fulfilled on ${qualified(s)} "${s.name}": ${why}`, detailsOf(s));
 export const forbidden = (s: Subject, why: string): StatusError =>
-  failure(403, 'Forbidden', `${qualified(s)}${s.name ? ` "${s.name}"` : ''} is forbidden: ${why}`, detailsOf(s));
+  failure(
+    403,
+    'Forbidden',
+    `${s.kind ? `${qualified(s)}${s.name ? ` "${s.name}"` : ''} is ` : ''}forbidden: ${why}`,
+    detailsOf(s),
+  );
 export const badRequest = (message: string): StatusError => failure(400, 'BadRequest', message);
 export const unauthorized = (): StatusError => failure(401, 'Unauthorized', 'Unauthorized');
 export const expired = (message: string): StatusError => failure(410, 'Expired', message);
