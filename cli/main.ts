@@ -30,6 +30,7 @@ const commands: Record<string, Command> = {
     summary: 'join this machine to a cluster; make a token for a node',
     load: () => import('./cloud/node-command.ts'),
   },
+  keys: { summary: 'the keys that sign tokens and encrypt secrets', load: () => import('./keys-command.ts') },
   snapshot: { summary: 'save a cluster to a file, or make one from it', load: () => import('./snapshot-command.ts') },
   image: { summary: 'build an image from files and load it into the nodes', load: () => import('./image-command.ts') },
 };

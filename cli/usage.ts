@@ -124,6 +124,14 @@ token prints a credential with which machines can join; join runs this machine a
   --yes               install missing packages without asking
 ${DATA}`,
 
+  keys: `usage: skiff keys status [--data DIR]
+       skiff keys rotate --signing|--encryption [--data DIR]
+       skiff keys remove --signing|--encryption NAME [--data DIR]
+
+status says which keys there are and how many stored values lie under each. rotate makes a new one: --signing for tokens,
+which logs nobody out; --encryption for secrets, all of which are then encrypted anew. remove takes an old key away: the
+tokens that a signing key signed count no more; a key that values lie under stays.`,
+
   snapshot: `usage: skiff snapshot save FILE [--cluster C] [--data DIR]
        skiff snapshot restore FILE --cluster NEW [--data DIR]
 

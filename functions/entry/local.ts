@@ -32,8 +32,10 @@ import { type Background, startBackground } from './background.ts';
 import { secretToken } from './components.ts';
 import { type ConfigurationFiles, followConfiguration } from './configuration-files.ts';
 import { withJoin } from './join.ts';
+import { keysEndpoint } from './keys-endpoint.ts';
 import { lazyAuthority } from './lazy-authority.ts';
 import { type LocalEncryption, openLocalEncryption } from './local-encryption.ts';
+import { localKeyOperations } from './local-keys-operations.ts';
 import { loadPki, type Pki, tokenKeysOf } from './pki.ts';
 import { createListener } from './server.ts';
 
@@ -231,9 +233,9 @@ interface Parts {
   failed(what: string, error: unknown): void;
 }
 
-/** The API, and what is answered beside it: snapshots, and machines that join. */
+/** The API, and what is answered beside it: snapshots, keys, and machines that join. */
 const answering = (options: ControlPlaneOptions, parts: Parts): ApiServer => {
-  const { api, pki, store, clock, authority, fleet, client, begun } = parts;
+  const { api, pki, encryption, store, clock, authority, fleet, client, begun } = parts;
   const snapshots = snapshotEndpoint({
     store,
     clock,
@@ -247,6 +249,8 @@ const answering = (options: ControlPlaneOptions, parts: Parts): ApiServer => {
     },
     log: options.log,
   });
+  const { directory } = options;
+  const keys = keysEndpoint(localKeyOperations({ directory, pki, authority, encryption, clock }), pki.adminToken);
   const app = withJoin(api, {
     client: (cluster) => client(cluster),
     authority,
@@ -256,7 +260,11 @@ const answering = (options: ControlPlaneOptions, parts: Parts): ApiServer => {
   });
   return {
     ...api,
-    fetch: async (request, connection) => (await snapshots(request)) ?? app.fetch(request, connection),
+    fetch: (request, connection) => {
+      if (!request.url.includes('/skiff.dev/')) return app.fetch(request, connection);
+      const operated = async () => (await snapshots(request)) ?? (await keys(request));
+      return operated().then((response) => response ?? app.fetch(request, connection));
+    },
   };
 };
 
