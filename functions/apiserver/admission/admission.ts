@@ -62,7 +62,12 @@ export const admit = async (request: AdmissionRequest): Promise<void> => {
   for (const plugin of plugins) await plugin.admit?.(request);
 };
 export const validate = async (request: AdmissionRequest): Promise<void> => {
-  for (const plugin of stepsFor(request).validate) await plugin.validate?.(request);
+  try {
+    for (const plugin of stepsFor(request).validate) await plugin.validate?.(request);
+  } finally {
+    const { annotations, call } = request;
+    for (const key in annotations) call.trail?.annotate(key, annotations[key] ?? '');
+  }
 };
 
 /** Tells who asked how a validated write ended. It waits for a refund, and not for what follows a stored write. */

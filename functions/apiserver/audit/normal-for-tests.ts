@@ -5,7 +5,7 @@ const DISCOVERY = new Set(['APIVersions', 'APIGroupList', 'APIGroup', 'APIResour
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
 const JWT = /eyJ[\w-]+\.[\w-]+\.[\w-]+/g;
-const GENERATED = /"made-[a-z0-9]{5}"/g;
+const GENERATED = /"(made|kube-api-access)-[a-z0-9]{5}(\\?")/g;
 const OF_RUN = new Set(['resourceVersion', 'continue', 'description', 'userAgent']);
 
 const told = (key: string, value: Value): Value => {
@@ -18,10 +18,20 @@ const told = (key: string, value: Value): Value => {
 
 /** An event as JSON with sorted keys, without ids, times and other things of one run. */
 export const normal = (event: object): object => {
-  const { auditID: _id, requestReceivedTimestamp: _received, stageTimestamp: _at, annotations, ...rest } = event as Record<string, unknown>;
+  const {
+    auditID: _id,
+    requestReceivedTimestamp: _received,
+    stageTimestamp: _at,
+    annotations,
+    ...rest
+  } = event as Record<string, unknown>;
   const { 'skiff.dev/cluster': _cluster, ...notes } = (annotations ?? {}) as Record<string, string>;
   const all = { ...rest, ...(Object.keys(notes).length > 0 && { annotations: notes }) };
   const text = JSON.stringify(all, (key, value) => told(key, value));
-  const plain = text.replace(UUID, '<uid>').replace(TIME, '<time>').replace(JWT, '<jwt>').replace(GENERATED, '"made-<random>"');
+  const plain = text
+    .replace(UUID, '<uid>')
+    .replace(TIME, '<time>')
+    .replace(JWT, '<jwt>')
+    .replace(GENERATED, '"$1-<random>$2');
   return JSON.parse(plain) as object;
 };

@@ -2,7 +2,7 @@ import { createSystemClock } from '../../clock/system.ts';
 import { createMemoryStore } from '../../store/memory.ts';
 import { createReplicas } from '../../store/replica.ts';
 import { createApiServer } from '../app.ts';
-import { anonymous, type Authenticator } from '../authn/authenticator.ts';
+import { type Authenticator, anonymous } from '../authn/authenticator.ts';
 import { createTokenAuthority } from '../authn/token-authority.ts';
 import { mastersAuthorizer, unionAuthorizer } from '../authz/authorizer.ts';
 import { rbacAuthorizer } from '../authz/rbac.ts';

@@ -31,8 +31,8 @@ export interface AuditTrail {
   /** The caller could not be authenticated: one event, ResponseStarted, tells of it. */
   unauthenticated(info: RequestInfo): void;
   impersonated(user: UserInfo, constraint?: string): void;
-  /** What is said first under a key stands. */
-  annotate(key: string, value: string): void;
+  /** What is said first under a key stands. What tells of bodies is for levels that have them. */
+  annotate(key: string, value: string, ofBodies?: boolean): void;
   /** The decoded object that a request brought, before admission. */
   requestObject(object: object): void;
   /** A patch as sent, or a configuration to apply. */
@@ -60,6 +60,7 @@ export interface Audited {
 }
 
 const SLOW_MS = 500;
+const NOT_ACCEPTABLE = 406;
 const CLUSTER = 'skiff.dev/cluster';
 
 /** Go's text of a duration of a second or less, or more. */
@@ -216,8 +217,8 @@ export const createTrail = (context: TrailContext, { request, requestId, connect
       state.impersonated = user;
       if (constraint) state.constraint = constraint;
     },
-    annotate: (key, value) => {
-      if (state) state.annotations[key] ??= value;
+    annotate: (key, value, ofBodies = false) => {
+      if (state && (!ofBodies || takesBodies())) state.annotations[key] ??= value;
     },
     requestObject: (object) => {
       if (!state) return;
@@ -236,7 +237,8 @@ export const createTrail = (context: TrailContext, { request, requestId, connect
       answered = { json };
     },
     failed: (status) => {
-      answered = { value: status };
+      // Upstream writes this one past all that could be told of it.
+      answered = status.code === NOT_ACCEPTABLE ? undefined : { value: status };
     },
     panicked: (status) => {
       answered = { value: status };

@@ -144,9 +144,9 @@ const patchedScale = (type: string, live: JsonObject, patch: Json): Json => {
 
 const wantedByApply = async (call: Call): Promise<Wanted> => {
   const bytes = await readBody(call.request);
+  checkManager(call);
   call.trail?.requestPatch(bytes, 'application/apply-patch+yaml');
   const applied = parseBody(bytes, 'yaml').value;
-  checkManager(call);
   if (!isObject(applied)) throw badRequest('error decoding YAML: the configuration is not an object');
   const { kind, apiVersion } = applied;
   if (kind !== 'Scale' || apiVersion !== 'autoscaling/v1')

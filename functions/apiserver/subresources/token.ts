@@ -77,6 +77,10 @@ const boundObject = async (
   return { bound: { kind: ref.kind, name, uid }, ...(nodeName && { node: await nodeOf(call, nodeName) }) };
 };
 
+/** The id (jti) of a token that was just signed. */
+const idOf = (text: string): string =>
+  (JSON.parse(Buffer.from(text.split('.')[1] ?? '', 'base64url').toString()) as { jti?: string }).jti ?? '';
+
 /** POST serviceaccounts/{name}/token: a signed token of the account, for some time and some audiences. */
 export const token = async (call: Call): Promise<Response> => {
   const { signer, clock } = call.server;
@@ -111,6 +115,7 @@ export const token = async (call: Call): Promise<Response> => {
     expiresAt: issuedAt + seconds,
     ...bound,
   });
+  if (call.trail) call.trail.annotate('authentication.kubernetes.io/issued-credential-id', `JTI=${idOf(text)}`);
   const { name, uid = '' } = account.metadata;
   const managedFields = trackUpdate({
     before: undefined,

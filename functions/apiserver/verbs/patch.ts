@@ -205,9 +205,9 @@ const parseApplied = (bytes: Uint8Array): ParsedBody => {
 
 const apply = async (call: Call): Promise<Response> => {
   const bytes = await readBody(call.request);
+  checkManager(call);
   call.trail?.requestPatch(bytes, APPLY);
   const body = parseApplied(bytes);
-  checkManager(call);
   checkApply(call, body);
   const onMissing = call.info.subresource
     ? undefined

@@ -64,6 +64,16 @@ const labelsOf = async ({ server, info }: Call): Promise<Readonly<Record<string,
   return (await server.store.get(domain, info.namespace))?.index.labels ?? {};
 };
 
+type Found = ReturnType<typeof policyOf>;
+const faultsText = (causes: Found['causes']): string => {
+  const texts = causes.map(({ field, message }) => `${field}: ${message}`);
+  return texts.length === 1 ? (texts[0] ?? '') : `[${texts.join(', ')}]`;
+};
+
+/** What the audit event says of a decision. */
+const note = (call: Call, key: 'audit-violations' | 'enforce-policy' | 'error' | 'exempt', value: string): void =>
+  call.trail?.annotate(`pod-security.kubernetes.io/${key}`, value);
+
 const warnAll = (call: Call, texts: readonly string[]): void => {
   for (const text of texts) if (!call.warnings.includes(text)) call.warnings.push(text);
 };
@@ -75,11 +85,29 @@ export const createPodSecurity = (options: PodSecurityOptions = {}): AdmissionPl
   const namespaces = new Set(options.exemptions?.namespaces ?? []);
   const runtimes = new Set(options.exemptions?.runtimeClasses ?? []);
   const isFree = isFullyPrivileged(defaults);
+  const free: Found = { policy: defaults, causes: [] };
   const exemptRuntime = (spec: PodSpec | undefined): boolean => runtimes.has(spec?.runtimeClassName ?? '');
 
-  const evaluate = (call: Call, policy: Policy, pod: CheckedPod, enforced: string | undefined): void => {
-    if (exemptRuntime(pod.spec)) return;
+  /** True where nothing is looked at: the namespace's pods are exempt, or the user is. */
+  const isExempt = (call: Call): boolean => {
+    const why = namespaces.has(call.info.namespace) ? 'namespace' : users.has(call.user.username) ? 'user' : '';
+    if (why) note(call, 'exempt', why);
+    return why !== '';
+  };
+
+  const evaluate = (call: Call, { policy, causes }: Found, pod: CheckedPod, enforced: string | undefined): void => {
+    if (exemptRuntime(pod.spec)) {
+      note(call, 'exempt', 'runtimeClass');
+      return;
+    }
+    if (call.trail) {
+      if (causes.length > 0) note(call, 'error', `Failed to parse policy: ${faultsText(causes)}`);
+      const noted = violations(policy.audit, pod);
+      const text = `would violate PodSecurity "${levelText(policy.audit)}": ${detailText(noted)}`;
+      if (noted.length > 0) note(call, 'audit-violations', text);
+    }
     if (enforced !== undefined) {
+      note(call, 'enforce-policy', levelText(policy.enforce));
       const against = violations(policy.enforce, pod);
       if (against.length > 0)
         throw forbidden(
@@ -95,23 +123,27 @@ export const createPodSecurity = (options: PodSecurityOptions = {}): AdmissionPl
   const validatePod = async (request: AdmissionRequest): Promise<void> => {
     const { call, operation, object, old } = request;
     const pod = object as KubeObject | undefined as Pod | undefined;
-    if (!pod?.spec || namespaces.has(call.info.namespace) || users.has(call.user.username)) return;
+    if (!pod?.spec || isExempt(call)) return;
     const labels = await labelsOf(call);
-    if (isFree && !hasPolicyLabels(labels)) return;
-    const { policy } = policyOf(labels, defaults);
-    if (isFullyPrivileged(policy)) return;
+    const found = isFree && !hasPolicyLabels(labels) ? free : policyOf(labels, defaults);
+    if (isFullyPrivileged(found.policy) && found.causes.length === 0) {
+      note(call, 'enforce-policy', levelText(found.policy.enforce));
+      return;
+    }
     if (operation === 'UPDATE' && old && !changedMuch(pod, old as KubeObject as Pod)) return;
     const name = call.info.name || (pod.metadata.name ?? '');
-    evaluate(call, policy, { annotations: pod.metadata.annotations ?? {}, spec: pod.spec }, name);
+    evaluate(call, found, { annotations: pod.metadata.annotations ?? {}, spec: pod.spec }, name);
   };
 
   const validateTemplate = async ({ call }: AdmissionRequest, template: PodTemplateSpec | undefined): Promise<void> => {
-    if (!template?.spec || namespaces.has(call.info.namespace) || users.has(call.user.username)) return;
+    if (!template?.spec || isExempt(call)) return;
     const labels = await labelsOf(call);
     if (isFree && !hasPolicyLabels(labels)) return;
-    const { policy } = policyOf(labels, defaults);
+    const found = policyOf(labels, defaults);
+    const { warn, audit } = found.policy;
     const annotations = (template.metadata?.annotations ?? {}) as Record<string, string>;
-    if (!isPrivileged(policy.warn)) evaluate(call, policy, { annotations, spec: template.spec }, undefined);
+    if (!isPrivileged(warn) || (call.trail && !isPrivileged(audit)) || found.causes.length > 0)
+      evaluate(call, found, { annotations, spec: template.spec }, undefined);
   };
 
   const validateNamespace = async ({ call, operation, object, old }: AdmissionRequest): Promise<void> => {

@@ -20,6 +20,8 @@ export interface Hook {
   configuration: string;
   /** Tells hooks apart over one request, also where two of a configuration have one name. */
   id: string;
+  /** Its place among all hooks of the cluster. */
+  index: number;
   namespaces: Selector;
   objects: Selector;
 }
@@ -103,7 +105,8 @@ const hooksOf = (stored: readonly Stored[]): Hook[] =>
         namespaces: labelSelector(spec.namespaceSelector),
         objects: labelSelector(spec.objectSelector),
       })),
-    );
+    )
+    .map((hook, index) => ({ ...hook, index }));
 
 /** The hooks of one state of the configurations, found once for each kind of request. */
 interface Index {

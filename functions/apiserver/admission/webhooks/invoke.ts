@@ -109,6 +109,8 @@ export const callHook = async (
   } catch (error) {
     throw new CallFault(error instanceof Error ? error.message : String(error));
   }
+  for (const key in answer.auditAnnotations)
+    call.trail?.annotate(`${spec.name}/${key}`, answer.auditAnnotations[key] ?? '');
   // A warning that no header can hold is dropped.
   for (const text of answer.warnings)
     if (!control.test(text) && !call.warnings.includes(text)) call.warnings.push(text);

@@ -75,15 +75,30 @@ const patched = async (request: AdmissionRequest, match: Match, operations: Json
   }
 };
 
+/** What the audit event says of one hook: whether it changed the object, and by what. */
+const annotate = ({ call, reinvoked }: AdmissionRequest, { hook }: Match, mutated: boolean, patch?: Json[]): void => {
+  const place = `round_${reinvoked ? 1 : 0}_index_${hook.index}`;
+  const { configuration, spec } = hook;
+  const who = { configuration, webhook: spec.name };
+  const key = `webhook.admission.k8s.io/${place}`;
+  call.trail?.annotate(`mutation.${key}`, JSON.stringify({ ...who, mutated }));
+  if (patch) call.trail?.annotate(`patch.${key}`, JSON.stringify({ ...who, patch, patchType: 'JSONPatch' }), true);
+};
+
 const asked = async (request: AdmissionRequest, match: Match, shown: Shown): Promise<boolean> => {
   try {
     const { patch, patchType } = await callHook(request, match, shown, true);
     const operations = patch ? operationsOf(patch) : [];
-    if (operations.length === 0) return false;
-    if (patchType !== 'JSONPatch') throw new CallFault(`unsupported patch type "${patchType}"`);
-    return await patched(request, match, operations);
+    if (operations.length > 0 && patchType !== 'JSONPatch')
+      throw new CallFault(`unsupported patch type "${patchType}"`);
+    const changed = operations.length > 0 && (await patched(request, match, operations));
+    annotate(request, match, changed, operations.length > 0 ? operations : undefined);
+    return changed;
   } catch (error) {
+    annotate(request, match, false);
     settleFault(match, error);
+    const key = `failed-open.mutation.webhook.admission.k8s.io/round_${request.reinvoked ? 1 : 0}_index_${match.hook.index}`;
+    request.call.trail?.annotate(key, match.hook.spec.name);
     return false;
   }
 };

@@ -12,6 +12,7 @@ export interface Answer {
   patch?: string;
   patchType?: string;
   warnings: readonly string[];
+  auditAnnotations?: Readonly<Record<string, string>>;
 }
 
 const GROUP = 'admission.k8s.io';
@@ -169,7 +170,7 @@ export const answerOf = (answer: Json, uid: string, version: string, mutating: b
   const patchType = typed<string>(response, 'patchType', 'v1.PatchType', isText);
   const warnings = typed<string[]>(response, 'warnings', '[]string', isTexts) ?? [];
   const status = typed<JsonObject>(response, 'status', 'v1.Status', isObject);
-  typed(response, 'auditAnnotations', 'map[string]string', isMap);
+  const auditAnnotations = typed<Record<string, string>>(response, 'auditAnnotations', 'map[string]string', isMap);
   if (!base64.test(patch)) {
     const at = /[^A-Za-z0-9+/=]/.exec(patch)?.index ?? patch.length;
     throw new Error(`failed to call webhook: illegal base64 data at input byte ${at}`);
@@ -185,6 +186,7 @@ export const answerOf = (answer: Json, uid: string, version: string, mutating: b
     allowed: allowed ?? false,
     warnings,
     ...(status && { status }),
+    ...(auditAnnotations && { auditAnnotations }),
     ...(patch && mutating && { patch, patchType: version === 'v1' ? (patchType ?? '') : 'JSONPatch' }),
   };
 };

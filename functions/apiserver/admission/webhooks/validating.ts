@@ -2,11 +2,13 @@ import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts';
 import { createConfigurations, type Match } from './configurations.ts';
 import { callHook, isExempt, type Shown, settleFault, shownTo } from './invoke.ts';
 
-const asked = async (request: AdmissionRequest, match: Match, shown: Shown): Promise<void> => {
+const asked = async (request: AdmissionRequest, match: Match, shown: Shown, index: number): Promise<void> => {
   try {
     await callHook(request, match, shown, false);
   } catch (error) {
     settleFault(match, error);
+    const key = `failed-open.validating.webhook.admission.k8s.io/round_0_index_${index}`;
+    request.call.trail?.annotate(key, match.hook.spec.name);
   }
 };
 
@@ -16,7 +18,7 @@ const dispatch = async (request: AdmissionRequest, matches: readonly Match[]): P
     const shown = await shownTo(request, match);
     if (shown) relevant.push({ match, shown });
   }
-  const results = await Promise.allSettled(relevant.map(({ match, shown }) => asked(request, match, shown)));
+  const results = await Promise.allSettled(relevant.map(({ match, shown }, i) => asked(request, match, shown, i)));
   for (const result of results) if (result.status === 'rejected') throw result.reason;
 };
 
