@@ -86,8 +86,8 @@ const isUnclassified = (pass: Pass): pass is Unclassified => 'loading' in pass;
 
 const SEATS = 600;
 /** Requests that wait in all clusters together, beyond which those of clusters with more than their part are refused. */
-const WAITING_MAX = 4000;
-const EXEMPT_WAITING_MAX = 1000;
+export const WAITING_MAX = 4000;
+export const EXEMPT_WAITING_MAX = 1000;
 /** While a cluster's objects are read, so many of its requests go on unclassified. */
 const UNCLASSIFIED_MAX = 16;
 const LASTING = new Set(['attach', 'exec', 'proxy', 'log', 'portforward']);
