@@ -17,6 +17,10 @@ const collections = new Set(['list', 'watch', 'deletecollection']);
 /** Watches by their path know no selectors, as upstream has it: some of them are of one object. */
 const watchPath = /^\/(api|apis\/[^/]+)\/[^/]+\/watch\//;
 
+/** Impersonation asks whether a verb may be used by somebody who acts as another: `impersonate-on:MODE:VERB`. */
+const plainVerb = (verb: string): string =>
+  verb.startsWith('impersonate-on:') ? verb.slice(verb.lastIndexOf(':') + 1) : verb;
+
 const attempt = <T>(parse: () => readonly T[]): readonly T[] => {
   try {
     return parse();
@@ -26,7 +30,7 @@ const attempt = <T>(parse: () => readonly T[]): readonly T[] => {
 };
 
 const textOf = ({ query, verb, path }: Attributes, name: string): string =>
-  query && collections.has(verb) && !watchPath.test(path) ? (query.get(name) ?? '') : '';
+  query && collections.has(plainVerb(verb)) && !watchPath.test(path) ? (query.get(name) ?? '') : '';
 
 /**
  * The field requirements of a request, read by the parser that the list itself uses, so that both see the same terms; of a
@@ -56,7 +60,9 @@ const isSegment = (name: string): boolean => name !== '.' && name !== '..' && !/
  * deletecollection never has a name.
  */
 export const requestedName = (a: Attributes): string => {
-  if (a.name || !a.query || a.selectors || (a.verb !== 'list' && a.verb !== 'watch')) return a.name;
+  if (a.name || !a.query || a.selectors) return a.name;
+  const verb = plainVerb(a.verb);
+  if (verb !== 'list' && verb !== 'watch') return '';
   const named = fieldsOf(a).find(({ field, operator }) => field === 'metadata.name' && operator === '=');
   return named && isSegment(named.value) ? named.value : '';
 };
