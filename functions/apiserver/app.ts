@@ -1,8 +1,9 @@
-import { genericFailure, methodNotAllowed, notFound, StatusError, unauthorized } from '../machinery/status.ts';
+import { genericFailure, methodNotAllowed, notFound, StatusError } from '../machinery/status.ts';
 import { createPlugins } from './admission/plugins.ts';
 import { aggregatorOf } from './aggregation/aggregator.ts';
 import type { AuditTrail } from './audit/trail.ts';
 import { anonymous } from './authn/authenticator.ts';
+import { callerOf, isOpen } from './authn/caller.ts';
 import { impersonate } from './authn/impersonation.ts';
 import { refused } from './authz/authorizer.ts';
 import type { ApiServerOptions, Call, ConnectionInfo, Server } from './context.ts';
@@ -60,21 +61,6 @@ const notOffered = () =>
   genericFailure(405, 'MethodNotAllowed', 'the server does not allow this method on the requested resource', {});
 /** Documents that show custom resources. */
 const served = /^\/($|api|openapi)/;
-const open = /^\/(healthz|livez|readyz|version)(\/|$)/;
-
-const authenticated = async (
-  server: Server,
-  info: RequestInfo,
-  request: Request,
-  connection: ConnectionInfo,
-): Promise<UserInfo> => {
-  const header = request.headers.get('authorization');
-  const token = header && /^bearer /i.test(header) ? header.slice(7).trim() : undefined;
-  const user = await server.authenticator.authenticate(info.cluster, token, connection);
-  if (user) return user;
-  if (token !== undefined || !open.test(info.path)) throw unauthorized();
-  return anonymous;
-};
 
 const authorized = async (
   server: Server,
@@ -82,14 +68,14 @@ const authorized = async (
   user: UserInfo,
   trail: AuditTrail | undefined,
 ): Promise<void> => {
-  const isOpen = !info.isResource && open.test(info.path);
-  if (isOpen && !trail) return;
+  const forAll = !info.isResource && isOpen(info.path);
+  if (forAll && !trail) return;
   const attributes = { ...info, user };
   const decision = await server.authorizer.authorize(attributes);
-  const allowed = decision.allowed || isOpen;
+  const allowed = decision.allowed || forAll;
   trail?.annotate('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid');
   trail?.annotate('authorization.k8s.io/reason', decision.reason ?? '');
-  if (!decision.allowed && !isOpen) throw refused(attributes, decision);
+  if (!decision.allowed && !forAll) throw refused(attributes, decision);
 };
 
 /** Objects are created in a collection, and updated and patched one by one. */
@@ -215,7 +201,7 @@ const noCluster = async (
   request: Request,
   connection: ConnectionInfo,
 ): Promise<Response> => {
-  const caller = await authenticated(server, info, request, connection);
+  const caller = await callerOf(server, info, request.headers, connection);
   if (caller !== anonymous) throw unknownPath();
   return documentRequest(server, { ...info, cluster: 'default' }, request);
 };
@@ -258,21 +244,14 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
   ): Promise<Response> => {
     if (server.clusterExists && !(await server.clusterExists(info.cluster)))
       return noCluster(server, info, request, connection);
-    const caller = await authenticated(server, info, request, connection).catch((error: unknown) => {
+    const caller = await callerOf(server, info, request.headers, connection).catch((error: unknown) => {
       trail?.unauthenticated(info);
       throw error;
     });
     if (trail) await trail.received(info, caller);
     server.admitRequest?.(info, connection);
-    const { cluster, group, resource, name } = info;
-    const user = await impersonate(server.authorizer, caller, {
-      cluster,
-      group,
-      resource,
-      name,
-      headers: request.headers,
-    });
-    if (user !== caller) trail?.impersonated(user);
+    const { user, constraint } = await impersonate(server.authorizer, caller, info, request);
+    if (user !== caller) trail?.impersonated(user, constraint);
     const answer = () => answered(info, request, requestId, user, connection, trail);
     if (!server.flow || connection.internal) return answer();
     return server.flow.serve({ info, user, request, requestId }, answer, (error) =>

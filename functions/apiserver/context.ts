@@ -87,9 +87,13 @@ export interface ConnectionInfo {
     commonName: string;
     organizations: readonly string[];
     fingerprint: string;
+    /** Of the subject (1.3.6.1.4.1.57683.2), where it says one. */
+    uid?: string;
     /** Stands for the one cluster that it counts in (authn/certificate-scope.ts); `default` where absent. */
     scope?: string;
   };
+  /** It showed a certificate that nobody who is trusted here has signed for it, or that does not hold now. */
+  untrustedCertificate?: true;
   /** It is this process that asks, as a part of the control plane: quotas of requests are not for it. */
   internal?: true;
   remoteAddress?: string;

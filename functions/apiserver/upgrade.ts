@@ -1,17 +1,12 @@
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import type { Duplex } from 'node:stream';
-import {
-  forbidden,
-  genericFailure,
-  notFound,
-  StatusError,
-  serviceUnavailable,
-  unauthorized,
-} from '../machinery/status.ts';
+import { forbidden, genericFailure, notFound, StatusError, serviceUnavailable } from '../machinery/status.ts';
 import { aggregatorOf } from './aggregation/aggregator.ts';
 import { dialRemote, hostOf } from './aggregation/ask.ts';
 import { remoteHeaders } from './aggregation/pass.ts';
 import type { Remote } from './aggregation/remotes.ts';
+import { callerOf } from './authn/caller.ts';
+import { otherProtocols } from './authn/credentials.ts';
 import { impersonate } from './authn/impersonation.ts';
 import { refusal } from './authz/authorizer.ts';
 import type { Call, ConnectionInfo, Server } from './context.ts';
@@ -42,19 +37,6 @@ interface Upgrade {
 }
 
 const STREAMS: Record<string, string> = { exec: 'exec', attach: 'attach', portforward: 'portForward' };
-const BEARER = 'base64url.bearer.authorization.k8s.io.';
-
-const protocolsOf = (request: IncomingMessage): string[] =>
-  String(request.headers['sec-websocket-protocol'] ?? '')
-    .split(',')
-    .map((p) => p.trim());
-
-const bearer = (request: IncomingMessage): string | undefined => {
-  const header = request.headers.authorization;
-  if (header && /^bearer /i.test(header)) return header.slice(7).trim();
-  const encoded = protocolsOf(request).find((p) => p.startsWith(BEARER));
-  return encoded && Buffer.from(encoded.slice(BEARER.length), 'base64url').toString();
-};
 
 const headersOf = (request: IncomingMessage): Headers => {
   const out = new Headers();
@@ -77,7 +59,7 @@ const passedHeaders = ({ request, connection }: Upgrade, host: string, made?: (h
   const headers: Passed = made
     ? made(given)
     : forwardedHeaders(given, { host, remoteAddress: connection.remoteAddress });
-  const protocols = protocolsOf(request).filter((p) => p && !p.startsWith(BEARER));
+  const protocols = otherProtocols(request.headers['sec-websocket-protocol']);
   if (protocols.length > 0) headers['sec-websocket-protocol'] = protocols.join(', ');
   else delete headers['sec-websocket-protocol'];
   return { ...headers, connection: 'Upgrade', upgrade: request.headers.upgrade ?? '' };
@@ -147,10 +129,10 @@ const passOn = (
   });
 
 export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgrades => {
-  const identified = async ({ info, request, connection }: Upgrade): Promise<UserInfo> => {
-    const user = await server.authenticator.authenticate(info.cluster, bearer(request), connection);
-    if (!user) throw unauthorized();
-    return user;
+  const identified = ({ info, request, connection }: Upgrade): Promise<UserInfo> => {
+    const isWebSocket = request.headers.upgrade?.toLowerCase() === 'websocket';
+    const protocols = isWebSocket ? request.headers['sec-websocket-protocol'] : undefined;
+    return callerOf(server, info, headersOf(request), connection, protocols);
   };
 
   const allowed = async (info: RequestInfo, user: UserInfo, verb: string): Promise<void> => {
@@ -238,9 +220,8 @@ export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgr
     server.admitRequest?.(info, connection);
     if (tunnel?.handleUpgrade({ cluster: info.cluster, path: info.path, mayServe: mayServe(caller) }, socket, head))
       return;
-    const { cluster, group, resource, name } = info;
-    const as = { cluster, group, resource, name, headers: headersOf(request) };
-    const user = await impersonate(server.authorizer, caller, as);
+    const as = { headers: headersOf(request), rawHeaders: request.rawHeaders };
+    const { user } = await impersonate(server.authorizer, caller, info, as);
     if (!info.isResource) throw notFound({ group: '', kind: 'paths', name: info.path });
     await allowed(info, user, info.verb);
     const remote = await aggregatorOf(server).at(info);

@@ -9,6 +9,8 @@ export interface Incoming {
   /** Path and query. */
   path: string;
   headers: IncomingHttpHeaders;
+  /** Names and values in turn, as they came. */
+  rawHeaders?: readonly string[];
   /** Where the body comes from; undefined when there is none. Also says when the client has gone away. */
   body: Readable | undefined;
   /** How long the body may take, in milliseconds; 60,000 when absent: upstream's request timeout. */
@@ -122,6 +124,10 @@ class PlainRequest {
   get headers(): Headers {
     this.#headers ??= new PlainHeaders(this.#incoming.headers);
     return this.#headers as unknown as Headers;
+  }
+  /** What apiserver/authn/impersonation-headers.ts looks for. */
+  get rawHeaders(): readonly string[] | undefined {
+    return this.#incoming.rawHeaders;
   }
   get signal(): AbortSignal {
     if (!this.#abort) {

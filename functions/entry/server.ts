@@ -56,15 +56,27 @@ const HEAD_BYTES_MAX = 1 << 20;
 const HEADERS_MAX = 2000;
 const HEAD_MS = 32_000;
 
+/** The attribute of a certificate's subject that holds the uid of its user. */
+const UID = '1.3.6.1.4.1.57683.2';
+
+const valuesOf = (given: string | string[] | undefined): string[] =>
+  given === undefined ? [] : Array.isArray(given) ? given : [given];
+
 const connectionOf = (socket: TLSSocket): ConnectionInfo => {
   const remote = socket.remoteAddress === undefined ? {} : { remoteAddress: socket.remoteAddress };
-  if (!socket.authorized) return remote;
-  const { subject, fingerprint256, serialNumber } = socket.getPeerCertificate();
-  if (!subject?.CN) return remote;
-  const organizations = subject.O === undefined ? [] : Array.isArray(subject.O) ? subject.O : [subject.O];
+  const shown: Partial<ReturnType<TLSSocket['getPeerCertificate']>> | null = socket.getPeerCertificate();
+  const { subject, fingerprint256, serialNumber = '' } = shown ?? {};
+  if (!subject || !fingerprint256) return remote;
+  // As upstream, a name that is said twice counts as it was said last, and a uid only once.
+  const commonName = valuesOf(subject.CN).at(-1);
+  const uids = valuesOf((subject as unknown as Record<string, string | string[] | undefined>)[UID]);
+  if (!socket.authorized || uids.length > 1 || uids[0] === '') return { ...remote, untrustedCertificate: true };
+  if (!commonName) return remote;
+  const organizations = valuesOf(subject.O);
   const fingerprint = fingerprint256.replaceAll(':', '').toLowerCase();
   const scope = scopeOfSerial(serialNumber);
-  const clientCertificate = { commonName: String(subject.CN), organizations, fingerprint, ...(scope && { scope }) };
+  const uid = uids[0];
+  const clientCertificate = { commonName, organizations, fingerprint, ...(uid && { uid }), ...(scope && { scope }) };
   return { ...remote, clientCertificate };
 };
 
@@ -169,6 +181,7 @@ const exchange = (
   { app, bodyMs }: ListenerOptions,
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
+  rawHeaders: readonly string[],
   connection: ConnectionInfo,
 ): void => {
   stream.on('error', ignore);
@@ -179,7 +192,7 @@ const exchange = (
   const method = headers[':method'] ?? 'GET';
   const body = stream.endAfterHeaders ? undefined : stream;
   const request = requestOf(
-    { method, path: headers[':path'] ?? '/', headers, body, ...(bodyMs && { bodyMs }), onClose },
+    { method, path: headers[':path'] ?? '/', headers, rawHeaders, body, ...(bodyMs && { bodyMs }), onClose },
     connection,
   );
   const answer: Answer = {
@@ -216,6 +229,7 @@ const exchange1 = (
     method,
     path: req.url ?? '/',
     headers,
+    rawHeaders: req.rawHeaders,
     body: hasBody ? req : undefined,
     ...(bodyMs && { bodyMs }),
     onClose,
@@ -255,9 +269,9 @@ const serveHttp2 = (options: ListenerOptions) => {
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     session.on('close', () => sessions.delete(session));
   });
-  server.on('stream', (stream, headers) => {
+  server.on('stream', (stream, headers, _flags, raw) => {
     const session = stream.session as ServerHttp2Session | undefined;
-    if (session) exchange(options, stream, headers, sessions.get(session) ?? {});
+    if (session) exchange(options, stream, headers, raw as unknown as string[], sessions.get(session) ?? {});
   });
   server.on('sessionError', ignore);
   return { server, sessions };

@@ -42,7 +42,7 @@ export const staticTokens = (tokens: ReadonlyMap<string, UserInfo>): Authenticat
 export const clientCertificates = (uidOf?: (cluster: string) => string | undefined): Authenticator => ({
   authenticate: async (cluster, _token, { clientCertificate: c }) =>
     c?.commonName && c.scope === certificateScope(cluster, uidOf?.(cluster))
-      ? user(c.commonName, c.organizations, '', {
+      ? user(c.commonName, c.organizations, c.uid, {
           'authentication.kubernetes.io/credential-id': [`X509SHA256=${c.fingerprint}`],
         })
       : undefined,
