@@ -1,5 +1,6 @@
 import { parseAllDocuments } from 'yaml';
 import type { EncryptionConfiguration } from '../store/encryption/configuration.ts';
+import type { AdmissionConfiguration } from './admission/configuration.ts';
 import type { AuditPolicy } from './audit/policy.ts';
 import type { AuditSinkConfig } from './audit/sink-document.ts';
 import type { AwsIdentity } from './authn/aws/identity-configuration.ts';
@@ -19,6 +20,8 @@ export interface Configuration {
   /** Node, then RBAC, where absent. */
   authorization?: AuthorizationConfiguration;
   encryption?: EncryptionConfiguration;
+  /** Admission plugins are as they are by default where absent. */
+  admission?: AdmissionConfiguration;
   /** Nothing is audited where absent. */
   auditPolicy?: AuditPolicy;
   /** Where events go; a log at the deployment's own place where absent. */
@@ -52,6 +55,10 @@ const parts: Readonly<Record<string, (document: unknown) => Promise<Configuratio
   'apiserver.config.k8s.io/EncryptionConfiguration': async (document) => {
     const { parseEncryptionConfiguration } = await import('../store/encryption/configuration.ts');
     return { encryption: parseEncryptionConfiguration(document) };
+  },
+  'apiserver.config.k8s.io/AdmissionConfiguration': async (document) => {
+    const { parseAdmissionConfiguration } = await import('./admission/configuration.ts');
+    return { admission: parseAdmissionConfiguration(document) };
   },
   'audit.k8s.io/Policy': async (document) => {
     const { parseAuditPolicy } = await import('./audit/policy.ts');

@@ -1,4 +1,5 @@
 import { rbacEscalation } from '../authz/escalation.ts';
+import type { Configured } from '../configuration.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import {
   certificateApproval,
@@ -12,7 +13,7 @@ import { limitRanger } from './limitranger/limitranger.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './noderestriction/noderestriction.ts';
 import { storageObjectInUseProtection, taintNodesByCondition } from './objects-in-use.ts';
-import { podResizeValidator, podTopologyLabels } from './pods-on-nodes.ts';
+import { nodeDeclaredFeatureValidator, podResizeValidator, podTopologyLabels } from './pods-on-nodes.ts';
 import { createPodSecurity, type PodSecurityOptions } from './podsecurity/podsecurity.ts';
 import { createMutatingPolicies } from './policies/mutating.ts';
 import { policyParameters } from './policies/parameter-access.ts';
@@ -26,6 +27,7 @@ import { createValidatingWebhooks } from './webhooks/validating.ts';
 
 export interface PluginOptions {
   podSecurity?: PodSecurityOptions | undefined;
+  configured?: Configured | undefined;
   /** Between the built-in ones and the quota: policies, webhooks, and what a composition adds. */
   admission?: readonly AdmissionPlugin[] | undefined;
 }
@@ -33,12 +35,11 @@ export interface PluginOptions {
 /** A server's plugins in upstream's order. The quota comes last, since nothing may refuse a write that it charged. */
 export const createPlugins = (options: PluginOptions): AdmissionPlugin[] => [
   namespaceLifecycle,
-  podTopologyLabels,
   limitRanger,
   serviceAccount,
   nodeRestriction,
   taintNodesByCondition,
-  createPodSecurity(options.podSecurity),
+  createPodSecurity(options.podSecurity, options.configured),
   priority,
   defaultTolerationSeconds,
   defaultStorageClass,
@@ -50,6 +51,8 @@ export const createPlugins = (options: PluginOptions): AdmissionPlugin[] => [
   clusterTrustBundleAttest,
   certificateSubjectRestriction,
   defaultIngressClass,
+  podTopologyLabels,
+  nodeDeclaredFeatureValidator,
   podResizeValidator,
   createMutatingPolicies(),
   createMutatingWebhooks(),

@@ -1,5 +1,6 @@
 import type { Node, Pod } from '../../machinery/kinds.d.ts';
-import type { KubeObject } from '../../machinery/object.ts';
+import type { Json, KubeObject } from '../../machinery/object.ts';
+import { equalJson } from '../../machinery/patch/equal.ts';
 import { compareQuantity, milliValue, quantityValue } from '../../machinery/quantity.ts';
 import { podRequests } from '../../machinery/quota/pod-resources.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './admission.ts';
@@ -35,6 +36,41 @@ const refused = (request: AdmissionRequest, why: string, reason: string) => {
   const error = refusal(request, why);
   error.status.details = { ...error.status.details, causes: [{ reason }] };
   return error;
+};
+
+/** What a node has to declare (KEP-5328) before a pod on it may change so. */
+const featuresFor = (next: Pod, old: Pod): string[] => {
+  const same = (a: unknown, b: unknown): boolean => equalJson((a ?? {}) as Json, (b ?? {}) as Json);
+  const out: string[] = [];
+  if (!same(next.spec?.resources, old.spec?.resources)) out.push('InPlacePodLevelResourcesVerticalScaling');
+  const resized = (old.spec?.initContainers ?? []).some(
+    (one, i) => one.restartPolicy !== 'Always' && !same(one.resources, next.spec?.initContainers?.[i]?.resources),
+  );
+  if (resized) out.push('InPlacePodVerticalScalingInitContainers');
+  return out;
+};
+
+/** A pod changes only in ways that its node says it can follow. KEP-5328. */
+export const nodeDeclaredFeatureValidator: AdmissionPlugin = {
+  name: 'NodeDeclaredFeatureValidator',
+  about: ['/pods'],
+  validate: async (request) => {
+    const { call, subresource, operation } = request;
+    if (operation !== 'UPDATE' || (subresource !== '' && subresource !== 'resize')) return;
+    const [pod, old] = [request.object as KubeObject as Pod, request.old as KubeObject as Pod];
+    const name = pod.spec?.nodeName;
+    if (!name || pod.metadata.generation === old.metadata.generation) return;
+    const features = featuresFor(pod, old);
+    if (features.length === 0) return;
+    const node = await storedObject<Node>(call, '', 'nodes', name);
+    if (!node) throw refusal(request, `node "${name}" not found`);
+    const lacking = features.filter((feature) => !node.status?.declaredFeatures?.includes(feature));
+    if (lacking.length > 0)
+      throw refusal(
+        request,
+        `pod update requires features ${lacking.join(', ')} which are not available on node "${name}"`,
+      );
+  },
 };
 
 /** A pod is resized to what its node could hold at all, and on Linux only. KEP-1287. */

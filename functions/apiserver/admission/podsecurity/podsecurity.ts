@@ -1,6 +1,7 @@
 import type { Pod, PodSpec, PodTemplateSpec } from '../../../machinery/kinds.d.ts';
 import type { KubeObject } from '../../../machinery/object.ts';
 import { forbidden, invalid } from '../../../machinery/status.ts';
+import type { Configured } from '../../configuration.ts';
 import type { AnyObject, Call } from '../../context.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts';
 import type { CheckedPod } from './check.ts';
@@ -78,8 +79,7 @@ const warnAll = (call: Call, texts: readonly string[]): void => {
   for (const text of texts) if (!call.warnings.includes(text)) call.warnings.push(text);
 };
 
-/** Holds pods to the Pod Security Standards that the labels of their namespace name. KEP-2579. */
-export const createPodSecurity = (options: PodSecurityOptions = {}): AdmissionPlugin => {
+const podSecurityOf = (options: PodSecurityOptions): Required<Pick<AdmissionPlugin, 'name' | 'about' | 'validate'>> => {
   const defaults = options.defaults ?? privilegedPolicy;
   const users = new Set(options.exemptions?.usernames ?? []);
   const namespaces = new Set(options.exemptions?.namespaces ?? []);
@@ -182,4 +182,22 @@ export const createPodSecurity = (options: PodSecurityOptions = {}): AdmissionPl
       if (template && object) return validateTemplate(request, template(object) as PodTemplateSpec | undefined);
     },
   };
+};
+
+/**
+ * Holds pods to the Pod Security Standards that the labels of their namespace name (KEP-2579). What `configured` says of a
+ * cluster goes before `options`.
+ */
+export const createPodSecurity = (options: PodSecurityOptions = {}, configured?: Configured): AdmissionPlugin => {
+  const plain = podSecurityOf(options);
+  if (!configured) return plain;
+  const made = new WeakMap<PodSecurityOptions, typeof plain>();
+  const pluginFor = (cluster: string): typeof plain => {
+    const given = configured(cluster).admission?.podSecurity;
+    if (!given) return plain;
+    const plugin = made.get(given) ?? podSecurityOf(given);
+    made.set(given, plugin);
+    return plugin;
+  };
+  return { ...plain, validate: (request) => pluginFor(request.call.info.cluster).validate(request) };
 };

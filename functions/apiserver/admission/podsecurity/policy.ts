@@ -39,14 +39,15 @@ export const sameLevelVersion = (a: LevelVersion, b: LevelVersion): boolean =>
 /** Negative when `a` is looser than `b`. */
 export const compareLevels = (a: Level, b: Level): number => levels.indexOf(a) - levels.indexOf(b);
 
-const versionOf = (text: string): number | 'latest' | undefined => {
+/** Of `latest` or `v1.x`; undefined for other texts. */
+export const versionOf = (text: string): number | 'latest' | undefined => {
   if (text === 'latest') return text;
   const match = /^v1\.(0|[1-9][0-9]*)$/.exec(text);
   const minor = Number(match?.[1]);
   return match && Number.isSafeInteger(minor) ? minor : undefined;
 };
 
-const levelOf = (text: string): Level | undefined => levels.find((level) => level === text);
+export const levelOf = (text: string): Level | undefined => levels.find((level) => level === text);
 
 /**
  * The policy that a namespace's labels name, over the cluster's defaults, and what is wrong with them. A wrong enforce
