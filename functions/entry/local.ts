@@ -21,6 +21,7 @@ import { createFlowControl } from '../apiserver/flow-control/flow-control.ts';
 import { seedCluster } from '../apiserver/seed.ts';
 import { createTunnel, type Tunnel } from '../apiserver/tunnel.ts';
 import { createUpgrades } from '../apiserver/upgrade.ts';
+import { withWebSocketReads } from '../apiserver/websocket-reads.ts';
 import { snapshotEndpoint } from '../backup/endpoint.ts';
 import type { Client } from '../client/client.ts';
 import { createClient } from '../client/fetch-client.ts';
@@ -278,7 +279,7 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
     tls: { cert: pki.serverCert, key: pki.serverKey, clientCa: pki.caCert },
     host: options.host,
     port: options.port,
-    onUpgrade: upgrades.handle,
+    onUpgrade: withWebSocketReads(api.fetch, upgrades.handle),
   }).catch(async (error) => {
     await replicas.close();
     await store.close();

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { createTunnel } from '../../apiserver/tunnel.ts';
 import { createUpgrades } from '../../apiserver/upgrade.ts';
+import { withWebSocketReads } from '../../apiserver/websocket-reads.ts';
 import type { Clock } from '../../clock/clock.ts';
 import type { Store } from '../../store/store.ts';
 import { issueServing } from '../issue.ts';
@@ -68,7 +69,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     tls: { ...(options.certificate ?? (await issue())), clientCa: authority.caCert },
     host: options.host,
     port: options.port,
-    onUpgrade: upgrades.handle,
+    onUpgrade: withWebSocketReads(plane.api.fetch, upgrades.handle),
   }).catch(async (error) => {
     await end();
     throw error;
