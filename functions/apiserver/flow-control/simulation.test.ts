@@ -98,6 +98,31 @@ describe('two levels', () => {
   });
 });
 
+it('gives two flows the same seats, not the same number of requests', async () => {
+  const world = await createFlowWorld({
+    default: [level('wide', 100, [64, 2, 1000]), schema('both', 'wide', 500, ['lists', 'gets'])],
+  });
+  const domain = { cluster: 'default', group: '', resource: 'configmaps' };
+  const index = { labels: {}, fields: {}, owners: [] };
+  const bytes = () => Buffer.from('{}');
+  const writes = Array.from({ length: 800 }, (_, i) => ({ op: 'create' as const, key: `a/c${i}`, index, bytes }));
+  await world.store.commit(domain, writes);
+  await world.replicas.of(domain);
+  // As long as a request is taken to run: what counts is what was foreseen.
+  const { begun } = await serve(world, {
+    ms: 120,
+    serviceMs: 3,
+    flood: () => [
+      ...Array.from({ length: 40 }, () => world.ask('lists', '/api/v1/namespaces/a/configmaps')),
+      ...Array.from({ length: 160 }, () => world.ask('gets')),
+    ],
+    polite: [],
+  });
+  const ratio = (begun.get('gets') ?? 0) / (8 * (begun.get('lists') ?? 0));
+  expect(ratio).toBeGreaterThan(0.8);
+  expect(ratio).toBeLessThan(1.3);
+});
+
 /** Everything that is counted agrees with what is there. */
 const check = (world: Awaited<ReturnType<typeof createFlowWorld>>, clusters: readonly string[]): void => {
   for (const cluster of clusters) {
