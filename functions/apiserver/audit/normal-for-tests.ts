@@ -5,6 +5,7 @@ const DISCOVERY = new Set(['APIVersions', 'APIGroupList', 'APIGroup', 'APIResour
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
 const JWT = /eyJ[\w-]+\.[\w-]+\.[\w-]+/g;
+const AGE = /"\d+s"/g;
 const GENERATED = /"(made|kube-api-access)-[a-z0-9]{5}(\\?")/g;
 const OF_RUN = new Set(['resourceVersion', 'continue', 'description', 'userAgent']);
 
@@ -32,6 +33,7 @@ export const normal = (event: object): object => {
     .replace(UUID, '<uid>')
     .replace(TIME, '<time>')
     .replace(JWT, '<jwt>')
+    .replace(AGE, '"<age>"')
     .replace(GENERATED, '"$1-<random>$2');
   return JSON.parse(plain) as object;
 };

@@ -31,7 +31,22 @@ const send = async ({ as = 'admin', method, path, headers, body }: Case): Promis
   return server.texts.slice(before).map((text) => normal(JSON.parse(text)));
 };
 
+/** Upstream has no words for these bodies in JSON, and loses the event of the answer. */
+const lost: Record<string, object | string> = {
+  'patch with no JSON': '{"a":',
+  'apply in YAML': { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'applied' }, data: { a: '1' } },
+};
+
 it.for(cases)('$name', async (one) => {
   const told = await send(one);
-  expect(told).toEqual(one.events);
+  const body = lost[one.name];
+  if (body === undefined) expect(told).toEqual(one.events);
+  else {
+    expect(told.slice(0, 1)).toEqual(one.events);
+    expect(told[1]).toMatchObject({
+      stage: 'ResponseComplete',
+      responseStatus: { code: one.code },
+      requestObject: body,
+    });
+  }
 });
