@@ -123,6 +123,20 @@ const claimsOf = (p: Payload): TokenClaims | undefined => {
   };
 };
 
+/** A payload that has what each of ours has, in its types. */
+const readPayload = (text: string): Payload | undefined => {
+  let read: Partial<Payload> | null;
+  try {
+    read = JSON.parse(text) as Partial<Payload> | null;
+  } catch {
+    return undefined;
+  }
+  const { iss, sub, aud, exp, nbf } = read ?? {};
+  const said = typeof iss === 'string' && typeof sub === 'string' && typeof exp === 'number' && typeof nbf === 'number';
+  const audiences = [aud].flat();
+  return said && audiences.every((one) => typeof one === 'string') ? (read as Payload) : undefined;
+};
+
 const createKey = ({ pem, signsFrom }: Pick<SigningKey, 'pem' | 'signsFrom'>) => {
   const key = createPrivateKey(pem);
   if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') throw new Error('the token key is no P-256 key');
@@ -151,7 +165,7 @@ const createKey = ({ pem, signsFrom }: Pick<SigningKey, 'pem' | 'signsFrom'>) =>
         { key: publicKey, dsaEncoding: 'ieee-p1363' },
         bytes,
       );
-      return right ? (JSON.parse(Buffer.from(body, 'base64url').toString()) as Payload) : undefined;
+      return right ? readPayload(Buffer.from(body, 'base64url').toString()) : undefined;
     },
   };
 };
