@@ -9,10 +9,10 @@ export const containersMissing = (): string | undefined => {
   return missing.length > 0 ? `these packages are missing: ${missing.join(' ')}` : undefined;
 };
 
-export const kubectlMissing = (): string | undefined =>
-  (process.env.PATH ?? '').split(':').some((folder) => existsSync(`${folder}/kubectl`))
-    ? undefined
-    : 'kubectl is not on the PATH';
+export const onPath = (program: string): boolean =>
+  (process.env.PATH ?? '').split(':').some((folder) => existsSync(`${folder}/${program}`));
+
+export const kubectlMissing = (): string | undefined => (onPath('kubectl') ? undefined : 'kubectl is not on the PATH');
 
 /** `describe` for tests that need something of the machine: skipped with the reason by hand, failed with CI=true. */
 export const describeWith = (missing: string | undefined, name: string, body: () => void): void => {
