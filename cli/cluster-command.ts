@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { AccessEntry } from '../functions/apiserver/authn/aws/access-entry.ts';
 import { createTokenAuthority } from '../functions/apiserver/authn/token-authority.ts';
 import { BUILT_IN, type Cluster, type ClusterQuotas, FLEET } from '../functions/apiserver/fleet/cluster-kind.ts';
 import type { Client } from '../functions/client/client.ts';
@@ -67,17 +68,38 @@ const withAdministrator = async (directory: string, work: (admin: Administrator)
   }
 };
 
+/** Lets a role or user of IAM in as an administrator; the server judges the ARN. */
+const adminEntry = (principalArn: string): AccessEntry => ({
+  principalArn,
+  accessPolicies: [
+    {
+      policyArn: 'arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy',
+      accessScope: { type: 'cluster' },
+    },
+  ],
+});
+
 const create = async (args: string[]): Promise<number> => {
-  const options = { ...data, 'display-name': { type: 'string' }, quota: { type: 'string', multiple: true } } as const;
+  const options = {
+    ...data,
+    'display-name': { type: 'string' },
+    quota: { type: 'string', multiple: true },
+    'admin-arn': { type: 'string', multiple: true },
+  } as const;
   const { values, positionals } = parse(args, options, 1);
   const name = nameOf(positionals);
   const quotas = readQuotas(values.quota ?? []);
+  const accessEntries = (values['admin-arn'] ?? []).map(adminEntry);
   const displayName = values['display-name'];
   const object: Cluster = {
     apiVersion: 'skiff.dev/v1',
     kind: 'Cluster',
     metadata: { name },
-    spec: { ...(displayName && { displayName }), ...(Object.keys(quotas).length > 0 && { quotas }) },
+    spec: {
+      ...(displayName && { displayName }),
+      ...(Object.keys(quotas).length > 0 && { quotas }),
+      ...(accessEntries.length > 0 && { accessEntries }),
+    },
   };
   return withAdministrator(dataDirectory(values.data), async (admin) => {
     const began = performance.now();

@@ -98,12 +98,13 @@ Lets exec, logs and port-forward reach the nodes of a deployment, until Ctrl-C.
   --cert FILE --key FILE   a certificate of your own instead
 ${DATA}`,
 
-  cluster: `usage: skiff cluster create NAME [--display-name TEXT] [--quota WHAT=N]... [--data DIR]
+  cluster: `usage: skiff cluster create NAME [--display-name TEXT] [--quota WHAT=N]... [--admin-arn ARN]... [--data DIR]
        skiff cluster list [--data DIR]
        skiff cluster delete NAME [--no-wait] [--data DIR]
        skiff cluster kubeconfig NAME [--days N] [--data DIR]
 
-WHAT is objects, bytes, requestsPerSecond or nodes; N may be a quantity such as 10k or 64Mi.`,
+WHAT is objects, bytes, requestsPerSecond or nodes; N may be a quantity such as 10k or 64Mi. ARN is an IAM role or user
+that comes in as administrator with credentials of AWS (./skiff kubeconfig --aws --cluster NAME).`,
 
   node: `usage: skiff node token [--nodes PREFIX] [--minutes N] [--cluster C] [--data DIR]
        skiff node join --server URL --token T [options]

@@ -189,7 +189,8 @@ describeWith(kubectlMissing(), 'principals of AWS', () => {
 
   it('come into the clusters of tenants that name them, and into no other with the same token', async () => {
     expect((await skiff('cluster', 'create', 'team-a')).code).toBe(0);
-    expect((await skiff('cluster', 'create', 'team-b')).code).toBe(0);
+    expect((await skiff('cluster', 'create', 'team-b', '--admin-arn', 'me')).err).toContain('principalArn');
+    expect((await skiff('cluster', 'create', 'team-b', '--admin-arn', arn('role/Admin'))).code).toBe(0);
     const server = (
       await run('kubectl', ['config', 'view', '--minify', '-o', 'jsonpath={.clusters[0].cluster.server}'])
     ).out;
@@ -209,6 +210,7 @@ describeWith(kubectlMissing(), 'principals of AWS', () => {
     expect((await by('AVIEWER', ['auth', 'can-i', '*', '*'], 'team-a')).out).toBe('yes\n');
     expect((await by('AVIEWER', ['get', 'namespaces'], 'team-b')).err).toMatch(/Unauthorized|logged in/);
     expect((await by('AADMIN', ['get', 'namespaces'], 'team-a')).err).toMatch(/Unauthorized|logged in/);
+    expect((await by('AADMIN', ['auth', 'can-i', '*', '*'], 'team-b')).out).toBe('yes\n');
     // A token of the one is none of the other.
     const uid = (await fleet('get', 'cluster', 'team-a', '-o', 'jsonpath={.metadata.uid}')).out;
     const { out } = await run(

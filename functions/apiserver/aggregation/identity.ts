@@ -15,8 +15,11 @@ export interface FrontProxy {
 /** The common name of the certificate. */
 export const FRONT_PROXY_NAME = 'front-proxy-client';
 
-/** Characters of a header's name (RFC 9110, 5.6.2), besides the one that escapes the others. */
-const headerToken = /^[A-Za-z0-9!#$&'*+.^_`|~-]$/;
+/**
+ * Characters of a header's name (RFC 9110, 5.6.2), besides the one that escapes the others. Names have no case: capital
+ * letters are escaped too, so that a key such as `canonicalArn` comes back in their questions to us as it was.
+ */
+const headerToken = /^[a-z0-9!#$&'*+.^_`|~-]$/;
 
 const escapedKey = (key: string): string =>
   [...Buffer.from(key)]
