@@ -1,10 +1,18 @@
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { forbidden, genericFailure, notFound, StatusError, serviceUnavailable } from '../machinery/status.ts';
+import {
+  forbidden,
+  genericFailure,
+  notFound,
+  type Status,
+  StatusError,
+  serviceUnavailable,
+} from '../machinery/status.ts';
 import { aggregatorOf } from './aggregation/aggregator.ts';
 import { dialRemote, hostOf } from './aggregation/ask.ts';
 import { remoteHeaders } from './aggregation/pass.ts';
 import type { Remote } from './aggregation/remotes.ts';
+import type { AuditTrail } from './audit/trail.ts';
 import { callerOf } from './authn/caller.ts';
 import { otherProtocols } from './authn/credentials.ts';
 import { impersonate } from './authn/impersonation.ts';
@@ -34,6 +42,8 @@ interface Upgrade {
   socket: Duplex;
   head: Buffer;
   connection: ConnectionInfo;
+  /** Tells whom it concerns that the client is answered, and when the connection ends. */
+  began(code: number): void;
 }
 
 const STREAMS: Record<string, string> = { exec: 'exec', attach: 'attach', portforward: 'portForward' };
@@ -45,10 +55,9 @@ const headersOf = (request: IncomingMessage): Headers => {
   return out;
 };
 
-const refuse = (socket: Duplex, error: unknown, requestId: string): void => {
-  const { status } = parseStatusError(error, requestId);
+const refuse = (socket: Duplex, status: Status, requestId: string): void => {
   const body = JSON.stringify(status);
-  const head = `HTTP/1.1 ${status.code ?? 500} ${status.reason ?? 'Error'}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n`;
+  const head = `HTTP/1.1 ${status.code ?? 500} ${status.reason ?? 'Error'}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nAudit-Id: ${requestId}\r\nConnection: close\r\n\r\n`;
   socket.end(head + body);
 };
 
@@ -107,6 +116,7 @@ const passOn = (
     });
     socket.once('close', () => target.destroy());
     sent.on('upgrade', (answer, connection, rest) => {
+      upgrade.began(101);
       socket.write(headText(answer));
       if (rest.length > 0) socket.write(rest);
       if (head.length > 0) connection.write(head);
@@ -120,6 +130,7 @@ const passOn = (
         reject(genericFailure(502, 'BadGateway', `invalid upgrade response: status code ${code}`));
         return;
       }
+      upgrade.began(code);
       socket.write(headText(answer).replace(/\r\n(transfer-encoding|connection|keep-alive): [^\r]*/gi, ''));
       answer.pipe(socket);
       resolve();
@@ -135,9 +146,11 @@ export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgr
     return callerOf(server, info, headersOf(request), connection, protocols);
   };
 
-  const allowed = async (info: RequestInfo, user: UserInfo, verb: string): Promise<void> => {
+  const allowed = async (info: RequestInfo, user: UserInfo, verb: string, trail?: AuditTrail): Promise<void> => {
     const attributes = { ...info, user, verb };
     const decision = await server.authorizer.authorize(attributes);
+    trail?.annotate('authorization.k8s.io/decision', decision.allowed ? 'allow' : 'forbid');
+    trail?.annotate('authorization.k8s.io/reason', decision.reason ?? '');
     if (!decision.allowed)
       throw forbidden(
         { group: info.group, kind: info.resource, name: info.name },
@@ -212,18 +225,25 @@ export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgr
     await passOn(upgrade, target, path, hostOf(remote), made);
   };
 
-  const answer = async (upgrade: Upgrade, requestId: string): Promise<void> => {
+  const answer = async (upgrade: Upgrade, requestId: string, trail: AuditTrail | undefined): Promise<void> => {
     const { info, socket, head, request, connection } = upgrade;
     if (server.clusterExists && !(await server.clusterExists(info.cluster)))
       throw genericFailure(404, 'NotFound', 'the server could not find the requested resource', {});
-    const caller = await identified(upgrade);
+    const caller = await identified(upgrade).catch((error: unknown) => {
+      trail?.unauthenticated(info);
+      throw error;
+    });
+    if (trail) await trail.received(info, caller);
     server.admitRequest?.(info, connection);
-    if (tunnel?.handleUpgrade({ cluster: info.cluster, path: info.path, mayServe: mayServe(caller) }, socket, head))
+    if (tunnel?.handleUpgrade({ cluster: info.cluster, path: info.path, mayServe: mayServe(caller) }, socket, head)) {
+      upgrade.began(101);
       return;
+    }
     const as = { headers: headersOf(request), rawHeaders: request.rawHeaders };
-    const { user } = await impersonate(server.authorizer, caller, info, as);
+    const { user, constraint } = await impersonate(server.authorizer, caller, info, as);
+    if (user !== caller) trail?.impersonated(user, constraint);
     if (!info.isResource) throw notFound({ group: '', kind: 'paths', name: info.path });
-    await allowed(info, user, info.verb);
+    await allowed(info, user, info.verb, trail);
     const remote = await aggregatorOf(server).at(info);
     if (remote) {
       await toRemote(upgrade, remote, user);
@@ -237,13 +257,23 @@ export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgr
   return {
     handle: async (request, socket, head, connection) => {
       socket.on('error', () => socket.destroy());
-      const requestId = server.clock.uuid();
+      const requestId = String(request.headers['audit-id'] ?? '') || server.clock.uuid();
+      const { url = '/', method = 'GET' } = request;
+      const asked = { headers: headersOf(request), url };
+      const trail = server.audit?.current()?.trail({ request: asked, requestId, connection });
+      const began = (code: number): void => {
+        const end = trail?.began(code);
+        if (end) socket.once('close', () => void end());
+      };
       try {
-        const info = requestInfo(request.method ?? 'GET', request.url ?? '/');
-        await answer({ info, request, socket, head, connection }, requestId);
+        const info = requestInfo(method, url);
+        await answer({ info, request, socket, head, connection, began }, requestId, trail);
       } catch (error) {
         if (!(error instanceof StatusError)) server.onFault?.(error, requestId, undefined);
-        refuse(socket, error, requestId);
+        const { status } = parseStatusError(error, requestId);
+        trail?.failed(status);
+        began(status.code ?? 500);
+        refuse(socket, status, requestId);
       }
     },
   };

@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import { forwardTo } from '../../agent/network/relay.ts';
 import { authenticationConfigMap } from '../apiserver/aggregation/identity.ts';
 import { type ApiServer, createApiServer } from '../apiserver/app.ts';
+import { type FollowedAudit, followAudit } from '../apiserver/audit/follow.ts';
 import { awsPolicies } from '../apiserver/authn/aws/aws-policies.ts';
 import { authenticatorChain } from '../apiserver/authn/chain.ts';
 import { createTokenAuthority, type TokenAuthority } from '../apiserver/authn/token-authority.ts';
@@ -99,6 +100,9 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
   const files = await followConfiguration({ paths: options.configuration ?? [], log });
   const pki = await loadPki(directory);
   const clock = createSystemClock();
+  // Every cluster's requests are audited, into what the operator alone reads.
+  const configuration = () => files.current();
+  const audit = await followAudit({ configuration, clock, directory, defaultPath: 'audit.log', log });
   const inner = await createSqliteStore({ path: join(directory, 'store') });
   const encryption = await openLocalEncryption({
     directory,
@@ -160,6 +164,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
       adminToken: pki.adminToken,
       authority,
       replicas,
+      store,
       clock,
       uidOf: fleet.uidOf,
       specOf: fleet.specOf,
@@ -177,7 +182,8 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
       metrics: authorizationMetrics,
     }),
     configured,
-    moreMetrics: authorizationMetrics.render,
+    audit,
+    moreMetrics: () => `${authorizationMetrics.render()}${audit.metrics()}`,
     frontProxy: pki.frontProxy,
     signer: authority,
     openId: authority,
@@ -210,12 +216,14 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     begun,
     failed,
     files,
+    audit,
   });
 };
 
 interface Parts {
   /** What the operator has set this control plane up with. */
   files: ConfigurationFiles;
+  audit: FollowedAudit;
   api: ApiServer;
   pki: Pki;
   encryption: LocalEncryption;
@@ -323,6 +331,7 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
       relay.close();
       tunnel.close();
       await listener.close();
+      await parts.audit.close();
       await replicas.close();
       await parts.encryption.close();
       await store.close();

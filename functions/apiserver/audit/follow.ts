@@ -14,7 +14,10 @@ export interface FollowAuditOptions {
   directory: string;
   /** Where events go that no AuditSink says a place for: a path, or `-`. */
   defaultPath: string;
-  /** Each event is written before its request goes on; for functions, which are frozen once they have answered. */
+  /**
+   * For functions, which are frozen once they have answered and keep no files: each event is written before its request
+   * goes on, and only standard output and blocking webhooks take events.
+   */
   immediate?: boolean;
   log(line: string): void;
 }
@@ -35,6 +38,16 @@ interface Standing {
   /** What the sink was opened by. */
   text: string;
 }
+
+/** Throws where a function would lose events. */
+const checkForFunctions = ({ log, webhook }: AuditSinkConfig): void => {
+  if (log && (log.path !== '-' || log.mode === 'batch'))
+    throw new Error(
+      'functions write audit logs to standard output: log.path is -, log.mode blocking or blocking-strict',
+    );
+  if (webhook?.mode === 'batch')
+    throw new Error('functions keep no batches: webhook.mode is blocking or blocking-strict');
+};
 
 /**
  * Audits as soon as there is a policy, and by the newest one that stands. A sink stays open over changes that do not
@@ -64,6 +77,7 @@ export const followAudit = async (options: FollowAuditOptions): Promise<Followed
     counts ??= createCounts();
     render = renderCounts;
     const config = given ?? defaultSink(options.defaultPath);
+    if (immediate) checkForFunctions(config);
     const text = JSON.stringify(config);
     const opened = { clock, directory, immediate, log, counts };
     const sink = before?.text === text ? before.sink : await openCounted(config, opened);
@@ -78,7 +92,10 @@ export const followAudit = async (options: FollowAuditOptions): Promise<Followed
     changing = changing.catch(() => undefined).then(() => change(auditPolicy, auditSink));
     return changing;
   };
-  await look();
+  await look().catch(async (error: Error) => {
+    const { ConfigurationError } = await import('../configuration.ts');
+    throw new ConfigurationError(`AuditSink: ${error.message}`);
+  });
   return {
     current: () => {
       if (options.configuration() !== seen)

@@ -1,4 +1,5 @@
 import { type ApiServer, createApiServer } from '../../apiserver/app.ts';
+import { followAudit } from '../../apiserver/audit/follow.ts';
 import { awsPolicies } from '../../apiserver/authn/aws/aws-policies.ts';
 import { authenticatorChain } from '../../apiserver/authn/chain.ts';
 import { signingKeysOf } from '../../apiserver/authn/signing-keys.ts';
@@ -64,6 +65,17 @@ export const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 /** The cluster that is served without a prefix. */
 export const DEFAULT_CLUSTER = 'default';
 
+/** Every cluster's requests are audited, to standard output, where the platform keeps what a function says. */
+const auditOf = (configured: Configured, clock: Clock, log: (line: string) => void) =>
+  followAudit({
+    configuration: () => configured(DEFAULT_CLUSTER),
+    clock,
+    directory: '/',
+    defaultPath: '-',
+    immediate: true,
+    log,
+  });
+
 /** Composes the API server over a shared store. Rejects when the store cannot be reached. */
 export const createCloudPlane = async (options: CloudPlaneOptions): Promise<CloudPlane> => {
   const { store, clock, log } = options;
@@ -94,6 +106,7 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
     onFailure: (what, error) => log(`${what}: ${error instanceof Error ? error.message : error}`),
   });
   const { uidOf } = fleet;
+  const audit = options.configured && (await auditOf(options.configured, clock, log));
   const authority = createTokenAuthority({
     keyPem: signingKeysOf(keys),
     readKeys: () => readTokenKeys(store),
@@ -113,6 +126,7 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
       adminToken: keys.adminToken,
       authority,
       replicas,
+      store,
       clock,
       uidOf,
       specOf: fleet.specOf,
@@ -129,7 +143,8 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
       clock,
       metrics: authorizationMetrics,
     }),
-    moreMetrics: authorizationMetrics.render,
+    ...(audit && { audit }),
+    moreMetrics: () => `${authorizationMetrics.render()}${audit?.metrics() ?? ''}`,
     ...(options.configured && { configured: options.configured }),
     signer: authority,
     openId: authority,
