@@ -7,6 +7,8 @@ import { user } from '../../functions/apiserver/authn/authenticator.ts';
 import { authenticatorChain } from '../../functions/apiserver/authn/chain.ts';
 import { createTokenAuthority } from '../../functions/apiserver/authn/token-authority.ts';
 import { mastersAuthorizer, unionAuthorizer } from '../../functions/apiserver/authz/authorizer.ts';
+import { nodeAuthorizer } from '../../functions/apiserver/authz/node.ts';
+import { createNodeReferences } from '../../functions/apiserver/authz/node-references.ts';
 import { rbacAuthorizer } from '../../functions/apiserver/authz/rbac.ts';
 import { seedCluster } from '../../functions/apiserver/seed.ts';
 import { createClient } from '../../functions/client/fetch-client.ts';
@@ -73,7 +75,11 @@ export const startApiServer = async (run: { controllers: boolean }): Promise<Emb
       clock,
       anonymous: true,
     }),
-    authorizer: unionAuthorizer(mastersAuthorizer(), rbacAuthorizer({ replicas, clock })),
+    authorizer: unionAuthorizer(
+      mastersAuthorizer(),
+      nodeAuthorizer(createNodeReferences(replicas)),
+      rbacAuthorizer({ replicas, clock }),
+    ),
     signer: authority,
     openId: authority,
     disableAdmission: ['ServiceAccount'],

@@ -65,12 +65,12 @@ const checkRole = async (request: AdmissionRequest): Promise<void> => {
     throw refused(request, 'must have cluster-admin privileges to use the aggregationRule');
 };
 
-/** The rules of a role as stored. Throws a 404 Status for one that is not there. */
+/** The rules of a role as stored. Throws a 404 Status for one that is not there; as upstream, of the binding's resource. */
 const rulesOfRole = async ({ call }: AdmissionRequest, resource: string, namespace: string, name: string) => {
   const replica = await call.server.replicas.of({ cluster: call.info.cluster, group: GROUP, resource });
   await replica.fresh();
   const stored = replica.get(namespace ? `${namespace}/${name}` : name);
-  if (!stored) throw notFound({ group: GROUP, kind: resource, name });
+  if (!stored) throw notFound({ group: GROUP, kind: call.info.resource, name });
   return ((JSON.parse(Buffer.from(stored.bytes).toString()) as ClusterRole).rules ?? []) as PolicyRule[];
 };
 
