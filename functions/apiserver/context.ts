@@ -65,6 +65,8 @@ export interface ApiServerOptions {
   };
   /** Metrics of other parts of the process, in Prometheus' text format. */
   moreMetrics?(): string;
+  /** Whether secrets lie under a key management service, and whether it answers; none where absent. */
+  kms?: { used(): boolean; healthy(): Promise<boolean> };
   /** True once the process is to end: it is no longer ready. */
   closing?(): boolean;
   /** A watch without timeoutSeconds ends after this long; the platform's own limit. */

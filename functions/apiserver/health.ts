@@ -11,6 +11,8 @@ interface Check {
   /** Only asked for readiness. */
   readiness?: boolean;
   healthy(server: Server, cluster: string): Promise<boolean>;
+  /** Only there where a server has the part; always where absent. */
+  isPart?(server: Server): boolean;
 }
 
 const STORE_MS = 5_000;
@@ -56,6 +58,11 @@ const CHECKS: readonly Check[] = [
   { name: 'log', healthy: async () => true },
   { name: 'etcd', healthy: storeAnswers },
   { name: 'etcd-readiness', readiness: true, healthy: storeAnswers },
+  {
+    name: 'kms-providers',
+    healthy: async (server) => (await server.kms?.healthy()) !== false,
+    isPart: (server) => server.kms?.used() === true,
+  },
   { name: 'informer-sync', readiness: true, healthy: replicaLoads },
   { name: 'poststarthook/start-system-namespaces-controller', healthy: seeded('', 'namespaces', 'kube-system') },
   { name: 'poststarthook/rbac/bootstrap-roles', healthy: seeded(RBAC, 'clusterroles', 'cluster-admin') },
@@ -100,7 +107,7 @@ const every = async (server: Server, info: RequestInfo, root: string, checks: re
 export const health = async (server: Server, info: RequestInfo): Promise<Response | undefined> => {
   const [, root = '', ...rest] = info.path.split('/');
   const name = rest.join('/');
-  const checks = CHECKS.filter((check) => root === 'readyz' || !check.readiness);
+  const checks = CHECKS.filter((check) => (root === 'readyz' || !check.readiness) && check.isPart?.(server) !== false);
   if (name === '') return every(server, info, root, checks);
   const check = checks.find((c) => c.name === name);
   if (!check) return undefined;
@@ -110,5 +117,7 @@ export const health = async (server: Server, info: RequestInfo): Promise<Respons
 
 export const healthPaths: readonly string[] = ['healthz', 'livez', 'readyz'].flatMap((root) => [
   `/${root}`,
-  ...CHECKS.filter((check) => root === 'readyz' || !check.readiness).map((check) => `/${root}/${check.name}`),
+  ...CHECKS.filter((check) => (root === 'readyz' || !check.readiness) && !check.isPart).map(
+    (check) => `/${root}/${check.name}`,
+  ),
 ]);

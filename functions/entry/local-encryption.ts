@@ -1,6 +1,7 @@
 import type { Clock } from '../clock/clock.ts';
 import type { EncryptionConfiguration } from '../store/encryption/configuration.ts';
 import { createEncryption, type Encryption, resourcesOf } from '../store/encryption/encryption.ts';
+import { createKmsProviders, type KmsHealth, kmsHealth } from '../store/encryption/kms-providers.ts';
 import {
   clustersIn,
   countKeys,
@@ -26,6 +27,8 @@ export interface LocalEncryptionOptions {
 /** Encryption at rest of an embedded control plane. */
 export interface LocalEncryption {
   store: EncryptedStore<SqliteStore>;
+  /** For health checks. */
+  kms: KmsHealth;
   /** Rewrites what lies under other keys than those that seal now, and follows the configuration from then on. */
   begin(): void;
   /** A new key encrypts from now on; everything is rewritten in the background. */
@@ -57,8 +60,13 @@ export const openLocalEncryption = async (options: LocalEncryptionOptions): Prom
   let keys = keysOf(directory, state);
   let configuration = options.configured();
   const earlier = new Set(state?.resources);
-  const make = (): Promise<Encryption> =>
-    createEncryption({ configuration, own: { local: keys }, earlier: [...earlier] });
+  let providers = createKmsProviders(inner, clock);
+  const make = async (): Promise<Encryption> => {
+    const next = createKmsProviders(inner, clock);
+    const made = await createEncryption({ configuration, own: { local: keys }, earlier: [...earlier], kms: next.make });
+    providers = next;
+    return made;
+  };
   let encryption = await make();
   const store = encryptedStore(inner, () => encryption);
   // Nothing was ever written plain into a new directory.
@@ -99,6 +107,7 @@ export const openLocalEncryption = async (options: LocalEncryptionOptions): Prom
 
   return {
     store,
+    kms: kmsHealth(() => providers),
     begin: () => {
       void rewriting.check();
       timer = setInterval(() => {

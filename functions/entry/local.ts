@@ -185,6 +185,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     audit,
     moreMetrics: () => `${authorizationMetrics.render()}${audit.metrics()}`,
     frontProxy: pki.frontProxy,
+    kms: encryption.kms,
     signer: authority,
     openId: authority,
     closing: () => closing.begun,

@@ -187,6 +187,19 @@ const frameLeft = (call: Call, { stored, previous }: Change, events: Events): Ui
   return valueFrame(call, 'DELETED', shaped(call, object, withColumns));
 };
 
+/** A state that cannot be read ends the watch that would show it, and no other. */
+const guarded =
+  (call: Call, pass: (change: Change) => void, events: Events) =>
+  (change: Change): void => {
+    try {
+      pass(change);
+    } catch (error) {
+      if (error instanceof StatusError) events.send(valueFrame(call, 'ERROR', error.status));
+      else call.server.onFault?.(error, call.requestId, call.info);
+      events.end();
+    }
+  };
+
 const pump = async (
   call: Call,
   replica: Replica,
@@ -211,7 +224,7 @@ const pump = async (
     if (left && call.resource.convert?.prepare) events.send(frameLeft(call, change, events));
     else events.send(frameOf(call, type, left ? stateLeft(call, change) : change.stored, events));
   };
-  const deliver = call.resource.convert?.prepare ? inOrder(call, pass, events) : pass;
+  const deliver = call.resource.convert?.prepare ? inOrder(call, pass, events) : guarded(call, pass, events);
   let reached = after;
   let rest: Promise<void> | undefined;
   if (reached === replica.revision) rest = live(call, replica, deliver, events, signal);
@@ -257,7 +270,8 @@ const stream =
       sink.end();
     };
     run(events, abort.signal).then(done, (error) => {
-      if (!abort.signal.aborted) call.server.onFault?.(error, call.requestId, call.info);
+      if (error instanceof StatusError) events.send(valueFrame(call, 'ERROR', error.status));
+      else if (!abort.signal.aborted) call.server.onFault?.(error, call.requestId, call.info);
       done();
     });
   };

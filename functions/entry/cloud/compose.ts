@@ -19,20 +19,22 @@ export const log = (line: string): void => console.log(line);
 const settings = readSettings();
 const clock = createSystemClock();
 
-/** The store of this function's table, with secrets opened; made once. */
-export const openStore = kept(async () => {
+/** What lies encrypted in this function's table; made once. */
+const openEncryption = kept(() => {
   const { SKIFF_TABLE: table, SKIFF_RETENTION_MS: retentionMs, SKIFF_KMS_KEY: kmsKey } = settings;
   const inner = createDynamoStore({ table, clock, retentionMs, client: {} });
-  return (await openCloudEncryption({ inner, clock, kmsKey })).store;
+  return openCloudEncryption({ inner, clock, kmsKey });
 });
+/** The store of this function's table, with secrets opened. */
+export const openStore = async () => (await openEncryption()).store;
 
 export const openParts = () => createPartsReader({ table: settings.SKIFF_TABLE, clock, client: {} });
 
 /** The plane of this function, made once and kept while it is warm; a failure is not kept. */
 export const openPlane = (watchMsMax?: number): (() => Promise<CloudPlane>) =>
   kept(async () => {
-    const store = await openStore();
-    return createCloudPlane({ store, clock, log, ...(watchMsMax !== undefined && { watchMsMax }) });
+    const { store, kms } = await openEncryption();
+    return createCloudPlane({ store, kms, clock, log, ...(watchMsMax !== undefined && { watchMsMax }) });
   });
 
 export const openQueue = (): Queue =>

@@ -1,8 +1,13 @@
 import type { Clock } from '../../clock/clock.ts';
-import { createAwsKms } from '../../store/encryption/aws-kms.ts';
-import { durationMs, type EncryptionConfiguration, type KmsSettings } from '../../store/encryption/configuration.ts';
+import type { EncryptionConfiguration, KmsSettings } from '../../store/encryption/configuration.ts';
 import { createEncryption, type Encryption } from '../../store/encryption/encryption.ts';
-import { createKmsProvider, type Kms, type KmsProvider } from '../../store/encryption/kms.ts';
+import type { Kms } from '../../store/encryption/kms.ts';
+import {
+  createKmsProviders,
+  type KmsHealth,
+  type KmsProviderList,
+  kmsHealth,
+} from '../../store/encryption/kms-providers.ts';
 import { type EncryptedStore, encryptedStore } from '../../store/encryption/store.ts';
 import type { Store } from '../../store/store.ts';
 
@@ -20,8 +25,9 @@ export interface CloudEncryptionOptions {
 export interface CloudEncryption {
   store: EncryptedStore<Store>;
   encryption: Encryption;
-  /** Of each KMS provider. */
-  providers: readonly KmsProvider[];
+  providers: KmsProviderList;
+  /** For health checks. */
+  kms: KmsHealth;
 }
 
 const MADE_HERE = 'skiff';
@@ -35,16 +41,8 @@ export const ownKms = (kmsKey: string): KmsSettings => ({
 /** Puts encryption in front of a deployment's table. Asks KMS nothing before the first secret is read or written. */
 export const openCloudEncryption = async (options: CloudEncryptionOptions): Promise<CloudEncryption> => {
   const { inner, clock, kmsKey, configuration } = options;
-  const providers: KmsProvider[] = [];
-  const encryption = await createEncryption({
-    configuration,
-    ...(kmsKey && { own: { kms: ownKms(kmsKey) } }),
-    kms: (settings) => {
-      const kms = options.kms ?? createAwsKms(durationMs(settings.timeout ?? '3s'));
-      const provider = createKmsProvider({ settings, kms, inner, clock });
-      providers.push(provider);
-      return provider;
-    },
-  });
-  return { store: encryptedStore(inner, () => encryption), encryption, providers };
+  const providers = createKmsProviders(inner, clock, options.kms);
+  const own = kmsKey ? { own: { kms: ownKms(kmsKey) } } : {};
+  const encryption = await createEncryption({ configuration, ...own, kms: providers.make });
+  return { store: encryptedStore(inner, () => encryption), encryption, kms: kmsHealth(() => providers), providers };
 };

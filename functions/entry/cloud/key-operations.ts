@@ -26,7 +26,7 @@ export const cloudKeyOperations = (options: CloudKeyOptions): KeyOperations => {
     createRewriting({ inner, store, encryption: () => encryption, clusters, clock, log, resources: () => ['secrets'] });
 
   const rotateEncryption = async (): Promise<KeyAnswer> => {
-    const provider = options.providers[0];
+    const provider = options.providers.all[0];
     if (!provider) return { refused: 'the deployment has no KMS key' };
     const { id } = await provider.rotate();
     log(`functions take the new data key within ${OTHERS_MS / 1000} s; then everything is encrypted anew`);

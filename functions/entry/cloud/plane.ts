@@ -33,6 +33,8 @@ export interface CloudPlaneOptions {
   /** How log, exec and their kin reach a node, where this process can. */
   dialer?: NodeDialer;
   closing?(): boolean;
+  /** The key management service that secrets lie under. */
+  kms?: { used(): boolean; healthy(): Promise<boolean> };
   /** What the operator has set the deployment up with. */
   configured?: Configured;
   log(line: string): void;
@@ -146,6 +148,7 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
     ...(audit && { audit }),
     moreMetrics: () => `${authorizationMetrics.render()}${audit?.metrics() ?? ''}`,
     ...(options.configured && { configured: options.configured }),
+    ...(options.kms && { kms: options.kms }),
     signer: authority,
     openId: authority,
     ...(options.dialer && { dialer: options.dialer }),
