@@ -43,27 +43,35 @@ const told = ({ username, uid, groups, extra }: UserInfo) => ({
   ...(Object.keys(extra).length > 0 && { extra }),
 });
 
-/** The audiences that the answer tells: those of the token among the wanted ones. A token of none is for the server. */
-const sharedAudiences = async (call: Call, token: string, wanted: readonly string[]): Promise<string[]> => {
+const quoted = (texts: readonly string[]): string => `[${texts.map((text) => JSON.stringify(text)).join(' ')}]`;
+
+/** Whom a token is meant for: what a service account's token says, and this server for any other. */
+const audiencesOf = async (call: Call, token: string): Promise<readonly string[]> => {
   const { signer } = call.server;
   const claims = token.split('.').length === 3 ? await signer?.verify(call.info.cluster, token) : undefined;
-  const own = claims?.audiences ?? signer?.audiences ?? [];
-  return wanted.filter((audience) => own.includes(audience));
+  return claims?.audiences ?? signer?.audiences ?? [];
 };
 
 const tokenReview = async (call: Call, given: AnyObject): Promise<object> => {
   const { token, audiences: asked = [] } = (given.spec ?? {}) as { token?: string; audiences?: string[] };
   if (!token) throw badRequest('token is required for TokenReview in authentication');
-  const wanted = asked.length > 0 ? asked : (call.server.signer?.audiences ?? []);
-  const { cluster } = call.info;
+  const own = call.server.signer?.audiences ?? [];
+  const wanted = asked.length > 0 ? asked : own;
+  const faults = ['invalid bearer token'];
   const user = await call.server.authenticator
-    .authenticate(cluster, token, { audiences: wanted })
+    .authenticate(call.info.cluster, token, { audiences: wanted, explain: (fault) => void faults.push(fault) })
     .catch(() => undefined);
-  const audiences = user ? await sharedAudiences(call, token, wanted) : [];
-  if (!user || (wanted.length > 0 && audiences.length === 0))
-    return { ...given, status: { user: {}, error: 'invalid bearer token' } };
-  const status = { authenticated: true, user: told(user), ...(audiences.length > 0 && { audiences }) };
-  return { ...given, status };
+  const meant = await audiencesOf(call, token);
+  const audiences = wanted.filter((audience) => meant.includes(audience));
+  if (user && (wanted.length === 0 || audiences.length > 0)) {
+    const status = { authenticated: true, user: told(user), ...(audiences.length > 0 && { audiences }) };
+    return { ...given, status };
+  }
+  if (!user && audiences.length === 0 && meant !== own)
+    faults.push(`token audiences ${quoted(meant)} is invalid for the target audiences ${quoted(wanted)}`);
+  const [first = ''] = faults;
+  const error = faults.length > 1 ? `[${faults.join(', ')}]` : first;
+  return { ...given, status: { user: {}, error } };
 };
 
 const OPERATORS_WITH_VALUES = ['In', 'NotIn'];

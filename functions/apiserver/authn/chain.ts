@@ -1,9 +1,11 @@
 import type { Replicas } from '../../store/replica-port.ts';
+import type { Store } from '../../store/store.ts';
 import type { Configured } from '../configuration.ts';
 import type { Cluster } from '../fleet/cluster-kind.ts';
 import type { UserInfo } from '../registry.ts';
 import { type Authenticator, anonymous, clientCertificates, firstOf, staticTokens, user } from './authenticator.ts';
 import { awsTokens } from './aws/aws-tokens.ts';
+import { bootstrapTokens } from './bootstrap-tokens.ts';
 import { type BoundObjects, createBoundObjects } from './bound-objects.ts';
 import { jwtTokens } from './jwt/authenticator.ts';
 import { serviceAccountTokens } from './service-account-tokens.ts';
@@ -19,8 +21,10 @@ export interface ChainOptions {
   clock: { now(): number };
   /** The uid of a cluster's object: certificates of an earlier cluster of its name do not count. */
   uidOf?(cluster: string): string | undefined;
-  /** What a tenant's Cluster asks for: principals of AWS among it. */
+  /** What a tenant's Cluster asks for: principals of AWS and issuers among it. */
   specOf?(cluster: string): Cluster['spec'];
+  /** Holds bootstrap tokens; none count where absent. */
+  store?: Pick<Store, 'get'>;
   /** Names the issuers whose tokens count too, and principals of AWS. */
   configured?: Configured;
   /** Told why AWS could not be asked. */
@@ -52,6 +56,7 @@ export const authenticatorChain = (options: ChainOptions): Authenticator => {
   const fixed = new Map(options.tokens);
   if (options.adminToken) fixed.set(options.adminToken, user('admin', ['system:masters']));
   const bound = createBoundObjects(options);
+  const { configured, specOf } = options;
   return firstOf(
     clientCertificates(options.uidOf),
     staticTokens(fixed),
@@ -59,7 +64,8 @@ export const authenticatorChain = (options: ChainOptions): Authenticator => {
     options.authority.adminTokens,
     serviceAccountTokens(options.authority, bound),
     awsTokens({ ...options, audiences: options.authority.audiences }),
-    ...(options.configured ? [jwtTokens(options.configured, options.clock)] : []),
+    ...(options.store ? [bootstrapTokens(options.store, options.clock)] : []),
+    jwtTokens((cluster) => specOf?.(cluster)?.authentication ?? configured?.(cluster).authentication, options.clock),
     ...(options.anonymous ? [anonymousUsers] : []),
   );
 };

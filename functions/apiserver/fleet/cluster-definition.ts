@@ -1,5 +1,6 @@
 import type { CustomResourceDefinition } from '../../machinery/kinds.d.ts';
 import { accessConfig, accessEntries } from './cluster-access-definition.ts';
+import { authentication } from './cluster-authentication-definition.ts';
 
 /**
  * The kind `Cluster` (skiff.dev/v1), in the form in which definitions of custom resources are written: the engine of
@@ -49,6 +50,7 @@ const schema = {
         },
         accessConfig,
         accessEntries,
+        authentication,
       },
     },
     status: {

@@ -1,6 +1,8 @@
 import { timestamp } from '../../clock/clock.ts';
 import type { KubeObject } from '../../machinery/object.ts';
+import type { Cause } from '../../machinery/status.ts';
 import type { AccessEntry, AuthenticationMode } from '../authn/aws/access-entry.ts';
+import type { AuthenticationDocument } from '../authn/jwt/document.ts';
 import { resourcesOf } from '../custom/resources.ts';
 import type { ResourceInfo, Strategy } from '../registry.ts';
 import { clusterDefinition } from './cluster-definition.ts';
@@ -53,6 +55,7 @@ export interface Cluster extends KubeObject {
     deletionTimeoutSeconds?: number;
     accessConfig?: ClusterAccessConfig;
     accessEntries?: readonly AccessEntry[];
+    authentication?: Pick<AuthenticationDocument, 'jwt'>;
   };
   status?: {
     phase?: 'Ready' | 'Terminating' | 'Dropped';
@@ -96,9 +99,31 @@ const newStatus = (name: string, now: number): NonNullable<Cluster['status']> =>
   };
 };
 
+type Validate = (document: AuthenticationDocument, root: string) => { causes: Cause[] };
+let validateAuthentication: Validate | undefined;
+
+/** What checks issuers and their expressions is loaded by the first Cluster that has some. */
+const loadAuthentication = async (): Promise<void> => {
+  const [validate, expressions] = await Promise.all([
+    import('../authn/jwt/validate.ts'),
+    import('../authn/jwt/expressions.ts'),
+  ]);
+  await expressions.loadExpressions();
+  validateAuthentication = validate.validateAuthentication;
+};
+
+const authenticationCauses = ({ spec }: Cluster): Cause[] =>
+  spec?.authentication ? (validateAuthentication?.(spec.authentication, 'spec.authentication.').causes ?? []) : [];
+
 const clusterStrategy = (base: Strategy): Strategy => ({
   ...base,
   validateName,
+  ready: (object) => {
+    const before = base.ready?.(object);
+    if (!(object as Cluster).spec?.authentication || validateAuthentication) return before;
+    return before ? before.then(loadAuthentication) : loadAuthentication();
+  },
+  validate: (object, ctx) => [...(base.validate?.(object, ctx) ?? []), ...authenticationCauses(object as Cluster)],
   prepareForCreate: (object, ctx) => {
     base.prepareForCreate?.(object, ctx);
     const cluster = object as Cluster;

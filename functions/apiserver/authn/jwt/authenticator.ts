@@ -1,4 +1,3 @@
-import type { Configured } from '../../configuration.ts';
 import type { Authenticator } from '../authenticator.ts';
 import type { AuthenticationDocument } from './document.ts';
 import type { Issuers } from './issuers.ts';
@@ -15,11 +14,14 @@ interface Held {
 }
 
 /**
- * Tokens of the issuers that a cluster's configuration names (KEP-3331). Costs nothing where it names none; what verifies
+ * Tokens of the issuers that a cluster's configuration, or its object, names (KEP-3331). Costs nothing where it names none; what verifies
  * tokens is loaded with the first one. A configuration that changes takes effect with the next request, and what is known of
  * issuers that it leaves as they were stays known.
  */
-export const jwtTokens = (configured: Configured, clock: { now(): number }): Authenticator => {
+export const jwtTokens = (
+  documentOf: (cluster: string) => AuthenticationDocument | undefined,
+  clock: { now(): number },
+): Authenticator => {
   const held = new Map<string, Held>();
 
   const compile = async (
@@ -49,7 +51,7 @@ export const jwtTokens = (configured: Configured, clock: { now(): number }): Aut
   return {
     authenticate: async (cluster, token, connection) => {
       if (token === undefined) return undefined;
-      const document = configured(cluster).authentication;
+      const document = documentOf(cluster);
       if (!document?.jwt?.length) {
         held.delete(cluster);
         return undefined;
