@@ -8,7 +8,7 @@ import { createApiServer } from './app.ts';
 import { user } from './authn/authenticator.ts';
 import { mastersAuthorizer, unionAuthorizer } from './authz/authorizer.ts';
 import { rbacAuthorizer } from './authz/rbac.ts';
-import { seedCluster } from './seed.ts';
+import { seedCluster, seedClusterOnce } from './seed.ts';
 
 const clock = createSystemClock();
 const setup = async () => {
@@ -77,6 +77,72 @@ describe('seedCluster', () => {
     const cidr = await read('networking.k8s.io', 'servicecidrs', 'kubernetes');
     expect(cidr.spec.cidrs).toEqual([SERVICE_CIDR]);
     expect(cidr.status.conditions).toMatchObject([{ type: 'Ready', status: 'True' }]);
+  });
+
+  it('gives default roles and bindings back what they lost, and makes those anew that bind others', async () => {
+    const { store } = await setup();
+    const at = (resource: string) => ({ cluster: 'default', group: 'rbac.authorization.k8s.io', resource });
+    const read = async (resource: string, key: string) => {
+      const stored = await store.get(at(resource), key);
+      return stored && { stored, object: JSON.parse(Buffer.from(stored.bytes).toString()) };
+    };
+    const change = async (resource: string, key: string, to: (object: Record<string, unknown>) => object) => {
+      const found = await read(resource, key);
+      if (!found) throw new Error(`no ${key}`);
+      const bytes = () => Buffer.from(JSON.stringify(to(found.object)));
+      const { revision: expected, index } = found.stored;
+      await store.commit(at(resource), [{ op: 'update', key, expected, index, bytes }]);
+    };
+    const gone = await store.get(at('clusterroles'), 'view');
+    await store.commit(at('clusterroles'), [{ op: 'delete', key: 'view', expected: gone?.revision ?? 0n }]);
+    await change('clusterroles', 'cluster-admin', (role) => ({ ...role, rules: [] }));
+    await change('clusterrolebindings', 'system:basic-user', (binding) => ({ ...binding, subjects: [] }));
+    const uid = (await read('clusterrolebindings', 'system:discovery'))?.object.metadata.uid;
+    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' };
+    await change('clusterrolebindings', 'system:discovery', (binding) => ({ ...binding, roleRef }));
+    const again = await seedCluster({ store, cluster: 'default', clock });
+    expect(again).toMatchObject({ created: 1, restored: 3 });
+    expect((await read('clusterroles', 'cluster-admin'))?.object.rules).toHaveLength(2);
+    expect((await read('clusterrolebindings', 'system:basic-user'))?.object.subjects).toHaveLength(1);
+    const { object } = (await read('clusterrolebindings', 'system:discovery')) ?? {};
+    expect(object).toMatchObject({ roleRef: { name: 'system:discovery' } });
+    expect(object.metadata.uid).not.toBe(uid);
+    expect(await seedCluster({ store, cluster: 'default', clock })).toMatchObject({ created: 0, restored: 0 });
+  });
+
+  it('looks once a day where no process lasts, and pays one read until then', async () => {
+    const { store } = await setup();
+    const time = { now: Date.now() };
+    const reads: string[] = [];
+    const counted = {
+      ...store,
+      get: (...given: Parameters<typeof store.get>) => {
+        reads.push(given[0].resource);
+        return store.get(...given);
+      },
+      commit: (...given: Parameters<typeof store.commit>) => {
+        reads.push(given[0].resource);
+        return store.commit(...given);
+      },
+    };
+    const options = { store: counted, cluster: 'default', clock: { now: () => time.now, uuid: () => clock.uuid() } };
+    const roles = { cluster: 'default', group: 'rbac.authorization.k8s.io', resource: 'clusterroles' };
+    const remove = async () => {
+      const found = await store.get(roles, 'view');
+      await store.commit(roles, [{ op: 'delete', key: 'view', expected: found?.revision ?? 0n }]);
+    };
+    await seedClusterOnce(options);
+    reads.splice(0);
+    await remove();
+    await seedClusterOnce(options);
+    expect(reads).toEqual(['seeds']);
+    expect(await store.get(roles, 'view')).toBeUndefined();
+    time.now += 24 * 3_600_000;
+    await seedClusterOnce(options);
+    expect(await store.get(roles, 'view')).toBeDefined();
+    reads.splice(0);
+    await seedClusterOnce(options);
+    expect(reads).toEqual(['seeds']);
   });
 
   it('is taken by the apiserver as valid: every object can be written back', async () => {

@@ -4,7 +4,7 @@ import type { PolicyRule } from '../../machinery/kinds.d.ts';
 import { user } from '../authn/authenticator.ts';
 import type { Attributes } from './authorizer.ts';
 import { rbacAuthorizer } from './rbac.ts';
-import { uncoveredRules } from './rbac-cover.ts';
+import { rulesText, uncoveredRules } from './rbac-cover.ts';
 import { compileRule } from './rbac-rules.ts';
 import { createStored } from './stored-for-tests.ts';
 
@@ -185,5 +185,29 @@ describe('uncoveredRules', () => {
     const paths = [shown({ verbs: ['get'], nonResourceURLs: ['/a/*'] })];
     expect(uncoveredRules(paths, [{ verbs: ['get'], nonResourceURLs: ['/a/b'] }])).toEqual([]);
     expect(uncoveredRules(paths, [{ verbs: ['get'], nonResourceURLs: ['/b'] }])).toHaveLength(1);
+  });
+  it('judges rules that name thousands of everything without going through them', () => {
+    const many = (n: number, prefix: string) => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
+    const huge = { verbs: many(1000, 'v'), apiGroups: many(1000, 'g'), resources: many(1000, 'r') };
+    const held = Array.from({ length: 100 }, (_, i) => ({ verbs: ['get'], apiGroups: ['*'], resources: [`r${i}`] }));
+    const began = performance.now();
+    expect(uncoveredRules(held, [huge])).toEqual([huge]);
+    expect(uncoveredRules([...held, { verbs: ['*'], apiGroups: ['*'], resources: ['*'] }], [huge])).toEqual([]);
+    expect(performance.now() - began).toBeLessThan(500);
+  });
+  it('lists rights that are lacking in lines, each resource with its verbs', () => {
+    const wanted = [
+      { verbs: ['list', 'get'], apiGroups: [''], resources: ['pods', 'nodes'] },
+      { verbs: ['get'], nonResourceURLs: ['/x'] },
+      { verbs: ['get'], apiGroups: ['a'], resources: ['b'], resourceNames: ['c'] },
+    ];
+    expect(rulesText(uncoveredRules([], wanted))).toBe(
+      [
+        '{APIGroups:[""], Resources:["nodes"], Verbs:["list" "get"]}',
+        '{APIGroups:[""], Resources:["pods"], Verbs:["list" "get"]}',
+        '{APIGroups:["a"], Resources:["b"], ResourceNames:["c"], Verbs:["get"]}',
+        '{NonResourceURLs:["/x"], Verbs:["get"]}',
+      ].join('\n'),
+    );
   });
 });
