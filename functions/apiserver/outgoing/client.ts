@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { type Agent, request as requestHttps } from 'node:https';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseBody } from '../../machinery/body.ts';
 import type { Json } from '../../machinery/object.ts';
 import type { Server } from '../context.ts';
@@ -18,6 +19,7 @@ export interface WebhookConfig {
 /** One answer at most; larger ones are cut off with an error. */
 const answerBytesMax = 16 << 20;
 const redirectsMax = 10;
+const retriesMax = 10;
 
 /** The URL of a webhook, as errors name it. */
 export const webhookUrl = ({ url, service }: WebhookConfig): string => {
@@ -34,7 +36,7 @@ interface Post {
   signal: AbortSignal;
 }
 
-const sendOnce = ({ url, method, text, agent, signal }: Post): Promise<IncomingMessage> =>
+const sendOnce = ({ url, method, text, agent, signal }: Post, again = true): Promise<IncomingMessage> =>
   new Promise((resolve, reject) => {
     const body = method === 'POST' ? text : '';
     const sent = requestHttps(url, {
@@ -51,7 +53,8 @@ const sendOnce = ({ url, method, text, agent, signal }: Post): Promise<IncomingM
     sent.on('error', (error: NodeJS.ErrnoException) => {
       // The other side closed an idle connection just now: it has not seen this request.
       const stale = sent.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
-      if (stale && !signal.aborted) sendOnce({ url, method, text, agent, signal }).then(resolve, reject);
+      if (again && stale && !signal.aborted)
+        sendOnce({ url, method, text, agent, signal }, false).then(resolve, reject);
       else reject(error);
     });
     sent.end(body);
@@ -78,10 +81,12 @@ const send = async (first: Post): Promise<{ answer: IncomingMessage; url: URL }>
   }
 };
 
+const DEADLINE = 'context deadline exceeded';
+
 /** The failure of a request that was answered: its words stand for themselves. */
 class AnswerFault extends Error {}
 
-const read = async (answer: IncomingMessage): Promise<Buffer> => {
+const read = async (answer: IncomingMessage, signal: AbortSignal): Promise<Buffer> => {
   const parts: Buffer[] = [];
   let size = 0;
   try {
@@ -91,7 +96,8 @@ const read = async (answer: IncomingMessage): Promise<Buffer> => {
       parts.push(part as Buffer);
     }
   } catch (error) {
-    const said = (error as NodeJS.ErrnoException).code === 'ECONNRESET' ? 'unexpected EOF' : faultText(error);
+    const isCut = (error as NodeJS.ErrnoException).code === 'ECONNRESET';
+    const said = signal.aborted ? DEADLINE : isCut ? 'unexpected EOF' : faultText(error);
     throw new AnswerFault(`unexpected error when reading response body. Please retry. Original error: ${said}`);
   }
   if (size <= answerBytesMax) return Buffer.concat(parts);
@@ -99,18 +105,28 @@ const read = async (answer: IncomingMessage): Promise<Buffer> => {
   throw new AnswerFault(`the answer is longer than ${answerBytesMax} bytes`);
 };
 
-const parsed = async (answer: IncomingMessage): Promise<Json> => {
-  const bytes = await read(answer);
+/** Whether a body is JSON by its first letter; upstream reads all else as YAML, whatever its content type. */
+const isJson = (bytes: Buffer): boolean => bytes.find((byte) => ![9, 10, 13, 32].includes(byte)) === 0x7b;
+
+const parsed = async (answer: IncomingMessage, signal: AbortSignal): Promise<Json> => {
+  const bytes = await read(answer, signal);
   const code = answer.statusCode ?? 0;
-  const type = answer.headers['content-type'] ?? '';
+  const type = answer.headers['content-type'] ?? 'application/json';
   if (code < 200 || code > 299) throw new AnswerFault(answerText(code, type, bytes.toString()));
   if (bytes.length === 0)
     throw new AnswerFault(`0-length response with status code: ${code} and content type: ${type}`);
   try {
-    return parseBody(bytes, type.includes('yaml') ? 'yaml' : 'json').value;
+    return parseBody(bytes, isJson(bytes) ? 'json' : 'yaml').value;
   } catch (error) {
     throw new AnswerFault(error instanceof Error ? error.message : String(error));
   }
+};
+
+/** In how many seconds one that cannot answer now wants to be asked again, where it says so. */
+const retryAfter = ({ statusCode = 0, headers }: IncomingMessage): number | undefined => {
+  const seconds = headers['retry-after'];
+  if (seconds === undefined || !/^\d{1,5}$/.test(seconds)) return undefined;
+  return statusCode === 429 || (statusCode >= 500 && statusCode < 600) ? Number(seconds) : undefined;
 };
 
 /**
@@ -132,13 +148,19 @@ export const callWebhook = async (
   const agent = agentOf(server, { cluster, ...(service && { service }), ...(ca && { ca }) });
   let at = url;
   try {
-    const sent = await send({ url, method: 'POST', text: JSON.stringify(review), agent, signal });
-    at = sent.url;
-    return await parsed(sent.answer);
+    const post: Post = { url, method: 'POST', text: JSON.stringify(review), agent, signal };
+    for (let tries = 0; ; tries++) {
+      const sent = await send(post);
+      at = sent.url;
+      const seconds = retryAfter(sent.answer);
+      if (seconds === undefined || tries >= retriesMax) return await parsed(sent.answer, signal);
+      sent.answer.resume();
+      await sleep(seconds * 1000, undefined, { signal });
+    }
   } catch (error) {
-    if (error instanceof AnswerFault && !signal.aborted) throw error;
+    if (error instanceof AnswerFault) throw error;
     const failed = (error as { url?: URL }).url ?? at;
-    const why = signal.aborted ? 'context deadline exceeded' : faultText(error);
+    const why = signal.aborted ? DEADLINE : faultText(error);
     throw new Error(`Post "${shown(failed)}": ${why}`);
   }
 };

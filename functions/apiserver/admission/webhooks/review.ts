@@ -134,7 +134,9 @@ const responseOf = (answer: Json, version: string): JsonObject => {
   const { apiVersion = '', kind = '' } = answer ?? {};
   const known = VERSIONS.some((one) => apiVersion === `${GROUP}/${one}`) && kind === 'AdmissionReview';
   if (!known && (apiVersion !== '' || kind !== ''))
-    throw new Error(`failed to call webhook: no kind "${kind}" is registered for version "${apiVersion}"`);
+    throw new Error(
+      `failed to call webhook: no kind "${kind}" is registered for version "${apiVersion}" in scheme "pkg/runtime/scheme.go:111"`,
+    );
   if (known && apiVersion !== `${GROUP}/${version}`)
     throw new Error(
       `failed to call webhook: converting (${String(apiVersion).slice(GROUP.length + 1)}.AdmissionReview) to (${version}.AdmissionReview): unknown conversion`,
