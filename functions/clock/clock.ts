@@ -25,4 +25,5 @@ export const timestamp = (ms: number): string => {
 let lastSecond = Number.NaN;
 let lastText = '';
 /** RFC 3339 with microseconds, as metav1.MicroTime is written. */
-export const microTimestamp = (ms: number): string => `${new Date(ms).toISOString().slice(0, 23)}000Z`;
+export const microTimestamp = (ms: number): string =>
+  `${timestamp(ms).slice(0, 19)}.${String(Math.floor(ms) - lastSecond * 1000).padStart(3, '0')}000Z`;

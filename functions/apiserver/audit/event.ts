@@ -19,6 +19,8 @@ export interface ObjectReference {
   apiVersion: string;
   resourceVersion?: string;
   subresource: string;
+  /** Its JSON; whoever changes the reference takes it away. */
+  text?: string | undefined;
 }
 
 /** The fields of a Status that an event repeats; only the code for answers that are no Status. */
@@ -50,6 +52,10 @@ export interface EventState {
   /** Milliseconds since the epoch. */
   receivedAt: number;
   annotations: Record<string, string>;
+  /** Parts of the JSON that no event of the request changes, once they are made. */
+  head?: string;
+  asked?: string;
+  whence?: string;
 }
 
 /** One event as backends take it: JSON of an audit.k8s.io/v1 Event, made once. */
@@ -85,6 +91,7 @@ const field = (name: string, value: string | undefined): string => (value ? `"${
 
 const objectText = (object: ObjectReference | undefined): string => {
   if (!object) return '';
+  if (object.text !== undefined) return object.text;
   const { resource, namespace, name, uid, apiGroup, apiVersion, resourceVersion, subresource } = object;
   const fields =
     field('resource', resource) +
@@ -95,7 +102,8 @@ const objectText = (object: ObjectReference | undefined): string => {
     field('apiVersion', apiVersion) +
     field('resourceVersion', resourceVersion) +
     field('subresource', subresource);
-  return `"objectRef":{${fields.slice(0, -1)}},`;
+  object.text = `"objectRef":{${fields.slice(0, -1)}},`;
+  return object.text;
 };
 
 const responseText = (response: ResponseStatus | undefined): string => {
@@ -106,12 +114,25 @@ const responseText = (response: ResponseStatus | undefined): string => {
   return `"responseStatus":${text},`;
 };
 
+/** Keys are few and come again. */
+const keyTexts = new Map<string, string>();
+const KEYS_MAX = 1000;
+const keyText = (key: string): string => {
+  let text = keyTexts.get(key);
+  if (text === undefined) {
+    if (keyTexts.size >= KEYS_MAX) keyTexts.clear();
+    text = `${JSON.stringify(key)}:`;
+    keyTexts.set(key, text);
+  }
+  return text;
+};
+
 const annotationsText = (annotations: Record<string, string>): string => {
   const keys = Object.keys(annotations);
   if (keys.length === 0) return '';
-  const sorted: Record<string, string> = {};
-  for (const key of keys.sort()) sorted[key] = annotations[key] ?? '';
-  return `,"annotations":${JSON.stringify(sorted)}`;
+  let out = '';
+  for (const key of keys.sort()) out += `${out && ','}${keyText(key)}${JSON.stringify(annotations[key])}`;
+  return `,"annotations":{${out}}`;
 };
 
 const bodyText = ({ level, requestBody, responseBody }: EventState): string => {
@@ -128,8 +149,20 @@ const impersonatedText = ({ impersonated, constraint }: EventState): string => {
   return `"impersonatedUser":${userText(impersonated)},${metadata}`;
 };
 
-const eventText = (state: EventState, stage: Stage, at: number, bodies: string): string =>
-  `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"${state.level}",${field('auditID', state.auditId)}"stage":"${stage}",${field('requestURI', state.requestUri)}${field('verb', state.verb)}"user":${userText(state.user)},${impersonatedText(state)}${state.sourceIps.length ? `"sourceIPs":${JSON.stringify(state.sourceIps)},` : ''}${field('userAgent', state.userAgent)}${objectText(state.object)}${responseText(state.response)}${bodies}"requestReceivedTimestamp":"${microTimestamp(state.receivedAt)}","stageTimestamp":"${microTimestamp(at)}"${annotationsText(state.annotations)}}`;
+/** What no event of a request adds to: who asks for what, and from where. */
+const askedText = (state: EventState): string =>
+  `${field('requestURI', state.requestUri)}${field('verb', state.verb)}"user":${userText(state.user)},`;
+const whenceText = ({ sourceIps, userAgent }: EventState): string =>
+  `${sourceIps.length ? `"sourceIPs":${JSON.stringify(sourceIps)},` : ''}${field('userAgent', userAgent)}`;
+
+const eventText = (state: EventState, stage: Stage, at: number, bodies: string): string => {
+  state.asked ??= askedText(state);
+  state.whence ??= whenceText(state);
+  state.head ??= `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"${state.level}",${field('auditID', state.auditId)}"stage":"`;
+  const answered = `${objectText(state.object)}${responseText(state.response)}${bodies}`;
+  const times = `"requestReceivedTimestamp":"${microTimestamp(state.receivedAt)}","stageTimestamp":"${microTimestamp(at)}"`;
+  return `${state.head}${stage}",${state.asked}${impersonatedText(state)}${state.whence}${answered}${times}${annotationsText(state.annotations)}}`;
+};
 
 const quoted = (text: string): string => JSON.stringify(text);
 const listed = (texts: readonly string[]): string => texts.map(quoted).join(',');

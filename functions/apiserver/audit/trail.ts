@@ -73,6 +73,9 @@ const referenceOf = (info: RequestInfo, name: string): NonNullable<EventState['o
   apiGroup: info.group,
   apiVersion: info.version,
   subresource: info.subresource,
+  uid: '',
+  resourceVersion: '',
+  text: undefined,
 });
 
 /** What the object says of itself, where the path does not. */
@@ -82,6 +85,7 @@ const fill = (reference: NonNullable<EventState['object']>, { metadata }: AnyObj
   reference.name ||= metadata.name ?? '';
   reference.uid ||= metadata.uid ?? '';
   reference.resourceVersion ||= metadata.resourceVersion ?? '';
+  reference.text = undefined;
 };
 
 const isStatus = (value: object): value is Status => (value as { kind?: unknown }).kind === 'Status';
