@@ -36,6 +36,8 @@ export interface FlowControlOptions extends Pick<FlowsOptions, 'staleMsMax' | 'c
   operators?: ReadonlySet<string>;
   /** Calls back in the next turn of the event loop; setImmediate when absent. */
   nextLoop?: (callback: () => void) => void;
+  /** Milliseconds from any point in time, monotonic; performance.now when absent. */
+  elapsed?: () => number;
 }
 
 /** A request that flow control knows of. */
@@ -133,7 +135,7 @@ const tooMany = (requestId: string, seconds: number): Response =>
 /** Composes flow control. It starts nothing: what has to be done now and then is done as requests come. */
 export const createFlowControl = (options: FlowControlOptions): FlowControl => {
   const { replicas, clock, seats = SEATS, beside = false, operators } = options;
-  const gate = createGate(options.nextLoop ?? setImmediate);
+  const gate = createGate(options.nextLoop ?? setImmediate, options.elapsed ?? (() => performance.now()));
   const seed = { a: Math.floor(clock.random() * 2 ** 32), b: Math.floor(clock.random() * 2 ** 32) };
   const flows = createFlows({ ...options, seats, changed: (flow) => dispatchAll(flow) });
   let waiting = 0;

@@ -71,7 +71,13 @@ export const createFlowWorld = async (
   for (const [cluster, more] of Object.entries(objects)) await seedCluster({ store, cluster, clock, more });
   const replicas = createReplicas(store, { clock, bytesMax: 1 << 26, windowChanges: 1000, windowMs: 60_000 });
   let next: (() => void)[] = [];
-  const flow = createFlowControl({ replicas, clock, nextLoop: (callback) => void next.push(callback), ...options });
+  const flow = createFlowControl({
+    replicas,
+    clock,
+    nextLoop: (callback) => void next.push(callback),
+    elapsed: () => clock.now(),
+    ...options,
+  });
   const pending = new Set<Promise<unknown>>();
 
   const ask = (username: string, path = '/api/v1/namespaces/a/pods/p', cluster = 'default', method = 'GET'): Asked => {

@@ -24,10 +24,11 @@ export interface Lane {
 
 export const createLane = (): Lane => ({ spent: 0, waiting: 0, levels: [] });
 
-/** Seats' worth of requests that are begun in one turn of the event loop. */
+/** Seats' worth of requests that are begun in one turn of the event loop, at most and at least. */
 export const SEATS_PER_TURN = 32;
-/** What is left in a turn when the next one is asked for: until then a request costs a subtraction. */
-const LOW = SEATS_PER_TURN / 2;
+const SEATS_PER_TURN_MIN = 4;
+/** A turn is to take this long, in milliseconds: with more, fewer requests are begun in the next. */
+const TURN_MS = 5;
 /** Requests begun so long ago leave their places in the list. */
 const GONE_MAX = 64;
 
@@ -64,10 +65,13 @@ const nextOf = (lane: Lane): Turn | undefined => {
   return turn;
 };
 
-/** `nextLoop` calls back in the next turn of the event loop. */
-export const createGate = (nextLoop: (callback: () => void) => void): Gate => {
+/** `nextLoop` calls back in the next turn of the event loop; `elapsed` tells milliseconds from any point in time. */
+export const createGate = (nextLoop: (callback: () => void) => void, elapsed: () => number): Gate => {
   const lanes = new Set<Lane>();
-  let left = SEATS_PER_TURN;
+  let seats = SEATS_PER_TURN;
+  let left = seats;
+  /** When the last turn began in which requests waited. */
+  let busySince = Number.NaN;
   let asked = false;
   /** What the lane had that was served last: whoever comes after a pause begins here, and has saved nothing up. */
   let floor = 0;
@@ -78,20 +82,30 @@ export const createGate = (nextLoop: (callback: () => void) => void): Gate => {
     for (const lane of lanes) if (!found || lane.spent < found.spent) found = lane;
     return found;
   };
-  const spend = (lane: Lane, seats: number): void => {
+  const spend = (lane: Lane, taken: number): void => {
     if (lane.spent > floor) floor = lane.spent;
     else lane.spent = floor;
-    lane.spent += seats;
-    left -= seats;
+    lane.spent += taken;
+    left -= taken;
   };
   const ask = (): void => {
     if (asked) return;
     asked = true;
     nextLoop(turnOver);
   };
+  /** Fewer requests in each turn while turns are long: half as many, and then a few more each time that they are short. */
+  const pace = (): void => {
+    const now = elapsed();
+    const ms = now - busySince;
+    if (Number.isNaN(ms)) seats = SEATS_PER_TURN;
+    else if (ms > 2 * TURN_MS) seats = Math.max(SEATS_PER_TURN_MIN, seats >> 1);
+    else if (ms < TURN_MS) seats = Math.min(SEATS_PER_TURN, seats + 2);
+    busySince = waiting > 0 ? now : Number.NaN;
+  };
   const turnOver = (): void => {
     asked = false;
-    left = SEATS_PER_TURN;
+    pace();
+    left = seats;
     while (left > 0 && waiting > 0) {
       const lane = least();
       const turn = lane && nextOf(lane);
@@ -101,13 +115,14 @@ export const createGate = (nextLoop: (callback: () => void) => void): Gate => {
       if (lane.waiting === 0) lanes.delete(lane);
       turn.resume?.();
     }
-    if (left <= LOW || waiting > 0) ask();
+    if (left <= seats >> 1) ask();
   };
   return {
     pass: (lane, turn) => {
       if (left > 0) {
         spend(lane, turn.seats);
-        if (left <= LOW) ask();
+        // Until half of them are gone a request costs a subtraction.
+        if (left <= seats >> 1) ask();
         return true;
       }
       if (lane.waiting === 0) {
