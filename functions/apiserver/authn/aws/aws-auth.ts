@@ -16,11 +16,20 @@ export interface AwsAuth {
   accounts: ReadonlySet<string>;
 }
 
-const TEXT_CHARACTERS_MAX = 1 << 20;
+/** A thousand entries. Clusters share the thread: none may keep it for long with what it writes. */
+const TEXT_CHARACTERS_MAX = 128 << 10;
+const BRACKETS_MAX = 8_000;
+
+const isBounded = (text: string): boolean => {
+  if (text.length > TEXT_CHARACTERS_MAX) return false;
+  let brackets = 0;
+  for (const char of text) if (char === '[' || char === '{') brackets++;
+  return brackets <= BRACKETS_MAX;
+};
 
 /** A list out of YAML in which every scalar is text: account ids keep their zeros. An alias could make much of little. */
 const listIn = (text: string | undefined): unknown[] => {
-  if (typeof text !== 'string' || text.length > TEXT_CHARACTERS_MAX) return [];
+  if (typeof text !== 'string' || !isBounded(text)) return [];
   try {
     const value: unknown = parse(text, { schema: 'failsafe', maxAliasCount: 0, uniqueKeys: false, logLevel: 'silent' });
     return Array.isArray(value) ? value : [];

@@ -8,7 +8,6 @@ import { awsUser } from './aws-users.ts';
 import type { CallerIdentity } from './caller-identity.ts';
 import { type ClusterAccess, createAccess } from './cluster-access.ts';
 import type { StsSettings } from './identity-configuration.ts';
-import { checkToken } from './presigned-token.ts';
 import { createSts, type Sts } from './sts-request.ts';
 import { createVerifiedTokens, type VerifiedTokens } from './verified-tokens.ts';
 
@@ -42,8 +41,9 @@ export const createAwsAuthenticator = (
     }
     current?.sts.close();
     const sts = stsOf(settings);
-    current = { settings, sts, verified: createVerifiedTokens({ sts, clock, ...(onFailure && { onFailure }) }) };
-    return current.verified;
+    const verified = createVerifiedTokens({ sts, places: settings, clock, ...(onFailure && { onFailure }) });
+    current = { settings, sts, verified };
+    return verified;
   };
   const userOf = (access: ClusterAccess, auth: AwsAuth | undefined, identity: CallerIdentity): UserInfo | undefined => {
     const known = users.get(identity);
@@ -58,10 +58,7 @@ export const createAwsAuthenticator = (
       const access = accessOf(cluster);
       if (token === undefined || !access) return undefined;
       if (wanted && audiences && !wanted.some((one) => audiences.includes(one))) return undefined;
-      const checked = checkToken(token, access.sts, clock.now());
-      if ('refused' in checked) return undefined;
-      const verified = verifiedBy(access.sts);
-      const identity = await verified.identityOf(cluster, access.clusterId, token, checked.presigned);
+      const identity = await verifiedBy(access.sts).identityOf(cluster, access.clusterId, token);
       if (!identity) return undefined;
       const auth = access.mode === 'API' ? undefined : await authOf(cluster);
       return userOf(access, auth, identity);

@@ -27,7 +27,7 @@ const TIMEOUT_MS = 5_000;
 /** An answer is some 500 bytes. */
 const ANSWER_BYTES_MAX = 16 << 10;
 const RETRY_MS = 100;
-const SOCKETS_MAX = 64;
+const IDLE_SOCKETS_MAX = 8;
 
 interface Reply {
   status: number;
@@ -75,10 +75,15 @@ const judge = ({ status, text }: Reply, accessKeyId: string): StsAnswer => {
 
 /** Asking twice changes nothing: what failed on the way, or within STS, is sent once more. */
 export const createSts = ({ certificateAuthority, timeoutMs = TIMEOUT_MS }: StsOptions): Sts => {
-  const shared = { keepAlive: true, maxSockets: SOCKETS_MAX, timeout: 60_000 };
+  // How many questions are on their way is bounded for each cluster, so that none waits for another's.
+  const shared = { keepAlive: true, maxFreeSockets: IDLE_SOCKETS_MAX, timeout: 60_000 };
   const agents = {
     'http:': new HttpAgent(shared),
-    'https:': new HttpsAgent({ ...shared, ...(certificateAuthority && { ca: certificateAuthority }) }),
+    'https:': new HttpsAgent({
+      ...shared,
+      rejectUnauthorized: true,
+      ...(certificateAuthority && { ca: certificateAuthority }),
+    }),
   };
   const attempt = async (presigned: PresignedToken, clusterId: string): Promise<StsAnswer> => {
     const agent = presigned.origin.startsWith('http:') ? agents['http:'] : agents['https:'];

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { serviceUnavailable, tooManyRequests } from '../../../machinery/status.ts';
 import type { CallerIdentity } from './caller-identity.ts';
-import type { PresignedToken } from './presigned-token.ts';
+import { checkToken, type PresignedToken, type StsPlaces } from './presigned-token.ts';
 import type { Sts, StsAnswer } from './sts-request.ts';
 
 /** How long what STS said counts, at most, in milliseconds: a token lives for up to 15 minutes. */
@@ -32,6 +32,8 @@ interface Cluster {
 
 export interface VerifiedTokensOptions {
   sts: Sts;
+  /** Where tokens may lead. */
+  places: StsPlaces;
   clock: { now(): number };
   /** Told of answers that are no verdict, without the token. */
   onFailure?(cluster: string, why: string): void;
@@ -39,21 +41,16 @@ export interface VerifiedTokensOptions {
 
 export interface VerifiedTokens {
   /**
-   * Who signed a token that is well formed; undefined where STS does not say. Rejects with a 429 Status where a cluster
-   * asks too much, and with 503 where STS does not answer.
+   * Who signed a token; undefined where it is not well formed, or STS does not say. Rejects with a 429 Status where a
+   * cluster asks too much, and with 503 where STS does not answer.
    */
-  identityOf(
-    cluster: string,
-    clusterId: string,
-    token: string,
-    presigned: PresignedToken,
-  ): Promise<CallerIdentity | undefined>;
+  identityOf(cluster: string, clusterId: string, token: string): Promise<CallerIdentity | undefined>;
 }
 
 const tooMany = () => tooManyRequests('too many AWS identities are being looked up, please try again later', 1);
 
-/** Asks STS about tokens, once for many requests that bring the same one, and remembers what it said for a minute. */
-export const createVerifiedTokens = ({ sts, clock, onFailure }: VerifiedTokensOptions): VerifiedTokens => {
+/** Judges tokens and asks STS about them, once for many requests that bring the same one, and remembers what it said for a minute. */
+export const createVerifiedTokens = ({ sts, places, clock, onFailure }: VerifiedTokensOptions): VerifiedTokens => {
   const clusters = new Map<string, Cluster>();
 
   const clusterOf = (name: string, clusterId: string): Cluster => {
@@ -105,13 +102,16 @@ export const createVerifiedTokens = ({ sts, clock, onFailure }: VerifiedTokensOp
   };
 
   return {
-    identityOf: async (name, clusterId, token, presigned) => {
+    identityOf: async (name, clusterId, token) => {
       const cluster = clusterOf(name, clusterId);
       const id = hash('sha256', token, 'base64');
       const known = cluster.known.get(id);
       if (known && clock.now() < known.until) return known.identity;
       const running = cluster.asking.get(id);
       if (running) return running;
+      const checked = checkToken(token, places, clock.now());
+      if ('refused' in checked) return undefined;
+      const { presigned } = checked;
       admit(cluster);
       const asked = sts
         .ask(presigned, clusterId)
