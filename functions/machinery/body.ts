@@ -64,7 +64,8 @@ const parseJson = (given: string): ParsedBody => {
   return { value, duplicates, places, oddNumbers: read.oddNumbers.size ? read.oddNumbers : undefined };
 };
 
-const syntaxError = (text: string): string => {
+/** Why a text is no JSON, as Go says it. */
+export const syntaxError = (text: string): string => {
   try {
     readJson(text);
   } catch (error) {

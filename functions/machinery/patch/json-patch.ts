@@ -15,7 +15,7 @@ const refused = (why: string): StatusError => {
 };
 const missing = (op: string, path: string): StatusError =>
   refused(`${op} operation does not apply: doc is missing path: "${path}": missing value`);
-/** The cause of a `test` that failed. */
+/** How the cause of a `test` that failed ends. */
 export const TEST_FAILED = 'test failed';
 
 interface Operation {
@@ -30,8 +30,9 @@ const readOperation = (raw: Json): Operation => {
     throw badRequest('a JSON patch operation must be an object');
   const { op, path, from, value } = raw;
   if (typeof op !== 'string') throw refused('Unexpected kind: unknown');
-  if (typeof path !== 'string') throw refused(`${op} operation needs a path`);
-  if ((op === 'move' || op === 'copy') && typeof from !== 'string') throw refused(`${op} operation needs a from`);
+  if (typeof path !== 'string') throw refused(`${op} operation failed to decode path: missing value`);
+  if ((op === 'move' || op === 'copy') && typeof from !== 'string')
+    throw refused(`${op} operation failed to decode from: missing value`);
   return { op, path, from: typeof from === 'string' ? from : '', value: value ?? null };
 };
 
@@ -121,7 +122,8 @@ const source = (root: Json, o: Operation): Json => {
 };
 
 const test = (root: Json, o: Operation): Json => {
-  if (!equalJson(find(root, tokensOf(o.path)) ?? null, o.value)) throw refused(TEST_FAILED);
+  if (!equalJson(find(root, tokensOf(o.path)) ?? null, o.value))
+    throw refused(`testing value ${o.path} failed: ${TEST_FAILED}`);
   return root;
 };
 

@@ -1,5 +1,6 @@
 import type { ManagedFields } from '../../../machinery/apply/managers.ts';
-import type { Json } from '../../../machinery/object.ts';
+import { syntaxError } from '../../../machinery/body.ts';
+import type { Json, JsonObject } from '../../../machinery/object.ts';
 import { equalJson } from '../../../machinery/patch/equal.ts';
 import { applyJsonPatch } from '../../../machinery/patch/json-patch.ts';
 import { internalError, StatusError } from '../../../machinery/status.ts';
@@ -19,9 +20,15 @@ interface Round {
 
 const asJson = (object: AnyObject | undefined): Json => (object ?? null) as unknown as Json;
 
-const isSameKind = (a: Json, b: Json): boolean => {
-  const [x, y] = [a, b] as ({ kind?: Json; apiVersion?: Json } | null)[];
-  return x?.kind === y?.kind && x?.apiVersion === y?.apiVersion;
+/** What a hook made of an object is of the kind that it was; one that leaves it out means that one. */
+const checkKind = (shown: Json, made: Json): void => {
+  if (made === null || typeof made !== 'object' || Array.isArray(made))
+    throw internalError('replace operation value must be object or array');
+  const { apiVersion, kind } = shown as JsonObject;
+  const now = { apiVersion: made.apiVersion || apiVersion, kind: made.kind || kind };
+  if (now.apiVersion === apiVersion && now.kind === kind) return;
+  const named = `no kind ${JSON.stringify(now.kind)} is registered for version ${JSON.stringify(now.apiVersion)}`;
+  throw internalError(`${named} in scheme "pkg/runtime/scheme.go:111"`);
 };
 
 const askAgain = (round: Round): void => {
@@ -37,11 +44,11 @@ const become = (object: AnyObject, next: AnyObject): void => {
 
 const operationsOf = (patch: string): Json[] => {
   let operations: unknown;
+  const text = Buffer.from(patch, 'base64').toString();
   try {
-    operations = JSON.parse(Buffer.from(patch, 'base64').toString());
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new CallFault(`received undecodable patch in webhook response: ${why}`);
+    operations = JSON.parse(text);
+  } catch {
+    throw new CallFault(`received undecodable patch in webhook response: ${syntaxError(text)}`);
   }
   if (Array.isArray(operations)) return operations as Json[];
   if (operations === null) return [];
@@ -60,8 +67,11 @@ const patched = async (request: AdmissionRequest, match: Match, operations: Json
   const shown = asJson(await asSeenBy(request, match.resource, object));
   try {
     const result = applyJsonPatch(structuredClone(shown), operations);
-    if (!isSameKind(shown, result)) throw internalError('a webhook may not change the kind of an object');
+    checkKind(shown, result);
     const next = await asRequested(request, match.resource, result);
+    const { namespace } = request.call.info;
+    if (request.subresource === '' && namespace && request.call.resource.namespaced)
+      next.metadata.namespace ||= namespace;
     const managed = object.metadata.managedFields;
     // The same entries stay the same objects: their texts are known.
     if (managed && equalJson(managed as never, (next.metadata.managedFields ?? []) as never))
@@ -70,7 +80,8 @@ const patched = async (request: AdmissionRequest, match: Match, operations: Json
     become(object, next);
     return changed;
   } catch (error) {
-    if (error instanceof StatusError && error.code !== 500) throw internalError(error.message);
+    if (error instanceof StatusError && error.code !== 500)
+      throw internalError(typeof error.cause === 'string' ? error.cause : error.message);
     throw error;
   }
 };
