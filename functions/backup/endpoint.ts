@@ -1,19 +1,18 @@
 import { timingSafeEqual } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 import { createGzip } from 'node:zlib';
 import { plainResponse } from '../apiserver/plain-response.ts';
 import type { Clock } from '../clock/clock.ts';
 import type { Store } from '../store/store.ts';
-import { readSnapshot } from './file.ts';
+import { readSnapshot, writeSealed } from './file.ts';
 import { SnapshotRefused } from './format.ts';
 import { restoreLines } from './restore.ts';
 import { saveLines } from './save.ts';
+import { newSnapshotKey } from './sealed.ts';
 
 export interface SnapshotEndpointOptions {
   store: Store;
@@ -47,8 +46,10 @@ export const snapshotEndpoint = ({ store, clock, adminToken, restoring, log }: S
     try {
       const file = join(scratch, 'snapshot');
       if (!request.body) return answer(400, { message: 'the request has no body' });
-      await pipeline(Readable.fromWeb(request.body as NodeReadableStream), createWriteStream(file, { mode: 0o600 }));
-      const told = await restoreLines(() => readSnapshot(file), { store, cluster });
+      // What it holds lies on the disk for a moment: under a key that this request alone has.
+      const key = newSnapshotKey();
+      await writeSealed(file, Readable.fromWeb(request.body as NodeReadableStream), key);
+      const told = await restoreLines(() => readSnapshot(file, key), { store, cluster });
       whole = true;
       return answer(200, { ...told });
     } catch (error) {
