@@ -133,11 +133,14 @@ status says which keys there are and how many stored values lie under each. rota
 which logs nobody out; --encryption for secrets, all of which are then encrypted anew. remove takes an old key away: the
 tokens that a signing key signed count no more; a key that values lie under stays.`,
 
-  snapshot: `usage: skiff snapshot save FILE [--cluster C] [--data DIR]
-       skiff snapshot restore FILE --cluster NEW [--data DIR]
+  snapshot: `usage: skiff snapshot save FILE [--cluster C] [--key FILE|--plain] [--data DIR]
+       skiff snapshot restore FILE --cluster NEW [--key FILE] [--data DIR]
 
 save writes a cluster as of one moment to a file; restore makes a new cluster from it, beside what is there.
-./skiff cluster kubeconfig NEW then prints its kubeconfig.`,
+./skiff cluster kubeconfig NEW then prints its kubeconfig.
+
+  --key FILE          32 bytes in base64 that encrypt the file (snapshot-key in the data directory, made at the first save)
+  --plain             leave it readable: it holds every secret of the cluster`,
 
   image: `usage: skiff image build DIR --name NAME[:TAG] [--data DIR]
        skiff image load FILE [--name NAME[:TAG]] [--data DIR]
