@@ -86,6 +86,18 @@ const accessEntry = {
       rule: "!has(self.type) || self.type == 'STANDARD' || (!has(self.username) && !has(self.kubernetesGroups) && !has(self.accessPolicies))",
       message: 'only entries of type STANDARD take a username, groups and policies',
     },
+    {
+      rule: "!has(self.username) || !self.username.matches('[{][{]SessionName(Raw)?[}][}]') || self.username.matches('^[^{]*:.*[{][{]SessionName')",
+      message: 'a username needs a colon before {{SessionName}}, so that no session takes the name of another user',
+    },
+    {
+      rule: "!has(self.type) || self.type == 'STANDARD' || self.principalArn.contains(':role/')",
+      message: 'entries of nodes are of roles',
+    },
+    {
+      rule: "!self.principalArn.contains(':role/aws-service-role/')",
+      message: 'service-linked roles have no entries',
+    },
   ],
 };
 

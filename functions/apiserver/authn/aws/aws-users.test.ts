@@ -7,6 +7,7 @@ import { awsUser } from './aws-users.ts';
 import type { CallerIdentity } from './caller-identity.ts';
 import { readCallerIdentity } from './caller-identity.ts';
 import { createAccess } from './cluster-access.ts';
+import { entryWith, wrongEntries } from './entries-for-tests.ts';
 
 const identity = (arn: string, userId: string): CallerIdentity => {
   const [, , , , account] = arn.split(':');
@@ -191,56 +192,13 @@ describe('access entries', () => {
     expect(told([entry], undefined, who)).toBe(expected);
   });
 
-  const policy = (name: string, accessScope: object = { type: 'cluster' }) => ({
-    policyArn: `arn:aws:eks::aws:cluster-access-policy/${name}`,
-    accessScope,
-  });
-  it.each<[string, object]>([
-    ['a group of the system', { kubernetesGroups: ['system:masters'] }],
-    ['another group of the system', { kubernetesGroups: ['ops', 'system:nodes'] }],
-    ['a group of EKS', { kubernetesGroups: ['eks:kube-proxy-windows'] }],
-    ['an empty group', { kubernetesGroups: [''] }],
-    ['a user of the system', { username: 'system:admin' }],
-    ['a node', { username: 'system:node:a' }],
-    ...['eks', 'aws', 'amazon', 'iam'].map((prefix): [string, object] => [
-      `a user of ${prefix}`,
-      { username: `${prefix}:a` },
-    ]),
-    ['a session without a colon', { username: 'a{{SessionName}}' }],
-    ['a session before the colon', { username: '{{SessionName}}:a' }],
-    ['a raw session without a colon', { username: '{{SessionNameRaw}}' }],
-    ['an empty username', { username: '' }],
-    ['a session for a principal', { principalArn: mary.arn }],
-    ['root', { principalArn: root.arn }],
-    ['a service-linked role', { principalArn: role('aws-service-role/eks.amazonaws.com/AWSServiceRoleForAmazonEKS') }],
-    ['a star', { principalArn: `arn:aws:iam::${ACCOUNT}:role/*` }],
-    ['an unknown type', { type: 'ADMIN' }],
-    ['groups of a node', { type: 'EC2', kubernetesGroups: ['a'] }],
-    ['a username of a node', { type: 'EC2', username: 'node' }],
-    ['policies of a node', { type: 'EC2', accessPolicies: [policy('AmazonEKSViewPolicy')] }],
-    ['a user as a node', { principalArn: bob.arn, type: 'EC2' }],
-    ['an unknown policy', { accessPolicies: [policy('AmazonEKSRootPolicy')] }],
-    [
-      'a policy that is no ARN',
-      { accessPolicies: [{ policyArn: 'AmazonEKSViewPolicy', accessScope: { type: 'cluster' } }] },
-    ],
-    ['a policy twice', { accessPolicies: [policy('AmazonEKSViewPolicy'), policy('AmazonEKSViewPolicy')] }],
-    [
-      'namespaces of the cluster',
-      { accessPolicies: [policy('AmazonEKSViewPolicy', { type: 'cluster', namespaces: ['a'] })] },
-    ],
-    ['no namespaces', { accessPolicies: [policy('AmazonEKSViewPolicy', { type: 'namespace' })] }],
-    ['no scope', { accessPolicies: [{ policyArn: policy('AmazonEKSViewPolicy').policyArn }] }],
-    ['an unknown field', { admin: true }],
-  ])('let nobody in with %s', (_what, changes) => {
-    const entry = { principalArn: role('Admin'), username: 'a', ...changes } as AccessEntry;
+  it.each(wrongEntries)('let nobody in with %s', (_what, changes) => {
+    const entry = entryWith(changes);
     const entries = [entry, { principalArn: bob.arn, username: 'bob' }];
-    if (entry.username === 'a' && 'type' in changes) delete entry.username;
     expect(accessEntrySchema.safeParse(entry).success).toBe(false);
-    if (entry.principalArn !== bob.arn) {
-      for (const who of [mary, root, node]) expect(told(entries, undefined, who)).toBeUndefined();
-      expect(told(entries, undefined, bob)).toBe('bob []');
-    }
+    if (entry.principalArn === bob.arn) return;
+    for (const who of [mary, root, node]) expect(told(entries, undefined, who)).toBeUndefined();
+    expect(told(entries, undefined, bob)).toBe('bob []');
   });
 
   it('decide before aws-auth, also where they refuse; of two of a principal neither counts', () => {
