@@ -3,32 +3,23 @@ import type { Replica, Replicas } from '../../store/replica-port.ts';
 import type { Domain, Stored } from '../../store/store.ts';
 import type { UserInfo } from '../registry.ts';
 import { type AllowedRule, type Attributes, type Authorizer, type Decision, faultsText } from './authorizer.ts';
-import { askedOf, compileRule, type Rule, ruleAllows } from './rbac-rules.ts';
+import { addGrant, createGrants, findGrant, type Grant, type Grants } from './rbac-grants.ts';
+import { askedOf, compileRule, type Rule } from './rbac-rules.ts';
 
 const GROUP = 'rbac.authorization.k8s.io';
 const KINDS = ['clusterroles', 'clusterrolebindings', 'roles', 'rolebindings'] as const;
 type Four<T> = readonly [T, T, T, T];
 
-/** What one binding gives to one subject. */
-interface Grant {
-  binding: Stored;
-  rules: readonly Rule[];
-  /** `RoleBinding "b/ns" of Role "r" to User "u"`. */
-  why: string;
-  /** The role that does not exist. */
-  missing?: string;
-}
-
-interface Grants {
-  cluster: Grant[];
-  namespaced: Map<string, Grant[]>;
+interface Held {
+  cluster: Grants;
+  namespaced: Map<string, Grants>;
 }
 
 /** Bindings of a cluster by subject: `U:alice`, `G:ops`; service accounts stand as their user names. */
 interface Index {
   replicas: Four<Replica>;
   revisions: Four<bigint>;
-  bySubject: ReadonlyMap<string, Grants>;
+  bySubject: ReadonlyMap<string, Held>;
   /** When the replicas were last brought to the store's head, in milliseconds. */
   freshAt: number;
 }
@@ -83,8 +74,8 @@ const subjectKey = ({ kind, name, namespace = '' }: Subject): string | undefined
 const describeSubject = ({ kind, name, namespace = '' }: Subject): string =>
   `${kind} ${JSON.stringify(kind === 'ServiceAccount' ? `${name}/${namespace}` : name)}`;
 
-const buildSubjects = ([clusterRoles, clusterBindings, roles, bindings]: Four<Replica>): Map<string, Grants> => {
-  const bySubject = new Map<string, Grants>();
+const buildSubjects = ([clusterRoles, clusterBindings, roles, bindings]: Four<Replica>): Map<string, Held> => {
+  const bySubject = new Map<string, Held>();
   const add = (stored: Stored, namespace: string): void => {
     const { metadata, roleRef, subjects = [] } = bindingOf(stored);
     const isRole = roleRef.kind === 'Role';
@@ -98,10 +89,10 @@ const buildSubjects = ([clusterRoles, clusterBindings, roles, bindings]: Four<Re
       const subject = named.kind === 'ServiceAccount' && !named.namespace ? { ...named, namespace } : named;
       const key = subjectKey(subject);
       if (!key) continue;
-      let grants = bySubject.get(key);
-      if (!grants) {
-        grants = { cluster: [], namespaced: new Map() };
-        bySubject.set(key, grants);
+      let held = bySubject.get(key);
+      if (!held) {
+        held = { cluster: createGrants(), namespaced: new Map() };
+        bySubject.set(key, held);
       }
       const grant: Grant = {
         binding: stored,
@@ -109,12 +100,12 @@ const buildSubjects = ([clusterRoles, clusterBindings, roles, bindings]: Four<Re
         why: `${binding} of ${roleRef.kind} ${JSON.stringify(roleRef.name)} to ${describeSubject(subject)}`,
       };
       if (!role) grant.missing = `${roleRef.kind.toLowerCase()}.${GROUP} ${JSON.stringify(roleRef.name)} not found`;
-      if (!namespace) grants.cluster.push(grant);
-      else {
-        const here = grants.namespaced.get(namespace);
-        if (here) here.push(grant);
-        else grants.namespaced.set(namespace, [grant]);
+      let into = namespace ? held.namespaced.get(namespace) : held.cluster;
+      if (!into) {
+        into = createGrants();
+        held.namespaced.set(namespace, into);
       }
+      addGrant(into, grant);
     }
   };
   for (const stored of clusterBindings.list({})) add(stored, '');
@@ -122,51 +113,36 @@ const buildSubjects = ([clusterRoles, clusterBindings, roles, bindings]: Four<Re
   return bySubject;
 };
 
-/** Calls back with each list of grants that a user has in a namespace, cluster-wide ones first; ends at the first true. */
-const visit = (
-  index: Index,
-  user: UserInfo,
-  namespace: string,
-  each: (grants: readonly Grant[]) => boolean,
-): boolean => {
+/** Calls back with the grants that a user has in a namespace, cluster-wide ones first; ends at the first true. */
+const visit = (index: Index, user: UserInfo, namespace: string, each: (grants: Grants) => boolean): boolean => {
   const own = index.bySubject.get(`U:${user.username}`);
   if (own && each(own.cluster)) return true;
   for (const group of user.groups) {
-    const grants = index.bySubject.get(`G:${group}`);
-    if (grants && each(grants.cluster)) return true;
+    const held = index.bySubject.get(`G:${group}`);
+    if (held && each(held.cluster)) return true;
   }
   if (!namespace) return false;
   const here = own?.namespaced.get(namespace);
   if (here && each(here)) return true;
   for (const group of user.groups) {
-    const grants = index.bySubject.get(`G:${group}`)?.namespaced.get(namespace);
-    if (grants && each(grants)) return true;
+    const held = index.bySubject.get(`G:${group}`)?.namespaced.get(namespace);
+    if (held && each(held)) return true;
   }
   return false;
 };
 
 const decide = (index: Index, attributes: Attributes): Decision => {
   const asked = askedOf(attributes);
-  let why = '';
+  let found: Grant | undefined;
   let missing: string[] | undefined;
   const allowed = visit(index, attributes.user, attributes.isResource ? attributes.namespace : '', (grants) => {
-    for (const grant of grants) {
-      if (grant.missing) {
-        missing ??= [];
-        missing.push(grant.missing);
-      }
-      for (const rule of grant.rules) {
-        if (!ruleAllows(rule, asked)) continue;
-        why = grant.why;
-        return true;
-      }
-    }
-    return false;
+    found = findGrant(grants, asked);
+    if (!found && grants.missing.length > 0) missing = missing ? [...missing, ...grants.missing] : grants.missing;
+    return found !== undefined;
   });
-  if (allowed) return { allowed: true, reason: `RBAC: allowed by ${why}` };
+  if (allowed) return { allowed: true, reason: `RBAC: allowed by ${(found as Grant | undefined)?.why}` };
   const lost = missing as string[] | undefined;
-  if (!lost) return { allowed: false, reason: '' };
-  return { allowed: false, reason: `RBAC: ${faultsText(lost)}` };
+  return { allowed: false, reason: lost ? `RBAC: ${faultsText(lost)}` : '' };
 };
 
 /** Brings a cluster's index up to date: at once while its replicas stand where they did when it was built. */
@@ -227,7 +203,7 @@ export const rbacAuthorizer = (options: RbacOptions): Authorizer => {
       const missing: string[] = [];
       const seen = new Set<Stored>();
       visit(await indexOf(cluster), user, namespace, (grants) => {
-        for (const grant of grants) {
+        for (const grant of grants.list) {
           if (seen.has(grant.binding)) continue;
           seen.add(grant.binding);
           if (grant.missing) missing.push(grant.missing);
