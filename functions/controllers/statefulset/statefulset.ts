@@ -75,10 +75,15 @@ const grow = (step: Step, first: number, end: number, inOrder: boolean): boolean
   return false;
 };
 
-/** Takes away what is too much, highest first. True when it has to wait. */
+/**
+ * Takes away what is too much, highest first; in order, a pod that is not healthy holds those above it too, unless it is
+ * the lowest such. True when it has to wait.
+ */
 const shrink = (step: Step, first: number, end: number, inOrder: boolean): boolean => {
   const excess = [...step.pods].filter(([ordinal]) => ordinal < first || ordinal >= end).sort(([a], [b]) => b - a);
+  const lowestSick = excess.findLast(([, pod]) => !isHealthy(step, pod))?.[1];
   for (const [, pod] of excess) {
+    if (inOrder && !isHealthy(step, pod) && pod !== lowestSick) return true;
     if (!isTerminating(pod)) step.writes.push(remove(step.set, pod));
     if (inOrder) return true;
   }

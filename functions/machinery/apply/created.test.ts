@@ -5,7 +5,7 @@ import { kindTypeName, schemaOf } from '../facts.ts';
 import type { Json, JsonObject } from '../object.ts';
 import type { ObjectSchema, Schema } from '../schema.ts';
 import { newFields } from './compare.ts';
-import { createdFields } from './created.ts';
+import { createdFields, fieldsText } from './created.ts';
 import { rootOf } from './shape.ts';
 import { skipped } from './update.ts';
 
@@ -81,4 +81,23 @@ it.each([
   const skip = skipped(undefined);
   for (const list of [first, second])
     expect(createdFields({ list }, schema, skip)).toEqual(newFields({ list }, rootOf(schema), skip));
+});
+
+it('writes a set in the order of its elements, however it came about', () => {
+  const set = {
+    'f:status': { 'f:phase': {}, 'f:conditions': { 'k:{"type":"B"}': {}, 'k:{"type":"A"}': {}, '.': {} } },
+  };
+  expect(fieldsText(set)).toBe(
+    '{"f:status":{"f:conditions":{".":{},"k:{\\"type\\":\\"A\\"}":{},"k:{\\"type\\":\\"B\\"}":{}},"f:phase":{}}}',
+  );
+  const schema = schemaOf(kindTypeName('', 'v1', 'Pod') ?? '') as ObjectSchema;
+  const pod = { spec: { terminationGracePeriodSeconds: 1, containers: [{ name: 'b' }, { name: 'a' }], affinity: {} } };
+  for (let i = 0; i < 2; i++) {
+    const fields = createdFields(structuredClone(pod), rootOf(schema), skipped({}));
+    expect(fields && Object.keys(JSON.parse(fieldsText(fields))['f:spec'])).toEqual([
+      'f:affinity',
+      'f:containers',
+      'f:terminationGracePeriodSeconds',
+    ]);
+  }
 });

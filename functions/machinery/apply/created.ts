@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../object.ts';
 import type { ListSchema, Schema } from '../schema.ts';
 import { isZero, newFields } from './compare.ts';
-import { type FieldNode, type FieldSet, isMember } from './fields.ts';
+import { type FieldNode, type FieldSet, inOrder, isMember } from './fields.ts';
 import { childOf, elementOf, isAssociative, isGranular, isObject, rootOf } from './shape.ts';
 
 // Most objects that are created look like one created before: the pods of a template have the same fields. Comparing with
@@ -36,7 +36,7 @@ export const createdFields = (object: JsonObject, schema: Schema, skip: FieldNod
       known.splice(at, 1);
       known.unshift(found);
     }
-    if (found.fields && !texts.has(found.fields)) texts.set(found.fields, JSON.stringify(found.fields));
+    if (found.fields && !texts.has(found.fields)) texts.set(found.fields, JSON.stringify(inOrder(found.fields)));
     return found.fields;
   }
   const fields = newFields(object, root, skip);
@@ -138,4 +138,4 @@ const sameItems = (a: Json[], b: Json[], schema: ListSchema): boolean => {
 };
 
 /** The JSON of a set, made once for one that objects share. */
-export const fieldsText = (fields: FieldNode): string => texts.get(fields) ?? JSON.stringify(fields);
+export const fieldsText = (fields: FieldNode): string => texts.get(fields) ?? JSON.stringify(inOrder(fields));

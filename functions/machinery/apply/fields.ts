@@ -114,6 +114,32 @@ export const pathsOf = (set: FieldSet, prefix = ''): string[] => {
   return out;
 };
 
+/**
+ * The set with its elements in the order of their text, as upstream writes them: clients compare the bytes of one answer
+ * with those of another. The very set where it is so already.
+ */
+export const inOrder = (set: FieldNode): FieldNode => {
+  let out: FieldNode | undefined;
+  let sorted = true;
+  let last = '';
+  for (const key in set) {
+    if (key < last) sorted = false;
+    last = key;
+    const node = set[key] ?? leaf;
+    const next = inOrder(node);
+    if (next === node) continue;
+    out ??= { ...set };
+    out[key] = next;
+  }
+  const made = out ?? set;
+  if (sorted) return made;
+  return Object.fromEntries(
+    Object.keys(made)
+      .sort()
+      .map((key) => [key, made[key] ?? leaf]),
+  );
+};
+
 /** Makes members of the declared fields that only have members below them. */
 export const withNamed = (set: FieldSet, schema: Schema): FieldSet => {
   if (set === undefined) return undefined;
