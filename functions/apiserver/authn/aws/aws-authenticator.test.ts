@@ -49,7 +49,7 @@ const authenticator = () =>
     {
       replicas: stored.replicas,
       clock,
-      configured: (cluster) => (cluster === 'default' || cluster === 'system' ? configuration : {}),
+      configured: () => configuration,
       specOf: (cluster) => specs.get(cluster),
       uidOf: (cluster) => (specs.has(cluster) ? `uid-of-${cluster}` : undefined),
       onFailure: (cluster, why) => void failures.push(`${cluster}: ${why}`),

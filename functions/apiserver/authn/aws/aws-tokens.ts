@@ -1,4 +1,5 @@
 import type { Replicas } from '../../../store/replica-port.ts';
+import { BUILT_IN } from '../../fleet/cluster-kind.ts';
 import type { Authenticator } from '../authenticator.ts';
 import type { AccessOptions } from './cluster-access.ts';
 
@@ -15,7 +16,7 @@ const PREFIX = 'k8s-aws-v1.';
 
 /** Whether principals of AWS come into a cluster at all. */
 export const takesAws = ({ configured, specOf }: AccessOptions, cluster: string): boolean => {
-  if (configured?.(cluster).awsIdentity) return true;
+  if (BUILT_IN.has(cluster)) return configured?.(cluster).awsIdentity !== undefined;
   const spec = specOf?.(cluster);
   return spec?.accessConfig !== undefined || spec?.accessEntries !== undefined;
 };

@@ -1,5 +1,5 @@
 import type { Configured } from '../../configuration.ts';
-import { type Cluster, FLEET } from '../../fleet/cluster-kind.ts';
+import { BUILT_IN, type Cluster, FLEET } from '../../fleet/cluster-kind.ts';
 import { type AccessEntry, type AuthenticationMode, policyName, principalKey } from './access-entry.ts';
 import { accessEntrySchema } from './access-entry-schema.ts';
 import { readPrincipal } from './arn.ts';
@@ -82,7 +82,8 @@ export const createAccess = ({ configured, specOf, uidOf }: AccessOptions) => {
   // The operator's two clusters share a document.
   const made = new WeakMap<object, Map<string, Made>>();
   return (cluster: string): ClusterAccess | undefined => {
-    const own = configured?.(cluster).awsIdentity;
+    // A tenant is never let in by what is said of the operator's clusters.
+    const own = BUILT_IN.has(cluster) ? configured?.(cluster).awsIdentity : undefined;
     const spec = own ? undefined : specOf?.(cluster);
     const source = own ?? spec;
     if (!source) return undefined;
