@@ -29,7 +29,7 @@ import { taintEvictionController } from './taint-eviction.ts';
 import { createTokenSecretController, type TokenSecretOptions } from './token-secrets.ts';
 import { claimBinder } from './volumes/claim.ts';
 import { ephemeralVolumeController } from './volumes/ephemeral.ts';
-import { claimProtection, volumeProtection } from './volumes/protection.ts';
+import { attributesClassProtection, claimProtection, volumeProtection } from './volumes/protection.ts';
 import { volumeBinder } from './volumes/volume.ts';
 
 export interface ControllersOptions
@@ -76,6 +76,7 @@ export const createControllers = (options: ControllersOptions): AnyController[] 
   volumeBinder,
   claimProtection,
   volumeProtection,
+  attributesClassProtection,
   ephemeralVolumeController,
   clusterRoleAggregationController,
   admissionPolicyStatusController,

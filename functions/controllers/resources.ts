@@ -12,6 +12,7 @@ export const serviceAccounts = resource('', 'v1', 'serviceaccounts');
 export const secrets = resource('', 'v1', 'secrets');
 export const configMaps = resource('', 'v1', 'configmaps');
 export const persistentVolumes = resource('', 'v1', 'persistentvolumes');
+export const volumeAttributesClasses = resource('storage.k8s.io', 'v1', 'volumeattributesclasses');
 export const persistentVolumeClaims = resource('', 'v1', 'persistentvolumeclaims');
 export const replicationControllers = resource('', 'v1', 'replicationcontrollers');
 export const resourceQuotas = resource('', 'v1', 'resourcequotas');

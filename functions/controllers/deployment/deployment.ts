@@ -174,11 +174,13 @@ const createNewest = (work: Work): void => {
   }
 };
 
+const byRevision = (a: ReplicaSet, b: ReplicaSet): number => Number(revisionOf(a) - revisionOf(b));
+
 /** Old empty sets beyond the history limit go, lowest revision first. */
 const cleanUp = (work: Work): void => {
   const limit = work.deployment.spec?.revisionHistoryLimit;
   if (limit === undefined || limit === 2 ** 31 - 1) return;
-  const alive = work.old.filter((set) => !set.metadata.deletionTimestamp).sort((a, b) => revisionOf(a) - revisionOf(b));
+  const alive = work.old.filter((set) => !set.metadata.deletionTimestamp).sort(byRevision);
   for (const set of alive.slice(0, Math.max(0, alive.length - limit))) {
     const busy = (set.status?.replicas ?? 0) > 0 || sizeOf(set) > 0;
     if (busy || (set.metadata.generation ?? 0) > (set.status?.observedGeneration ?? 0)) continue;

@@ -65,9 +65,13 @@ export const templateHash = (template: PodTemplateSpec | undefined, collisions: 
   return Array.from(digest.subarray(0, 10), (byte) => alphabet[byte % alphabet.length]).join('');
 };
 
-export const revisionOf = (set: { metadata: { annotations?: Record<string, string> } }): number => {
-  const revision = Number.parseInt(set.metadata.annotations?.[revisionAnnotation] ?? '0', 10);
-  return Number.isNaN(revision) ? 0 : revision;
+const INT64_MAX = 2n ** 63n - 1n;
+
+/** The revision in the annotation, an int64; 0 where there is none that can be read. */
+export const revisionOf = (set: { metadata: { annotations?: Record<string, string> } }): bigint => {
+  const text = set.metadata.annotations?.[revisionAnnotation] ?? '';
+  const revision = /^[+-]?\d{1,19}$/.test(text) ? BigInt(text.replace('+', '')) : 0n;
+  return revision > INT64_MAX || revision < -INT64_MAX ? 0n : revision;
 };
 
 export const byCreation = (a: ReplicaSet, b: ReplicaSet): number =>
@@ -86,7 +90,7 @@ const copied = (deployment: Deployment): Record<string, string> =>
 export const newSetAnnotations = (
   deployment: Deployment,
   set: ReplicaSet | undefined,
-  revision: number,
+  revision: bigint,
 ): Record<string, string> => {
   const annotations = { ...set?.metadata.annotations, ...copied(deployment) };
   const before = annotations[revisionAnnotation];
@@ -104,7 +108,7 @@ export interface Family {
   /** The one of the deployment's present template; undefined when there is none yet. */
   newest: ReplicaSet | undefined;
   old: ReplicaSet[];
-  revision: number;
+  revision: bigint;
 }
 
 /** Splits a deployment's replica sets; of several with the present template the oldest is the new one. */
@@ -112,5 +116,6 @@ export const family = (deployment: Deployment, sets: readonly ReplicaSet[]): Fam
   const sorted = [...sets].sort(byCreation);
   const newest = sorted.find((set) => sameTemplate(set.spec?.template, deployment.spec?.template));
   const old = sorted.filter((set) => set !== newest);
-  return { newest, old, revision: old.reduce((most, set) => Math.max(most, revisionOf(set)), 0) + 1 };
+  const most = old.map(revisionOf).reduce((a, b) => (a > b ? a : b), 0n);
+  return { newest, old, revision: most + 1n };
 };

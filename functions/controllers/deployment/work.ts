@@ -20,7 +20,7 @@ export interface Work {
   newest: ReplicaSet | undefined;
   old: ReplicaSet[];
   /** The revision that a new set gets. */
-  revision: number;
+  revision: bigint;
   pods: readonly Pod[];
   namesake: ReplicaSet | undefined;
   now: Instant;

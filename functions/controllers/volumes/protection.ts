@@ -1,8 +1,9 @@
-import type { PersistentVolume, PersistentVolumeClaim, Pod } from '../../machinery/kinds.d.ts';
+import type { Reader } from '../../client/reader.ts';
+import type { PersistentVolume, PersistentVolumeClaim, Pod, VolumeAttributesClass } from '../../machinery/kinds.d.ts';
 import { type GroupVersionResource, type KubeObject, keyOf } from '../../machinery/object.ts';
 import type { Controller, Plan } from '../controller.ts';
 import { expectsOf, ownKey, targetOf } from '../owners.ts';
-import { persistentVolumeClaims, persistentVolumes, pods } from '../resources.ts';
+import { persistentVolumeClaims, persistentVolumes, pods, volumeAttributesClasses } from '../resources.ts';
 
 export interface ProtectionObserved {
   object: KubeObject;
@@ -48,6 +49,36 @@ export const claimProtection: Controller<ProtectionObserved> = {
     return { object: claim, used: list.some((pod) => pod.spec?.nodeName && claimsOf(pod).includes(key.name)) };
   },
   decide: protect(persistentVolumeClaims, 'kubernetes.io/pvc-protection'),
+};
+
+const attributesClassOf = (object: KubeObject): (string | undefined)[] => {
+  const { spec, status } = object as PersistentVolumeClaim;
+  return [spec?.volumeAttributesClassName, status?.currentVolumeAttributesClassName];
+};
+
+/** A class of volume attributes stays while a volume or a claim names it (KEP-3751). */
+export const attributesClassProtection: Controller<ProtectionObserved> = {
+  name: 'vac-protection',
+  watches: [
+    { resource: volumeAttributesClasses, keys: ownKey },
+    ...[persistentVolumes, persistentVolumeClaims].map((resource) => ({
+      resource,
+      // What a change no longer names is not told: the few classes that wait for their end are looked at.
+      keys: async (_change: unknown, read: Reader) =>
+        (await read.list<VolumeAttributesClass>(volumeAttributesClasses))
+          .filter((one) => one.metadata.deletionTimestamp !== undefined)
+          .map((one) => one.metadata.name ?? ''),
+    })),
+  ],
+  async observe(read, key) {
+    const found = await read.get<VolumeAttributesClass>(volumeAttributesClasses, '', key.name);
+    if (!found?.metadata.deletionTimestamp) return found && { object: found, used: true };
+    await Promise.all([read.fresh(persistentVolumes), read.fresh(persistentVolumeClaims)]);
+    const volumes = await read.list<PersistentVolume>(persistentVolumes);
+    const claims = await read.list<PersistentVolumeClaim>(persistentVolumeClaims);
+    return { object: found, used: [...volumes, ...claims].some((one) => attributesClassOf(one).includes(key.name)) };
+  },
+  decide: protect(volumeAttributesClasses, 'kubernetes.io/vac-protection'),
 };
 
 /** A volume stays while it is bound. */

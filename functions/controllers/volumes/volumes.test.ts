@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { Reader } from '../../client/reader.ts';
 import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '../../machinery/kinds.d.ts';
 import { claimBinder } from './claim.ts';
-import { claimProtection } from './protection.ts';
+import { attributesClassProtection, claimProtection } from './protection.ts';
 import { volumeBinder } from './volume.ts';
 
 const volume = (name: string, storage: string, more: object = {}, phase = 'Available'): PersistentVolume =>
@@ -95,4 +96,28 @@ it('a claim loses its finalizer only when it is deleted and unused', () => {
   const count = (object: PersistentVolumeClaim, used: boolean) =>
     claimProtection.decide({ object, used }, 0).writes.length;
   expect([count(claim(), true), count(kept, false), count(dying, true), count(dying, false)]).toEqual([1, 0, 0, 1]);
+});
+
+it('a class of volume attributes loses its finalizer only when no volume and no claim names it', async () => {
+  const object = { metadata: { name: 'gold', deletionTimestamp: '2026-01-01T00:00:00Z' } };
+  const observed = async (name: string, claims: object[], volumes: object[]) => {
+    const lists: Record<string, object[]> = { persistentvolumeclaims: claims, persistentvolumes: volumes };
+    const read = {
+      get: async () => ({ metadata: { ...object.metadata, name } }),
+      list: async ({ resource }: { resource: string }) => lists[resource] ?? [],
+      fresh: async () => {},
+    } as unknown as Reader;
+    return (await attributesClassProtection.observe(read, { namespace: '', name } as never))?.used;
+  };
+  const claims = [{ spec: { volumeAttributesClassName: 'gold' }, status: { currentVolumeAttributesClassName: 'tin' } }];
+  expect(await observed('gold', claims, [])).toBe(true);
+  expect(await observed('tin', claims, [])).toBe(true);
+  expect(await observed('lead', claims, [{ spec: { volumeAttributesClassName: 'lead' } }])).toBe(true);
+  expect(await observed('iron', claims, [])).toBe(false);
+  const decide = (used: boolean, finalizers: string[]) =>
+    attributesClassProtection.decide({ object: { metadata: { ...object.metadata, finalizers } }, used }, 0).writes;
+  expect(decide(true, ['kubernetes.io/vac-protection'])).toEqual([]);
+  expect(decide(false, ['kubernetes.io/vac-protection', 'x'])).toMatchObject([
+    { merge: { metadata: { finalizers: ['x'] } } },
+  ]);
 });
