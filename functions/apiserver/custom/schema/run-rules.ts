@@ -102,8 +102,13 @@ const detailOf = (
 const failure = (path: string, value: Json, detail: string, reason: string | undefined): Cause => {
   if (reason === 'FieldValueForbidden') return cause.forbidden(path, detail);
   if (reason === 'FieldValueRequired') return cause.required(path, detail);
-  const shown = typeof value === 'object' ? '' : value;
-  return reason === 'FieldValueDuplicate' ? cause.duplicate(path, shown) : cause.invalid(path, shown, detail);
+  const isDuplicate = reason === 'FieldValueDuplicate';
+  if (value === null || typeof value !== 'object')
+    return isDuplicate ? cause.duplicate(path, value) : cause.invalid(path, value, detail);
+  // Objects and lists are not shown.
+  return isDuplicate
+    ? { ...cause.duplicate(path, ''), message: 'Duplicate value' }
+    : { ...cause.invalid(path, '', detail), message: `Invalid value: ${detail}` };
 };
 
 const runRule = (
