@@ -14,7 +14,8 @@ export interface AwsKubeconfigOptions {
   'sts-endpoint'?: string | undefined;
 }
 
-const LAUNCHER = join(import.meta.dirname, '../../skiff');
+/** Without the launcher, which may install packages: clients call this many times, and at once. */
+const PROGRAM = ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, '../main.ts')];
 const PASSED = ['region', 'profile', 'role-arn', 'sts-endpoint'] as const;
 
 /** A kubeconfig that holds no secret: whoever uses it shows credentials of AWS of their own. */
@@ -30,14 +31,14 @@ export const awsKubeconfig = async (directory: string, options: AwsKubeconfigOpt
       if (!cluster) throw new CommandError(`no cluster ${name}: make it with ./skiff cluster create ${name}`);
       clusterId ??= cluster.spec?.accessConfig?.clusterId ?? cluster.metadata.uid ?? '';
     }
-    const args = ['token', '--cluster-id', clusterId ?? ''];
+    const args = [...PROGRAM, 'token', '--cluster-id', clusterId ?? ''];
     for (const one of PASSED) {
       const value = options[one];
       if (value) args.push(`--${one}`, value);
     }
     const base = admin.server.replace(/\/$/, '');
     const server = name === 'default' ? base : `${base}/clusters/${name}`;
-    return kubeconfigText({ name, server, caCert: admin.caCert, exec: { command: LAUNCHER, args } });
+    return kubeconfigText({ name, server, caCert: admin.caCert, exec: { command: process.execPath, args } });
   } finally {
     admin.close();
   }
