@@ -24,6 +24,8 @@ export interface DeletionOptions {
 const TIMEOUT_SECONDS = 60;
 const OWN_GROUP = 'skiff.dev';
 const PAGE = 1000;
+/** What these guard is the cluster's own, and in use as long as the cluster is there. */
+const GOES_WITH_CLUSTER: ReadonlySet<string> = new Set(['networking.k8s.io/service-cidr-finalizer']);
 const decoder = new TextDecoder();
 
 const isCode = (error: unknown, ...codes: number[]): boolean =>
@@ -68,7 +70,8 @@ export const createDeletion = (options: DeletionOptions) => {
           if (!bound && !Buffer.from(stored.bytes).includes('"finalizers":[')) continue;
           const object = parsed(stored);
           const { status } = object as KubeObject & { status?: { phase?: string } };
-          if ((object.metadata.finalizers ?? []).length > 0) found.finalizers.push({ domain, object });
+          if (object.metadata.finalizers?.some((one) => !GOES_WITH_CLUSTER.has(one)))
+            found.finalizers.push({ domain, object });
           else if (bound && !ended.has(status?.phase ?? '')) found.pods.push({ domain, object });
         }
         after = page.next;
