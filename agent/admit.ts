@@ -90,6 +90,12 @@ export const shortageFor = (
   return undefined;
 };
 
+/** Why a node does not take a pod. */
+export interface Refusal {
+  reason: string;
+  message: string;
+}
+
 /**
  * Whether this node can take the pod beside those it has: the scheduler may be two, or late. Reasons and messages as
  * kubelet's predicate admit handler gives them. Pure.
@@ -99,7 +105,7 @@ export const admitPod = (
   others: Pod[],
   node: Pick<Node, 'metadata'>,
   allocatable: Record<string, string>,
-): { reason: string; message: string } | undefined => {
+): Refusal | undefined => {
   if (!fitsNode(pod, node.metadata.labels ?? {}, node.metadata.name ?? '')) {
     return {
       reason: 'NodeAffinity',
@@ -121,5 +127,28 @@ export const admitPod = (
   return {
     reason: `OutOf${resource}`,
     message: `Pod was rejected: Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
+  };
+};
+
+/**
+ * `admitPod` on the node as it is. Its labels are read again only when they are why a pod would be refused: they may have
+ * been given to the Node just before the pod.
+ */
+export const createAdmission = (options: {
+  known: Pick<Node, 'metadata'>;
+  current(): Promise<Node | undefined>;
+  allocatable(): Record<string, string>;
+}): ((pod: Pod, others: Pod[]) => Refusal | undefined | Promise<Refusal | undefined>) => {
+  let { known } = options;
+  return (pod, others) => {
+    const refused = admitPod(pod, others, known, options.allocatable());
+    if (refused?.reason !== 'NodeAffinity') return refused;
+    return options.current().then(
+      (node) => {
+        if (node) known = { metadata: node.metadata };
+        return admitPod(pod, others, known, options.allocatable());
+      },
+      () => refused,
+    );
   };
 };

@@ -4,7 +4,7 @@ import type { Clock } from '../functions/clock/clock.ts';
 import type { EndpointSlice, Node, Pod, Service } from '../functions/machinery/kinds.d.ts';
 import type { GroupVersionResource, KubeObject } from '../functions/machinery/object.ts';
 import { quantityValue } from '../functions/machinery/quantity.ts';
-import { admitPod } from './admit.ts';
+import { createAdmission } from './admit.ts';
 import { createRingDoorbell, type Rings } from './doorbell.ts';
 import { createEventRecorder, silentRecorder } from './events.ts';
 import { createWatchDoorbell, type Doorbell, type FollowOptions } from './follow.ts';
@@ -175,13 +175,17 @@ export const createAgent = (options: AgentOptions): Agent => {
     services: () => [...services.values()],
   };
   const probes = createProbes({ clock, recorder, probe: createProber(runtime), onChange: (uid) => pods.poke(uid) });
-  const self: Pick<Node, 'metadata'> = { metadata: { name: node.name, labels: nodeLabels(node) } };
+  const admit = createAdmission({
+    known: { metadata: { name: node.name, labels: nodeLabels(node) } },
+    current: () => client.get<Node>(resources.nodes, '', node.name),
+    allocatable: keeper.allocatable,
+  });
   const own = { fieldSelector: `spec.nodeName=${node.name}` };
   const pods = createPodManager({
     tools,
     operate: createOperations(tools),
     doorbell: options.doorbell ?? follower<Pod>(options, resources.pods, own),
-    admit: (pod, others) => admitPod(pod, others, self, keeper.allocatable()),
+    admit,
     probes,
     terminationMessage: (pod, run) => files && terminationMessage({ dataDir: files.dataDir, logDir }, pod, run),
     onError,

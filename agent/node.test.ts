@@ -3,7 +3,7 @@ import type { Client } from '../functions/client/client.ts';
 import { createSimulatedClock } from '../functions/clock/simulated.ts';
 import type { Lease, Node, Pod } from '../functions/machinery/kinds.d.ts';
 import type { GroupVersionResource, KubeObject } from '../functions/machinery/object.ts';
-import { admitPod } from './admit.ts';
+import { admitPod, createAdmission } from './admit.ts';
 import { createNodeKeeper, nodeConditions } from './node.ts';
 import { createScriptedRuntime } from './test-node.ts';
 
@@ -103,4 +103,23 @@ test('a pod that the node cannot take is refused, with what it asked and what th
   expect(admitPod(onPort(8080, '127.0.0.1'), [onPort(8080)], node, has)?.reason).toBe('NodePorts');
   expect(admitPod(onPort(8080, '127.0.0.1'), [onPort(8080, '127.0.0.2'), onPort(8081)], node, has)).toBeUndefined();
   expect(admitPod(pod('1m', { nodeSelector: { disk: 'hdd' } }), [], node, has)?.reason).toBe('NodeAffinity');
+});
+
+test('labels that a node was just given count for the pod that needs them', async () => {
+  let labels: Record<string, string> = {};
+  let reads = 0;
+  const admit = createAdmission({
+    known: { metadata: { name: 'n', labels: {} } },
+    current: async () => {
+      reads++;
+      return { metadata: { name: 'n', labels } };
+    },
+    allocatable: () => ({ cpu: '1', memory: '1Gi', pods: '10' }),
+  });
+  const blue: Pod = { metadata: { name: 'p' }, spec: { nodeSelector: { color: 'blue' }, containers: [{ name: 'c' }] } };
+  expect((await admit(blue, []))?.reason).toBe('NodeAffinity');
+  labels = { color: 'blue' };
+  expect(await admit(blue, [])).toBeUndefined();
+  expect(admit(blue, [])).toBeUndefined();
+  expect(reads).toBe(2);
 });

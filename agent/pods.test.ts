@@ -132,3 +132,26 @@ test('a status that is refused is tried again after a second, and not once the a
   await pause(1300);
   expect(node.refusals()).toBe(last);
 });
+
+test('whether a pod is taken may take a while: nothing is started before, and nothing after a refusal', async () => {
+  const refusal = { reason: 'NodeAffinity', message: 'no match' };
+  let answer: (refused: typeof refusal | undefined) => void = () => {};
+  const admit = () =>
+    new Promise<typeof refusal | undefined>((resolve) => {
+      answer = resolve;
+    });
+  const node = createTestNode(createSystemClock(), { admit });
+  node.put(podOf('l'));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(node.runtime.held()).toEqual([]);
+  answer(undefined);
+  await until(() => node.pod('l')?.status?.phase === 'Running');
+  const before = node.runtime.held().length;
+  node.put(podOf('m'));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  answer(refusal);
+  await until(() => node.pod('m')?.status?.phase === 'Failed');
+  expect(node.pod('m')?.status).toMatchObject(refusal);
+  expect(node.runtime.held().length).toBe(before);
+  node.stop();
+});

@@ -1,5 +1,6 @@
 import type { Pod } from '../functions/machinery/kinds.d.ts';
 import { StatusError } from '../functions/machinery/status.ts';
+import type { Refusal } from './admit.ts';
 import { type Action, decide } from './decide.ts';
 import type { Doorbell } from './follow.ts';
 import { isRunning, type ObservedPod, type ProbeState, resizeSetback, runsOf, specContainers } from './observed.ts';
@@ -16,7 +17,7 @@ export interface PodDependencies {
   operate: Operations;
   doorbell: Doorbell<Pod>;
   /** Whether the node can take the pod beside those it has; undefined when it can. */
-  admit(pod: Pod, others: Pod[]): { reason: string; message: string } | undefined;
+  admit(pod: Pod, others: Pod[]): Refusal | undefined | Promise<Refusal | undefined>;
   probes: {
     results: ReadonlyMap<string, ProbeState>;
     sync(pod: Pod, containers: ObservedPod['sandboxes']): void;
@@ -261,21 +262,34 @@ export const createPodManager = (deps: PodDependencies): PodManager => {
     }
   };
 
+  const admit = (w: Worker): void => {
+    w.admitted = true;
+    const settle = (refused: Refusal | undefined): void => {
+      if (!refused) return;
+      w.refused = refused;
+      recorder.event(w.pod, 'Warning', refused.reason, refused.message);
+    };
+    const started = cache.of(w.pod.metadata.uid ?? '').length > 0 || w.pod.status?.startTime !== undefined;
+    const answer = started ? undefined : deps.admit(w.pod, othersOf(w));
+    if (!(answer instanceof Promise)) {
+      settle(answer);
+      return;
+    }
+    w.admitting = true;
+    void answer.then(settle).finally(() => {
+      w.admitting = false;
+      enqueue(w);
+    });
+  };
+
   const step = (w: Worker): void => {
     if (w.cleaned) {
       forget(w);
       return;
     }
     const now = clock.now();
-    if (!w.admitted && !w.gone) {
-      w.admitted = true;
-      const started = cache.of(w.pod.metadata.uid ?? '').length > 0 || w.pod.status?.startTime !== undefined;
-      const refused = started ? undefined : deps.admit(w.pod, othersOf(w));
-      if (refused) {
-        w.refused = refused;
-        recorder.event(w.pod, 'Warning', refused.reason, refused.message);
-      }
-    }
+    if (!w.admitted && !w.gone) admit(w);
+    if (w.admitting) return;
     if (!w.gone && !w.refused) grant(w);
     const o = observe(w);
     if (!w.gone) probes.sync(w.pod, o.sandboxes);

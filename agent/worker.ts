@@ -8,6 +8,8 @@ export interface Worker {
   gone: boolean;
   cleaned: boolean;
   admitted: boolean;
+  /** Whether it is admitted is being asked. */
+  admitting: boolean;
   refused?: { reason: string; message: string };
   volumesReady: boolean;
   setbacks: Map<string, Setback>;
@@ -32,6 +34,7 @@ export const newWorker = (pod: Pod): Worker => ({
   gone: false,
   cleaned: false,
   admitted: false,
+  admitting: false,
   volumesReady: false,
   setbacks: new Map(),
   failures: new Map(),
