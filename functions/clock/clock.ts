@@ -25,5 +25,19 @@ export const timestamp = (ms: number): string => {
 let lastSecond = Number.NaN;
 let lastText = '';
 /** RFC 3339 with microseconds, as metav1.MicroTime is written. */
-export const microTimestamp = (ms: number): string =>
-  `${timestamp(ms).slice(0, 19)}.${String(Math.floor(ms) - lastSecond * 1000).padStart(3, '0')}000Z`;
+export const microTimestamp = (ms: number): string => {
+  if (ms === lastMs) return lastMicro;
+  const second = Math.floor(ms / 1000);
+  if (second !== microSecond) {
+    microText = new Date(ms).toISOString().slice(0, 20);
+    microSecond = second;
+  }
+  lastMs = ms;
+  lastMicro = `${microText}${String(Math.floor(ms) - second * 1000).padStart(3, '0')}000Z`;
+  return lastMicro;
+};
+/** Of an own second: other times are asked for in between. */
+let microSecond = Number.NaN;
+let microText = '';
+let lastMs = Number.NaN;
+let lastMicro = '';

@@ -89,20 +89,13 @@ const userText = (user: UserInfo | undefined): string => {
 
 const field = (name: string, value: string | undefined): string => (value ? `"${name}":${JSON.stringify(value)},` : '');
 
+const also = (name: string, value: string | undefined): string => (value ? `,"${name}":${JSON.stringify(value)}` : '');
+
 const objectText = (object: ObjectReference | undefined): string => {
   if (!object) return '';
   if (object.text !== undefined) return object.text;
   const { resource, namespace, name, uid, apiGroup, apiVersion, resourceVersion, subresource } = object;
-  const fields =
-    field('resource', resource) +
-    field('namespace', namespace) +
-    field('name', name) +
-    field('uid', uid) +
-    field('apiGroup', apiGroup) +
-    field('apiVersion', apiVersion) +
-    field('resourceVersion', resourceVersion) +
-    field('subresource', subresource);
-  object.text = `"objectRef":{${fields.slice(0, -1)}},`;
+  object.text = `"objectRef":{"resource":${JSON.stringify(resource)}${also('namespace', namespace)}${also('name', name)}${also('uid', uid)}${also('apiGroup', apiGroup)}${also('apiVersion', apiVersion)}${also('resourceVersion', resourceVersion)}${also('subresource', subresource)}},`;
   return object.text;
 };
 

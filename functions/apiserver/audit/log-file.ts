@@ -31,14 +31,15 @@ export interface LogFileOptions {
 /** A file that lines are appended to, whole or not at all. */
 export interface LogFile {
   /** Writes lines that each end with a line end. Throws where not all of it could be written (ENOSPC). */
-  write(lines: string): void;
+  write(lines: Uint8Array): void;
   /** The same, beside the event loop; writes are to follow each other. */
-  writeLater(lines: string): Promise<void>;
+  writeLater(lines: Uint8Array): Promise<void>;
   /** Resolves when rotated files are tidied up. */
   settled(): Promise<void>;
   close(): void;
 }
 
+const LINE_END = Buffer.from('\n');
 const DAY_FORMAT = /^\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}\.\d{3}$/;
 /** `2026-01-31T10-20-30.123`: how rotated files are told apart, as upstream names them. */
 const stampOf = (ms: number): string => new Date(ms).toISOString().slice(0, 23).replaceAll(':', '-');
@@ -77,7 +78,7 @@ const openLog = (path: string): { fd: number; size: number } => {
   return { fd, size: fstatSync(fd).size };
 };
 
-const writeSome = (fd: number, bytes: Buffer, from: number): Promise<number> =>
+const writeSome = (fd: number, bytes: Uint8Array, from: number): Promise<number> =>
   new Promise((resolve, reject) => {
     writeInBackground(fd, bytes, from, (error, written) => (error ? reject(error) : resolve(written)));
   });
@@ -119,9 +120,9 @@ export const openLogFile = (options: LogFileOptions): LogFile => {
   };
 
   /** The bytes to write, into a file that has room for them. */
-  const ready = (lines: string): Buffer => {
-    if (bytesMax > 0 && file.size > 0 && file.size + Buffer.byteLength(lines) > bytesMax) rotate();
-    return Buffer.from(torn ? `\n${lines}` : lines);
+  const ready = (lines: Uint8Array): Uint8Array => {
+    if (bytesMax > 0 && file.size > 0 && file.size + lines.byteLength > bytesMax) rotate();
+    return torn ? Buffer.concat([LINE_END, lines]) : lines;
   };
 
   return {

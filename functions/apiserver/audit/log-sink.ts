@@ -4,9 +4,9 @@ import type { LogConfig } from './sink-document.ts';
 
 /** Where lines go: a file or standard output. Throws where they could not be written. */
 export interface LineWriter {
-  write(lines: string): void;
+  write(lines: Uint8Array): void;
   /** The same, beside the event loop. */
-  writeLater(lines: string): Promise<void>;
+  writeLater(lines: Uint8Array): Promise<void>;
   close(): void;
 }
 
@@ -22,19 +22,25 @@ export interface LogSinkOptions {
 export const lineOf = (event: AuditEvent, format: LogConfig['format']): string =>
   `${format === 'legacy' ? event.legacy() : event.json}\n`;
 
-/** What is waiting is written at the latest when there is so much of it, in characters. */
-const PENDING_MAX = 1 << 20;
+/** What is waiting is written at the latest when it takes so many bytes. */
+const PENDING_BYTES = 256 * 1024;
+/** How long an event waits at most to be written with others, in milliseconds. */
+const GATHERED_MS = 5;
+/** Bytes that one UTF-16 unit takes in UTF-8 at most. */
+const BYTES_PER_UNIT = 3;
 
 /**
- * Writes events as lines. In the mode `blocking` all events of one turn of the event loop are one write at its end; in
- * `blocking-strict` each is written at once, and whether it was is the answer.
+ * Writes events as lines. In the mode `blocking` all events of five milliseconds are one write; in `blocking-strict` each is
+ * written at once, and whether it was is the answer.
  */
 export const createLogSink = ({ config, writer, immediate, onFault }: LogSinkOptions): Backend => {
-  let pending = '';
+  // Bytes at once: texts that wait would be copied by every collection of garbage.
+  let pending: Buffer | undefined;
+  let length = 0;
   let count = 0;
-  let scheduled = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const atOnce = immediate || config.mode === 'blocking-strict';
-  const write = (lines: string, events: number): boolean => {
+  const write = (lines: Uint8Array, events: number): boolean => {
     try {
       writer.write(lines);
       return true;
@@ -44,23 +50,25 @@ export const createLogSink = ({ config, writer, immediate, onFault }: LogSinkOpt
     }
   };
   const flush = (): void => {
-    scheduled = false;
-    if (count === 0) return;
-    const [lines, events] = [pending, count];
-    pending = '';
+    clearTimeout(timer);
+    timer = undefined;
+    if (count === 0 || !pending) return;
+    const events = count;
     count = 0;
-    write(lines, events);
+    write(pending.subarray(0, length), events);
+    length = 0;
   };
   return {
     process: (event) => {
-      if (atOnce) return write(lineOf(event, config.format), 1);
-      pending += lineOf(event, config.format);
+      const line = lineOf(event, config.format);
+      if (atOnce) return write(Buffer.from(line), 1);
+      const most = line.length * BYTES_PER_UNIT;
+      if (length + most > PENDING_BYTES) flush();
+      if (most > PENDING_BYTES) return write(Buffer.from(line), 1) || true;
+      pending ??= Buffer.allocUnsafeSlow(PENDING_BYTES);
+      length += pending.write(line, length);
       count++;
-      if (pending.length >= PENDING_MAX) flush();
-      else if (!scheduled) {
-        scheduled = true;
-        setImmediate(flush);
-      }
+      timer ??= setTimeout(flush, GATHERED_MS);
       return true;
     },
     flush: async () => flush(),

@@ -62,7 +62,7 @@ const logSink = (config: LogConfig, options: SinkOptions): Backend => {
     maxBatchWaitMs: 0,
     deliveriesMax: 1,
     deliver: (events) =>
-      writer.writeLater(events.map((event) => lineOf(event, config.format)).join('')).then(
+      writer.writeLater(Buffer.from(events.map((event) => lineOf(event, config.format)).join(''))).then(
         () => true,
         (error: Error) => {
           lost(error, events.length);

@@ -50,8 +50,6 @@ export interface AuditTrail {
   ended(response: Response): Response | Promise<Response>;
 }
 
-type Asking = Pick<Request, 'headers' | 'url'> & { signal?: AbortSignal };
-
 /** A request's metadata and its connection's. */
 export interface Audited {
   request: Asking;
@@ -90,8 +88,10 @@ const fill = (reference: NonNullable<EventState['object']>, { metadata }: AnyObj
 
 const isStatus = (value: object): value is Status => (value as { kind?: unknown }).kind === 'Status';
 
+type Asking = Pick<Request, 'headers' | 'url'> & { signal?: AbortSignal };
+
 /** Calls back once when nobody reads the body any more, or all of it has been sent. */
-const atEnd = (parts: PlainParts, signal: AbortSignal | undefined, end: () => void): boolean => {
+const atEnd = (parts: PlainParts, request: Asking, end: () => void): boolean => {
   const { body } = parts;
   if (body instanceof Readable) {
     body.once('close', end);
@@ -99,7 +99,7 @@ const atEnd = (parts: PlainParts, signal: AbortSignal | undefined, end: () => vo
   }
   if (typeof body !== 'function') return false;
   // A body that the listener never asks for ends with its request.
-  signal?.addEventListener('abort', end, { once: true });
+  request.signal?.addEventListener('abort', end, { once: true });
   const run: StreamedBody = body;
   parts.body = (sink, aborted) => {
     aborted.addEventListener('abort', end, { once: true });
@@ -259,7 +259,7 @@ export const createTrail = (context: TrailContext, { request, requestId, connect
           return response;
         });
       const end = began(response.status);
-      if (parts && atEnd(parts, request.signal, () => void end())) return response;
+      if (parts && atEnd(parts, request, () => void end())) return response;
       const told = end();
       return told ? told.then(() => response) : response;
     },
