@@ -79,9 +79,9 @@ const createPost = ({ url, tls, authorization }: Connection) => {
 /** Cuts a batch where it grows too large. */
 const split = (events: readonly AuditEvent[], most: number): (readonly AuditEvent[])[] => {
   const out: AuditEvent[][] = [];
-  let size = Number.POSITIVE_INFINITY;
+  let size = 0;
   for (const event of events) {
-    if (size + event.json.length > most) {
+    if (out.length === 0 || size + event.json.length > most) {
       out.push([]);
       size = 0;
     }
