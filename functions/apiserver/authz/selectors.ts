@@ -63,6 +63,9 @@ export const requestedName = (a: Attributes): string => {
   if (a.name || !a.query || a.selectors) return a.name;
   const verb = plainVerb(a.verb);
   if (verb !== 'list' && verb !== 'watch') return '';
-  const named = fieldsOf(a).find(({ field, operator }) => field === 'metadata.name' && operator === '=');
-  return named && isSegment(named.value) ? named.value : '';
+  let name: string | undefined;
+  // Of several the first in order, as upstream sorts them; nothing has two names, so the list is empty then.
+  for (const { field, operator, value } of fieldsOf(a))
+    if (field === 'metadata.name' && operator === '=' && (name === undefined || value < name)) name = value;
+  return name !== undefined && isSegment(name) ? name : '';
 };
