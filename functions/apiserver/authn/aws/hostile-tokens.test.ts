@@ -206,7 +206,8 @@ const queries: Record<string, string> = {
     ...credential('AKIAIOSFODNN7EXAMPLE/21261121/eu-north-1/sts/aws4_request'),
   }),
   'no expiry': withQuery({ 'X-Amz-Expires': undefined }),
-  'an expiry of nothing': withQuery({ 'X-Amz-Expires': '0' }),
+  'an empty expiry': withQuery({ 'X-Amz-Expires': '' }),
+  'an expiry with zeros before it': withQuery({ 'X-Amz-Expires': '060' }),
   'a negative expiry': withQuery({ 'X-Amz-Expires': '-1' }),
   'a long expiry': withQuery({ 'X-Amz-Expires': '901' }),
   'a very long expiry': withQuery({ 'X-Amz-Expires': '604800' }),
@@ -289,6 +290,8 @@ describe('tokens for which nothing is sent', () => {
       },
     ]);
     expect(await sends(tokenOf(`${GOOD}&X-Amz-Security-Token=a%2Fb%2B%3D`))).toBe(1);
+    // aws-iam-authenticator 0.6 writes 0.
+    expect(await sends(tokenOf(withQuery({ 'X-Amz-Expires': '0' })))).toBe(1);
     // Clocks differ; a token of 10:10 may be of a caller whose clock is five minutes ahead.
     expect(await sends(tokenOf(withQuery({ 'X-Amz-Date': '20261121T101000Z' })))).toBe(1);
     expect(await sends(tokenOf(withQuery({ 'X-Amz-Date': '20261121T095001Z', 'X-Amz-Expires': '900' })))).toBe(1);
