@@ -1,6 +1,6 @@
 import type { ControllerRevision, DaemonSet, StatefulSet } from '../machinery/kinds.d.ts';
 import type { PlannedWrite } from './controller.ts';
-import { templateHash } from './deployment/replica-sets.ts';
+import { canonical, templateHash } from './deployment/replica-sets.ts';
 import { expectsOf, ownerReference, targetOf } from './owners.ts';
 import { controllerRevisions } from './resources.ts';
 
@@ -22,6 +22,24 @@ export interface PresentRevision {
   writes: PlannedWrite[];
 }
 
+/**
+ * The revision that holds this very data, whoever made it and whatever it is called; of several the one with the highest
+ * number. A name of ours counts too.
+ */
+const revisionOfData = (
+  revisions: readonly ControllerRevision[],
+  name: string,
+  data: ControllerRevision['data'],
+): ControllerRevision | undefined => {
+  const text = JSON.stringify(data);
+  return revisions
+    .filter((one) => one.metadata.name === name || JSON.stringify(canonical(one.data)) === text)
+    .reduce<ControllerRevision | undefined>(
+      (best, one) => (best && best.revision >= one.revision ? best : one),
+      undefined,
+    );
+};
+
 /** One revision for each template; a rollback gives an old one the highest number. */
 export const presentRevision = (
   set: DaemonSet | StatefulSet,
@@ -32,7 +50,10 @@ export const presentRevision = (
   const hash = templateHash(template, set.status?.collisionCount);
   const name = `${set.metadata.name}-${hash}`;
   const newest = revisions.reduce((most, one) => Math.max(most, one.revision), 0);
-  const found = revisions.find((one) => one.metadata.name === name);
+  const data = canonical({ spec: { template: { ...template, $patch: 'replace' } } }) as NonNullable<
+    ControllerRevision['data']
+  >;
+  const found = revisionOfData(revisions, name, data);
   if (!found) {
     const object: ControllerRevision = {
       apiVersion: 'apps/v1',
@@ -44,16 +65,17 @@ export const presentRevision = (
         ...(annotations && { annotations }),
         ownerReferences: [ownerReference(set, 'apps/v1', kind)],
       },
-      data: { spec: { template: { ...template, $patch: 'replace' } } },
+      data,
       revision: newest + 1,
     };
     return { hash, name, found, writes: [{ op: 'create', resource: controllerRevisions, object, onExists: 'ignore' }] };
   }
-  if (found.revision === newest) return { hash, name, found, writes: [] };
+  const marks = { hash: found.metadata.labels?.[hashLabel] ?? hash, name: found.metadata.name ?? name };
+  if (found.revision === newest) return { ...marks, found, writes: [] };
   const merge = { revision: newest + 1 };
   const target = targetOf(found);
   const expects = expectsOf(found);
-  return { hash, name, found, writes: [{ op: 'patch', resource: controllerRevisions, target, merge, expects }] };
+  return { ...marks, found, writes: [{ op: 'patch', resource: controllerRevisions, target, merge, expects }] };
 };
 
 /** Removes the oldest of these, so many. */

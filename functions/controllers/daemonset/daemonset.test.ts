@@ -54,6 +54,21 @@ const targets = (writes: ReturnType<typeof run>) =>
   });
 
 describe('daemon sets', () => {
+  it('writes revisions as upstream does, and goes by one that holds the same, whatever its name', () => {
+    const made = revisionOf(set());
+    expect(Object.keys((made.data as { spec: { template: object } }).spec.template)[0]).toBe('$patch');
+    const label = 'controller-revision-hash';
+    const copy: ControllerRevision = {
+      ...made,
+      metadata: { ...made.metadata, name: 'd-copy', uid: 'r', labels: { ...made.metadata.labels, [label]: 'given' } },
+      revision: 7,
+    };
+    const writes = run({ set: set(), history: [{ ...made, revision: 1 }, copy], nodes: [node('x')] });
+    expect(writes.some((w) => w.op === 'create' && w.object.kind === 'ControllerRevision')).toBe(false);
+    const pods = writes.flatMap((w) => (w.op === 'create' ? w.object : []));
+    expect(pods.map((one) => one.metadata.labels?.[label])).toEqual(['given']);
+  });
+
   it('makes a pod for every node that fits, and none where a taint forbids it', () => {
     const other: Node = { metadata: { name: 'other', labels: { pool: 'b' } } };
     const writes = run({ nodes: [node('x'), node('y', [{ key: 'k', effect: 'NoSchedule' }]), other] });

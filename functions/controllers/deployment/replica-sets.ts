@@ -51,7 +51,8 @@ export const sameTemplate = (a: PodTemplateSpec | undefined, b: PodTemplateSpec 
   sameJson(withoutHash(a), withoutHash(b));
 
 const alphabet = 'bcdfghjklmnpqrstvwxz2456789';
-const canonical = (value: unknown): unknown => {
+/** The value with the fields of its objects in the order of their names, as upstream's controllers write patches. */
+export const canonical = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(canonical);
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).filter(([, v]) => v !== undefined);

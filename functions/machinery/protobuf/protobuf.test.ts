@@ -248,3 +248,17 @@ describe('odd bodies', () => {
     expect(generation(2 ** 53)).toBe(2 ** 53);
   });
 });
+
+it('writes bytes that are JSON as Go does, which clients compare with their own', () => {
+  const text = 'a && b < c > d \u2028';
+  const object = {
+    apiVersion: 'apps/v1',
+    kind: 'ControllerRevision',
+    metadata: { name: 'r' },
+    data: { spec: { command: text } },
+    revision: 1,
+  };
+  const bytes = Buffer.from(encodeProtobuf(object));
+  expect(bytes.includes('{"spec":{"command":"a \\u0026\\u0026 b \\u003c c \\u003e d \\u2028"}}')).toBe(true);
+  expect((decodeProtobuf(bytes) as typeof object).data.spec.command).toBe(text);
+});

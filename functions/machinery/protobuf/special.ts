@@ -110,11 +110,15 @@ const intOrString = message(
   },
 );
 
+/** JSON as Go's encoder writes it: clients compare such bytes with their own. */
+const goJson = (value: Json): string =>
+  JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
 /** A message of bytes that are JSON: RawExtension, FieldsV1, JSON. */
 const rawJson = message(
   (value) => {
     wire.writeVarint(10);
-    wire.writeString(JSON.stringify(value));
+    wire.writeString(goJson(value));
   },
   (c) => {
     let value: Json = null;
