@@ -10,6 +10,7 @@ import {
 } from '../../../machinery/cel/library/authorizer.ts';
 import { fromJson, ObjectValue, type Value } from '../../../machinery/cel/values.ts';
 import type { KubeObject } from '../../../machinery/object.ts';
+import { selectorsAsked } from '../../authz/review-selectors.ts';
 import type { UserInfo } from '../../registry.ts';
 import type { Matched, Subject } from './match.ts';
 
@@ -30,8 +31,8 @@ const serviceAccountUser = (text: string): UserInfo => {
 
 const decide = async ({ request }: Subject, q: AccessQuestion): Promise<AccessDecision> => {
   const { call } = request;
-  const query = new URLSearchParams();
-  if (q.fieldSelector) query.set('fieldSelector', q.fieldSelector);
+  const fieldSelector = { rawSelector: q.fieldSelector };
+  const labelSelector = { rawSelector: q.labelSelector };
   const decision = await call.server.authorizer.authorize({
     cluster: call.info.cluster,
     user: q.serviceAccount ? serviceAccountUser(q.serviceAccount) : call.user,
@@ -44,9 +45,9 @@ const decide = async ({ request }: Subject, q: AccessQuestion): Promise<AccessDe
     namespace: q.namespace,
     name: q.name,
     path: q.path,
-    ...(q.fieldSelector && { query }),
+    selectors: selectorsAsked({ fieldSelector, labelSelector }).selectors,
   });
-  return { allowed: decision.allowed, reason: decision.reason ?? '', error: '' };
+  return { allowed: decision.allowed, reason: decision.reason ?? '', error: decision.fault ?? '' };
 };
 
 export const decisionsOf = (subject: Subject): Decisions => {
