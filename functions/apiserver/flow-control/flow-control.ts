@@ -141,9 +141,22 @@ export const createFlowControl = (options: FlowControlOptions): FlowControl => {
   let waiting = 0;
   let queueing = 0;
 
+  /**
+   * Gives free seats to who waits. While one of a level waits for the thread nobody else of it is chosen: whoever comes
+   * until then has as good a claim.
+   */
   const dispatch = (flow: ClusterFlow, level: Level, now: number): void => {
-    for (let turn = nextTurn(level, now); turn; turn = nextTurn(level, now))
-      if (gate.pass(flow.lane, turn)) turn.resume?.();
+    while (level.paced.length === level.pacedFrom) {
+      const turn = nextTurn(level, now);
+      if (!turn) return;
+      const { resume } = turn;
+      if (gate.pass(flow.lane, turn)) resume?.();
+      else
+        turn.resume = () => {
+          resume?.();
+          dispatch(flow, level, clock.now());
+        };
+    }
   };
   const dispatchAll = (flow: ClusterFlow): void => {
     if (flow.waiting === 0) return;
@@ -244,6 +257,7 @@ export const createFlowControl = (options: FlowControlOptions): FlowControl => {
       turn.resume = () => {
         turn.resume = undefined;
         resolve(turn);
+        if (level.waiting > 0) dispatch(flow, level, clock.now());
       };
     });
   };

@@ -4,7 +4,9 @@ import { dealHand, type ShuffleSeed } from './shuffle.ts';
 
 /**
  * A priority level: so many seats, and queues in front of them. Requests take seats while any are free; after that they
- * wait, and queues are served in the order of their virtual finish times. Source: KEP-1040, "Fair Queuing for Server Requests".
+ * wait, and the queue is next that has had least. How much that is is told by start tags, as in start-time fair queuing
+ * (Goyal, Vin, Cheng 1996), which is fair whatever the speed of the server: KEP-1040's virtual time goes by the clock and
+ * takes all seats of a level to work side by side, which in one thread they do not.
  */
 
 /** Why a request was refused, in upstream's words. */
@@ -66,7 +68,7 @@ export interface Queue {
   waitingWork: number;
   executing: number;
   seatsInUse: number;
-  /** The virtual time at which its next request is due, in seat-milliseconds. */
+  /** Start tag of its next request: what it has had, or the virtual time at which that one came. */
   nextR: number;
   /** When it was last served: of two queues that are due at once the other one goes first. */
   servedAt: number;
@@ -101,10 +103,8 @@ export interface Level {
   waitingSeats: number;
   /** Queues with requests that wait or run. */
   active: Queue[];
-  /** Seats in use and waited for in those. */
-  queuedSeats: number;
+  /** Virtual time: the start tag of the request that left a queue last, in seat-milliseconds. */
   r: number;
-  rAt: number;
   served: number;
   /** Requests that have seats and wait for the process to begin them (gate.ts), in order. */
   paced: Turn[];
@@ -142,9 +142,7 @@ export const createLevel = (name: string, settings: LevelSettings, now: number):
   waiting: 0,
   waitingSeats: 0,
   active: [],
-  queuedSeats: 0,
   r: 0,
-  rAt: now,
   served: 0,
   paced: [],
   pacedFrom: 0,
@@ -156,14 +154,6 @@ export const createLevel = (name: string, settings: LevelSettings, now: number):
 export const isIdle = (level: Level): boolean => level.waiting === 0 && level.executing === 0 && level.seatsInUse === 0;
 
 const workOf = (turn: Turn): number => turn.initialSeats * SERVICE_MS + turn.finalSeats * turn.extraMs;
-
-/** Virtual time goes on by what each active queue could have had since. */
-export const syncTime = (level: Level, now: number): void => {
-  const ms = now - level.rAt;
-  if (ms <= 0) return;
-  level.rAt = now;
-  if (level.active.length > 0) level.r += (ms * Math.min(level.queuedSeats, level.limit)) / level.active.length;
-};
 
 const noteSeats = (level: Level, now: number): void =>
   noteDemand(level.demand, level.seatsInUse + level.waitingSeats, now);
@@ -202,7 +192,7 @@ const refuse = (turn: Turn, why: Refusal): void => {
   noteRefusal(turn, why);
 };
 
-/** A request dispatched from its queue is never due before it came: time that a queue left unused is not saved up. */
+/** No request is due before it came: what a queue left unused is not saved up. */
 const bound = (queue: Queue): void => {
   if (queue.first && queue.nextR < queue.first.arrivalR) queue.nextR = queue.first.arrivalR;
 };
@@ -254,7 +244,6 @@ const unlink = (level: Level, queue: Queue, turn: Turn): void => {
   queue.waitingWork -= workOf(turn);
   level.waiting--;
   level.waitingSeats -= turn.seats;
-  level.queuedSeats -= turn.seats;
   turn.schema.counts.waiting--;
   turn.schema.counts.waitingSeats -= turn.seats;
 };
@@ -271,7 +260,6 @@ const forgetIfIdle = (level: Level, queue: Queue): void => {
  */
 export const enter = (level: Level, turn: Turn, flow: string, seed: ShuffleSeed, now: number): void => {
   if (level.settings.exempt || (level.waiting === 0 && fits(level, turn.seats))) {
-    if (level.active.length > 0) syncTime(level, now);
     take(level, turn, now);
     noteSeats(level, now);
     return;
@@ -280,7 +268,6 @@ export const enter = (level: Level, turn: Turn, flow: string, seed: ShuffleSeed,
     refuse(turn, 'concurrency-limit');
     return;
   }
-  syncTime(level, now);
   const queue = queueFor(level, turn, flow, seed);
   if (queue.length >= level.settings.queueLengthMax) {
     refuse(turn, 'queue-full');
@@ -298,23 +285,19 @@ export const enter = (level: Level, turn: Turn, flow: string, seed: ShuffleSeed,
   queue.waitingWork += workOf(turn);
   level.waiting++;
   level.waitingSeats += turn.seats;
-  level.queuedSeats += turn.seats;
   turn.schema.counts.waiting++;
   turn.schema.counts.waitingSeats += turn.seats;
   bound(queue);
   noteSeats(level, now);
 };
 
-/** The queue whose first request would be done first, were each served alone. */
+/** The queue whose first request has the lowest start tag; of equal ones the one that was served longest ago. */
 const dueQueue = (level: Level): Queue | undefined => {
   let best: Queue | undefined;
-  let finish = Number.POSITIVE_INFINITY;
   for (const queue of level.active) {
     if (!queue.first) continue;
-    const due = queue.nextR + workOf(queue.first);
-    if (due > finish || (due === finish && best && queue.servedAt >= best.servedAt)) continue;
-    best = queue;
-    finish = due;
+    if (!best || queue.nextR < best.nextR || (queue.nextR === best.nextR && queue.servedAt < best.servedAt))
+      best = queue;
   }
   return best;
 };
@@ -325,11 +308,10 @@ export const nextTurn = (level: Level, now: number): Turn | undefined => {
   const queue = dueQueue(level);
   const turn = queue?.first;
   if (!queue || !turn || !fits(level, turn.seats)) return undefined;
-  syncTime(level, now);
   unlink(level, queue, turn);
   queue.executing++;
   queue.seatsInUse += turn.seats;
-  level.queuedSeats += turn.seats;
+  if (queue.nextR > level.r) level.r = queue.nextR;
   queue.nextR += workOf(turn);
   queue.servedAt = ++level.served;
   bound(queue);
@@ -343,7 +325,6 @@ export const nextTurn = (level: Level, now: number): Turn | undefined => {
 export const withdraw = (level: Level, turn: Turn, why: Refusal, now: number): void => {
   const { queue } = turn;
   if (!queue || turn.state !== 'waiting') return;
-  syncTime(level, now);
   unlink(level, queue, turn);
   bound(queue);
   forgetIfIdle(level, queue);
@@ -355,7 +336,6 @@ export const withdraw = (level: Level, turn: Turn, why: Refusal, now: number): v
 /** A request is answered. Its seats stay taken (`lingering`) where its watchers have work with it: `release` frees them. */
 export const finish = (level: Level, turn: Turn, now: number): void => {
   if (turn.state !== 'running') return;
-  syncTime(level, now);
   const { queue } = turn;
   level.executing--;
   level.running.delete(turn);
@@ -372,13 +352,11 @@ export const finish = (level: Level, turn: Turn, now: number): void => {
 export const release = (level: Level, turn: Turn, now: number): void => {
   if (turn.state !== 'lingering') return;
   turn.state = 'over';
-  if (level.active.length > 0) syncTime(level, now);
   level.seatsInUse -= turn.seats;
   turn.schema.counts.executingSeats -= turn.seats;
   const { queue } = turn;
   if (queue) {
     queue.seatsInUse -= turn.seats;
-    level.queuedSeats -= turn.seats;
     forgetIfIdle(level, queue);
   }
   noteSeats(level, now);
