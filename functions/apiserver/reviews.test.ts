@@ -4,7 +4,7 @@ import { createMemoryStore } from '../store/memory.ts';
 import { createReplicas } from '../store/replica.ts';
 import { createApiServer } from './app.ts';
 import { staticTokens, user } from './authn/authenticator.ts';
-import { type Authorizer, alwaysAllow, mastersAuthorizer, unionAuthorizer } from './authz/authorizer.ts';
+import { type Authorizer, alwaysAllow, type Decision, mastersAuthorizer, unionAuthorizer } from './authz/authorizer.ts';
 
 const clock = createSystemClock();
 const serve = (...more: Authorizer[]) => {
@@ -13,7 +13,12 @@ const serve = (...more: Authorizer[]) => {
     store,
     clock,
     replicas: createReplicas(store, { clock, bytesMax: 1 << 24, windowChanges: 100, windowMs: 60_000 }),
-    authenticator: staticTokens(new Map([['t', user('root', ['system:masters'])]])),
+    authenticator: staticTokens(
+      new Map([
+        ['t', user('root', ['system:masters'])],
+        ['eve', user('eve', [])],
+      ]),
+    ),
     authorizer: unionAuthorizer(mastersAuthorizer(), ...more),
   });
   const send = async (path: string, kind: string, spec: object) => {
@@ -94,6 +99,42 @@ describe('reviews', () => {
       'spec.resourceAttributes.fieldSelector.requirements',
       'spec.resourceAttributes.labelSelector.requirements[0].values',
     ]);
+  });
+
+  it('tell what was denied outright, what could not be decided, and rules that are not all', async () => {
+    const answers: Record<string, Decision> = {
+      pods: { allowed: false, denied: true, reason: 'never' },
+      nodes: { allowed: false, reason: '', fault: 'it is down' },
+      secrets: { allowed: true, fault: 'in part' },
+    };
+    const odd: Authorizer = {
+      authorize: async ({ resource }) => answers[resource] ?? { allowed: false, reason: 'unknown' },
+      rulesFor: async () => ({ rules: [], incomplete: 'rules are not told', fault: 'a role is missing' }),
+    };
+    const { send, app } = serve(odd);
+    const of = async (resource: string, more: object = {}) => {
+      const spec = { user: 'eve', resourceAttributes: { verb: 'list', resource, ...more } };
+      return (await send(`${AUTHZ}/subjectaccessreviews`, 'SubjectAccessReview', spec)).body.status;
+    };
+    expect(await of('pods')).toEqual({ allowed: false, denied: true, reason: 'never' });
+    expect(await of('nodes')).toEqual({ allowed: false, evaluationError: 'it is down' });
+    expect(await of('secrets', { fieldSelector: { rawSelector: 'a' } })).toEqual({
+      allowed: true,
+      evaluationError: 'in part; spec.resourceAttributes.fieldSelector ignored due to parse error',
+    });
+    const rules = await send(`${AUTHZ}/selfsubjectrulesreviews`, 'SelfSubjectRulesReview', { namespace: 'n' });
+    expect(rules.body.status).toMatchObject({
+      incomplete: true,
+      evaluationError: '[rules are not told, a role is missing]',
+    });
+    const as = async (resource: string) => {
+      const headers = { authorization: 'Bearer eve' };
+      const response = await app.fetch(new Request(`https://x/api/v1/${resource}`, { headers }));
+      return [response.status, ((await response.json()) as { message?: string }).message];
+    };
+    expect(await as('pods')).toEqual([403, expect.stringContaining('at the cluster scope: never')]);
+    expect(await as('nodes')).toEqual([500, expect.stringContaining('it is down')]);
+    expect((await as('secrets'))[0]).toBe(200);
   });
 
   it('are not stored', async () => {
