@@ -72,6 +72,7 @@ Puts the control plane on AWS as one stack, or on a stand-in for it. A second de
   --stack NAME        (Skiff)
   --keep-data         keep the table when the stack is destroyed
   --retention-hours N how long changes can be read back by watches (1)
+  --config FILE       documents that set the API server up; kept until others are given, an empty file takes them away
 ${DATA}`,
 
   destroy: `usage: skiff destroy [--data DIR]

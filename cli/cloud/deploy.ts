@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ConfigurationText } from '../../functions/apiserver/configuration.ts';
 import { CommandError, dataDirectory, parse, wholeNumber } from '../command.ts';
 import { readState } from '../directory.ts';
 import { writeKubeconfig } from '../kubeconfig.ts';
 import { cdk } from './cdk.ts';
 import { awsEnvironment, hasDeployment, reachable, readDeployment, writeDeployment } from './deployment.ts';
-import { encryptAnew, readKeys } from './keys.ts';
+import { encryptAnew, readKeys, writeConfiguration } from './keys.ts';
 
 export const deployOptions = {
   data: { type: 'string' },
@@ -21,6 +22,7 @@ export const deployOptions = {
   stack: { type: 'string' },
   'keep-data': { type: 'boolean' },
   'retention-hours': { type: 'string' },
+  config: { type: 'string', multiple: true },
 } as const;
 
 const READY_MS = 120_000;
@@ -44,7 +46,19 @@ const progress = (line: string): void => {
   console.log(`  ${parts[1]?.padEnd(8)} ${parts[4]?.replace('AWS::', '')}  ${parts[5]?.split(' ')[0]}`);
 };
 
-/** `skiff deploy [--profile P] [--region R] [--endpoint URL] [--gateway ec2|URL] [--nodes] [--kms-key new|none|ARN] [--stack NAME] [--keep-data] [--retention-hours N] [--data DIR]` */
+/** The texts of files that stand: before anything is deployed. */
+const configurationTexts = async (paths: readonly string[]): Promise<ConfigurationText[]> => {
+  const { checkConfiguration } = await import('../../functions/entry/cloud/configuration.ts');
+  try {
+    const texts = paths.map((name) => ({ name, text: readFileSync(name, 'utf8') }));
+    await checkConfiguration(texts);
+    return texts;
+  } catch (error) {
+    throw new CommandError(error instanceof Error ? error.message : String(error));
+  }
+};
+
+/** `skiff deploy [--profile P] [--region R] [--endpoint URL] [--gateway ec2|URL] [--nodes] [--kms-key new|none|ARN] [--stack NAME] [--keep-data] [--retention-hours N] [--config FILE]... [--data DIR]` */
 export const run = async (args: string[]): Promise<number> => {
   const { values } = parse(args, deployOptions);
   const began = performance.now();
@@ -60,6 +74,7 @@ export const run = async (args: string[]): Promise<number> => {
   if (kmsKey === 'none' && hasDeployment(directory) && readDeployment(directory).kmsKey)
     throw new CommandError('the secrets of this deployment lie under a KMS key: it cannot go without one');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const texts = values.config && (await configurationTexts(values.config));
 
   const { bundleFunctions, bundleGateway } = await import('../../infra/bundle.ts');
   const sizes = await bundleFunctions();
@@ -103,6 +118,7 @@ export const run = async (args: string[]): Promise<number> => {
       ...(made.SecretsKeyArn && { kmsKey: made.SecretsKeyArn }),
     });
     console.log(`stack ${stack} deployed (${seconds()})`);
+    if (texts) await writeConfiguration(directory, texts);
     await waitReady(url);
     const { adminToken } = await readKeys(directory);
     await encryptAnew(directory);

@@ -1,4 +1,6 @@
+import type { ConfigurationText } from '../../functions/apiserver/configuration.ts';
 import { createSystemClock } from '../../functions/clock/system.ts';
+import { followStoredConfiguration, storeConfiguration } from '../../functions/entry/cloud/configuration.ts';
 import { openCloudEncryption } from '../../functions/entry/cloud/encryption.ts';
 import { type Keys, loadKeys } from '../../functions/entry/cloud/keys.ts';
 import { createDynamoStore } from '../../functions/store/dynamodb.ts';
@@ -11,7 +13,10 @@ export const openDeployment = async (directory: string) => {
   Object.assign(process.env, awsEnvironment(deployment));
   const clock = createSystemClock();
   const inner = createDynamoStore({ table: deployment.table, clock, client: {} });
-  return { inner, clock, ...(await openCloudEncryption({ inner, clock, kmsKey: deployment.kmsKey ?? '' })) };
+  const { current } = await followStoredConfiguration({ store: inner, clock, log: console.error });
+  const configuration = current().encryption;
+  const kmsKey = deployment.kmsKey ?? '';
+  return { inner, clock, ...(await openCloudEncryption({ inner, clock, kmsKey, configuration })) };
 };
 /** The store of a deployment, with its secrets opened. */
 export const openDeployedStore = async (directory: string) => (await openDeployment(directory)).store;
@@ -23,6 +28,16 @@ export const readKeys = async (directory: string): Promise<Keys> => {
     return await loadKeys(store);
   } finally {
     await store.close();
+  }
+};
+
+/** Sets a deployment up with texts in place of those before; rejects with ConfigurationError where they do not stand. */
+export const writeConfiguration = async (directory: string, texts: readonly ConfigurationText[]): Promise<void> => {
+  const { inner } = await openDeployment(directory);
+  try {
+    await storeConfiguration(inner, texts);
+  } finally {
+    await inner.close();
   }
 };
 

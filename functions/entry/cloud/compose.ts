@@ -7,6 +7,7 @@ import { createSqsQueue } from '../../queue/sqs.ts';
 import { SCHEDULER } from '../../scheduler/consumer.ts';
 import { createDynamoStore, createPartsReader } from '../../store/dynamodb.ts';
 import { type Bells, createBells } from './bells.ts';
+import { followStoredConfiguration } from './configuration.ts';
 import { openCloudEncryption } from './encryption.ts';
 import { kept } from './kept.ts';
 import { type CloudPlane, createCloudPlane } from './plane.ts';
@@ -19,22 +20,32 @@ export const log = (line: string): void => console.log(line);
 const settings = readSettings();
 const clock = createSystemClock();
 
-/** What lies encrypted in this function's table; made once. */
-const openEncryption = kept(() => {
+/** This function's table, what the operator has set it up with, and what lies encrypted in it; made once. */
+const openEncryption = kept(async () => {
   const { SKIFF_TABLE: table, SKIFF_RETENTION_MS: retentionMs, SKIFF_KMS_KEY: kmsKey } = settings;
   const inner = createDynamoStore({ table, clock, retentionMs, client: {} });
-  return openCloudEncryption({ inner, clock, kmsKey });
+  const configuration = await followStoredConfiguration({ store: inner, clock, log });
+  const encryption = await openCloudEncryption({
+    inner,
+    clock,
+    kmsKey,
+    configuration: configuration.current().encryption,
+  });
+  return { ...encryption, configured: configuration.configured };
 });
 /** The store of this function's table, with secrets opened. */
 export const openStore = async () => (await openEncryption()).store;
+
+/** What the operator has set the deployment up with. */
+export const openConfigured = async () => (await openEncryption()).configured;
 
 export const openParts = () => createPartsReader({ table: settings.SKIFF_TABLE, clock, client: {} });
 
 /** The plane of this function, made once and kept while it is warm; a failure is not kept. */
 export const openPlane = (watchMsMax?: number): (() => Promise<CloudPlane>) =>
   kept(async () => {
-    const { store, kms } = await openEncryption();
-    return createCloudPlane({ store, kms, clock, log, ...(watchMsMax !== undefined && { watchMsMax }) });
+    const { store, kms, configured } = await openEncryption();
+    return createCloudPlane({ store, kms, configured, clock, log, ...(watchMsMax !== undefined && { watchMsMax }) });
   });
 
 export const openQueue = (): Queue =>

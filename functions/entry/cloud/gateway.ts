@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { Configured } from '../../apiserver/configuration.ts';
 import { createTunnel } from '../../apiserver/tunnel.ts';
 import { createUpgrades } from '../../apiserver/upgrade.ts';
 import { withWebSocketReads } from '../../apiserver/websocket-reads.ts';
@@ -13,6 +14,8 @@ import { joinable } from './trust.ts';
 export interface GatewayOptions {
   /** The store of the deployment; closed with the gateway. */
   store: Store;
+  /** What the operator has set the deployment up with. */
+  configured?: Configured;
   clock: Clock;
   host: string;
   /** 0: chosen by the system. */
@@ -51,6 +54,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     },
     dialer: tunnel,
     closing: () => closing.begun,
+    ...(options.configured && { configured: options.configured }),
   });
   const authority = await loadAuthority(store);
   const issue = () =>
