@@ -258,7 +258,7 @@ it('writes bytes that are JSON as Go does, which clients compare with their own'
     data: { spec: { command: text } },
     revision: 1,
   };
-  const bytes = Buffer.from(encodeProtobuf(object));
+  const bytes = encodeProtobuf(object) ?? Buffer.alloc(0);
   expect(bytes.includes('{"spec":{"command":"a \\u0026\\u0026 b \\u003c c \\u003e d \\u2028"}}')).toBe(true);
-  expect((decodeProtobuf(bytes) as typeof object).data.spec.command).toBe(text);
+  expect(decodeProtobuf(bytes)).toMatchObject({ data: object.data });
 });
