@@ -216,3 +216,18 @@ describe('mutating webhooks', async () => {
     else expect(patch).toBeUndefined();
   });
 });
+
+it('tells the control plane’s own requests from those of an administrator', async () => {
+  const rules = [{ level: 'None', users: ['system:skiff-control-plane'], verbs: ['list'] }, { level: 'Metadata' }];
+  const { app, events } = await open(rules);
+  const ask = (path: string, internal?: true) => {
+    const request = new Request(`https://x${path}`, { headers: { authorization: 'Bearer admintoken' } });
+    return app.fetch(request, internal ? { internal } : {});
+  };
+  await ask(CMS, true);
+  expect(events()).toEqual([]);
+  await ask(`${CMS}/a`, true);
+  expect(last(events())).toMatchObject({ user: { username: 'system:skiff-control-plane' }, sourceIPs: ['127.0.0.1'] });
+  await ask(CMS);
+  expect(last(events()).user.username).toBe('admin');
+});
