@@ -6,6 +6,7 @@ import type { AuditSinkConfig } from './audit/sink-document.ts';
 import type { AwsIdentity } from './authn/aws/identity-configuration.ts';
 import type { AuthenticationDocument } from './authn/jwt/document.ts';
 import type { AuthorizationConfiguration } from './authz/configuration.ts';
+import type { FlowControlConfiguration } from './flow-control/configuration.ts';
 
 /**
  * What an operator has set a control plane up with: at most one document of each kind, of upstream's own kinds where it has
@@ -26,6 +27,8 @@ export interface Configuration {
   auditPolicy?: AuditPolicy;
   /** Where events go; a log at the deployment's own place where absent. */
   auditSink?: AuditSinkConfig;
+  /** 600 seats where absent. */
+  flowControl?: FlowControlConfiguration;
 }
 
 /** The configuration that holds for a cluster at this moment. */
@@ -71,6 +74,10 @@ const parts: Readonly<Record<string, (document: unknown) => Promise<Configuratio
   'skiff.dev/AuditSink': async (document) => {
     const { parseAuditSink } = await import('./audit/sink-document.ts');
     return { auditSink: parseAuditSink(document) };
+  },
+  'skiff.dev/FlowControlConfiguration': async (document) => {
+    const { parseFlowControl } = await import('./flow-control/configuration.ts');
+    return { flowControl: parseFlowControl(document) };
   },
 };
 

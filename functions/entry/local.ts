@@ -33,6 +33,7 @@ import { createSqliteStore } from '../store/sqlite.ts';
 import { type Background, startBackground } from './background.ts';
 import { secretToken } from './components.ts';
 import { type ConfigurationFiles, followConfiguration } from './configuration-files.ts';
+import { frontProxyOf } from './front-identities.ts';
 import { withJoin } from './join.ts';
 import { keysEndpoint } from './keys-endpoint.ts';
 import { lazyAuthority } from './lazy-authority.ts';
@@ -91,7 +92,9 @@ const pair = (directory: string, accept: (socket: Duplex) => void): Promise<Dupl
 };
 
 /** From this, other API servers learn whom to trust. */
-const trustOf = ({ caCert, frontProxy }: Pki) => [authenticationConfigMap(caCert, frontProxy)];
+const trustOf = ({ caCert, frontProxy }: Pki, cluster: string) => [
+  authenticationConfigMap(cluster, caCert, frontProxy),
+];
 
 /** The whole control plane in this process, durable in one folder. Rejects with EADDRINUSE, DirectoryInUse... */
 export const startControlPlane = async (options: ControlPlaneOptions): Promise<ControlPlane> => {
@@ -143,7 +146,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     replicas,
     clock,
     client: (cluster) => client(cluster),
-    seed: async (cluster) => void (await seedCluster({ store, cluster, clock, more: trustOf(pki) })),
+    seed: async (cluster) => void (await seedCluster({ store, cluster, clock, more: trustOf(pki, cluster) })),
     alone: true,
     forget: (cluster) => {
       begun.background?.forget(cluster);
@@ -159,7 +162,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     admitRequest: fleet.admitRequest,
     replicas,
     clock,
-    flow: createFlowControl({ replicas, clock, operators: OPERATORS }),
+    flow: createFlowControl({ replicas, clock, seats: () => files.current().flowControl?.seats }),
     authenticator: authenticatorChain({
       adminToken: pki.adminToken,
       authority,
@@ -184,7 +187,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     configured,
     audit,
     moreMetrics: () => `${authorizationMetrics.render()}${audit.metrics()}`,
-    frontProxy: pki.frontProxy,
+    frontProxy: frontProxyOf(pki),
     kms: encryption.kms,
     signer: authority,
     openId: authority,
@@ -297,7 +300,7 @@ const listen = async (options: ControlPlaneOptions, parts: Parts): Promise<Contr
   const socketPath = join(directory, 'apiserver.sock');
   const dial = async () => createConnection({ host: options.host, port: listener.port, allowHalfOpen: true });
   const relay = await forwardTo({ path: socketPath }, dial);
-  await seedCluster({ store, cluster: CLUSTER, clock, more: trustOf(pki) });
+  await seedCluster({ store, cluster: CLUSTER, clock, more: trustOf(pki, CLUSTER) });
   const background = startBackground({
     feed: store,
     replicas,

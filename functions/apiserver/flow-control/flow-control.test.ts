@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { plainResponse } from '../plain-response.ts';
+import { parseFlowControl } from './configuration.ts';
 import { EXEMPT_WAITING_MAX, WAITING_MAX } from './flow-control.ts';
 import { type Asked, createFlowWorld, level, schema } from './flow-for-tests.ts';
 import { SEATS_PER_TURN } from './gate.ts';
@@ -118,6 +119,22 @@ describe('changes of the objects', () => {
     expect(after?.begun).toBe(true);
   });
 
+  it('share as many seats as the operator says', async () => {
+    const said = { seats: 100 as number | undefined };
+    const world = await createFlowWorld({ default: narrow }, { seats: () => said.seats });
+    const nominal = async (): Promise<number> => {
+      await world.clock.advance(1);
+      const [asked] = await fill(world, 'u', 1);
+      asked?.end();
+      return world.level('narrow').nominal;
+    };
+    expect(await nominal()).toBe(2);
+    said.seats = 1000;
+    expect(await nominal()).toBe(20);
+    said.seats = undefined;
+    expect(await nominal()).toBe(12);
+  });
+
   it('are never without the mandatory ones', async () => {
     const world = await createFlowWorld({ default: [] });
     for (const resource of ['prioritylevelconfigurations', 'flowschemas']) {
@@ -137,7 +154,7 @@ describe('changes of the objects', () => {
 
 describe('the exempt', () => {
   it('are begun whatever is full, turn by turn; of tenants so many wait and no more', async () => {
-    const world = await createFlowWorld({ default: [], tenant: [] }, { operators: new Set(['default']) });
+    const world = await createFlowWorld({ default: [], tenant: [] });
     for (const cluster of ['default', 'tenant']) {
       world.ask('admin', LIST, cluster);
       await world.settle();
@@ -281,4 +298,16 @@ describe('the time to stay away', () => {
     expect(retry.refused('l', 300_000)).toBe(30);
     expect(retry.refused('other', 300_000)).toBe(1);
   });
+});
+
+it.each([
+  [{ seats: 50 }, { seats: 50 }],
+  [{ seats: 0 }, 'seats: Too small'],
+  [{ seats: '50' }, 'seats: Invalid input'],
+  [{}, 'seats: Invalid input'],
+  [{ seats: 50, more: 1 }, 'document: Unrecognized key'],
+])('reads %j', (fields, expected) => {
+  const read = () => parseFlowControl({ apiVersion: 'skiff.dev/v1', kind: 'FlowControlConfiguration', ...fields });
+  if (typeof expected === 'string') expect(read).toThrow(expected);
+  else expect(read()).toEqual(expected);
 });

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock/clock.ts';
 import type { Replicas } from '../../store/replica-port.ts';
+import { BUILT_IN } from '../fleet/cluster-kind.ts';
 import { plainParts, plainResponse } from '../plain-response.ts';
 import type { UserInfo } from '../registry.ts';
 import type { RequestInfo } from '../request-info.ts';
@@ -25,15 +26,13 @@ import { sendsInitialEvents, workOf } from './work.ts';
 export interface FlowControlOptions extends Pick<FlowsOptions, 'staleMsMax' | 'clustersMax'> {
   replicas: Replicas;
   clock: Clock;
-  /** Seats that a cluster's levels share; 600 when absent, as upstream's 400 reads and 200 writes. */
-  seats?: number;
+  /** Seats that a cluster's levels share, at this moment; 600 where absent, as upstream's 400 reads and 200 writes. */
+  seats?: () => number | undefined;
   /**
    * Objects are read beside the first requests of a cluster rather than before them: for functions, which serve few
    * requests at a time and start often.
    */
   beside?: boolean;
-  /** Clusters whose exempt requests are never refused; those of others are, when a thousand wait. */
-  operators?: ReadonlySet<string>;
   /** Calls back in the next turn of the event loop; setImmediate when absent. */
   nextLoop?: (callback: () => void) => void;
   /** Milliseconds from any point in time, monotonic; performance.now when absent. */
@@ -89,6 +88,7 @@ const isUnclassified = (pass: Pass): pass is Unclassified => 'loading' in pass;
 const SEATS = 600;
 /** Requests that wait in all clusters together, beyond which those of clusters with more than their part are refused. */
 export const WAITING_MAX = 4000;
+/** The exempt of tenants are refused when so many wait for the thread; those of the operator's clusters never are. */
 export const EXEMPT_WAITING_MAX = 1000;
 /** While a cluster's objects are read, so many of its requests go on unclassified. */
 const UNCLASSIFIED_MAX = 16;
@@ -134,7 +134,8 @@ const tooMany = (requestId: string, seconds: number): Response =>
 
 /** Composes flow control. It starts nothing: what has to be done now and then is done as requests come. */
 export const createFlowControl = (options: FlowControlOptions): FlowControl => {
-  const { replicas, clock, seats = SEATS, beside = false, operators } = options;
+  const { replicas, clock, beside = false } = options;
+  const seats = () => options.seats?.() ?? SEATS;
   const gate = createGate(options.nextLoop ?? setImmediate, options.elapsed ?? (() => performance.now()));
   const seed = { a: Math.floor(clock.random() * 2 ** 32), b: Math.floor(clock.random() * 2 ** 32) };
   const flows = createFlows({ ...options, seats, changed: (flow) => dispatchAll(flow) });
@@ -165,7 +166,7 @@ export const createFlowControl = (options: FlowControlOptions): FlowControl => {
   };
   const left = (flow: ClusterFlow, level: Level, now: number): void => {
     if (level.waiting > 0) dispatch(flow, level, now);
-    if (level.leaving) reap(flow, level, seats, now);
+    if (level.leaving) reap(flow, level, seats(), now);
   };
 
   /** Waits for seats: until they are there, the client goes, or a quarter of its time is over. */
@@ -247,7 +248,7 @@ export const createFlowControl = (options: FlowControlOptions): FlowControl => {
   const paced = (turn: Own): Pass | Promise<Pass> => {
     const { flow, level } = turn;
     if (level.settings.exempt && flow.lane.waiting >= EXEMPT_WAITING_MAX) {
-      if (!operators || operators.has(flow.cluster)) return turn;
+      if (BUILT_IN.has(flow.cluster)) return turn;
       turn.refusal = 'concurrency-limit';
       noteRefusal(turn, turn.refusal);
       return turn;

@@ -8,7 +8,8 @@ import { isIdle } from './level.ts';
 export interface FlowsOptions {
   replicas: Replicas;
   clock: Pick<Clock, 'now'>;
-  seats: number;
+  /** Seats that a cluster's levels share, at this moment. */
+  seats(): number;
   /** Objects may be this much older than the store where it does not push its changes, in milliseconds; 1000 when absent. */
   staleMsMax?: number;
   /** Clusters kept in memory while they are idle; 500 when absent. */
@@ -28,6 +29,8 @@ interface Kept {
   domains: { schemas: Domain; levels: Domain };
   replicas: { schemas: Replica; levels: Replica } | undefined;
   revisions: { schemas: bigint; levels: bigint };
+  /** What its levels share. */
+  seats: number;
   /** When it was last seen to be what the replicas say, and they to be what the store says, in milliseconds. */
   seenAt: number;
   freshAt: number;
@@ -52,6 +55,7 @@ export const createFlows = (options: FlowsOptions): Flows => {
       domains: { schemas: domain('flowschemas'), levels: domain('prioritylevelconfigurations') },
       replicas: undefined,
       revisions: { schemas: -1n, levels: -1n },
+      seats: 0,
       seenAt: Number.NaN,
       freshAt: 0,
       reading: undefined,
@@ -72,13 +76,14 @@ export const createFlows = (options: FlowsOptions): Flows => {
       schemas: of.schemas.list({}).map((stored) => decode<FlowSchema>(stored)),
       levels: of.levels.list({}).map((stored) => decode<PriorityLevelConfiguration>(stored)),
     };
-    configure(kept.flow, objects, seats, clock.now());
+    kept.seats = seats();
+    configure(kept.flow, objects, kept.seats, clock.now());
     options.changed(kept.flow);
   };
 
   const same = (kept: Kept): boolean => {
     const { domains, replicas: of, revisions } = kept;
-    if (!of) return false;
+    if (!of || kept.seats !== seats()) return false;
     return (
       replicas.peek(domains.schemas) === of.schemas &&
       replicas.peek(domains.levels) === of.levels &&

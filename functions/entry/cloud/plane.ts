@@ -123,7 +123,13 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
     admitRequest: fleet.admitRequest,
     replicas,
     clock,
-    flow: createFlowControl({ replicas, clock, beside: true, staleMsMax: FLOW_STALE_MS }),
+    flow: createFlowControl({
+      replicas,
+      clock,
+      beside: true,
+      staleMsMax: FLOW_STALE_MS,
+      seats: () => options.configured?.(DEFAULT_CLUSTER).flowControl?.seats,
+    }),
     authenticator: authenticatorChain({
       adminToken: keys.adminToken,
       authority,
