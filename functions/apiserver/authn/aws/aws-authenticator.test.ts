@@ -282,6 +282,20 @@ describe('mappings', () => {
   });
 });
 
+describe('who asks about a token', () => {
+  it('is told what is wrong with it', async () => {
+    const told: string[] = [];
+    const explain = (fault: string) => void told.push(fault);
+    await by.authenticate('default', await tokenOf('ANOBODY'), { explain });
+    await by.authenticate('default', await tokenOf('AUSER', 'main', clock.ms - 3_600_000), { explain });
+    await by.authenticate('default', await tokenOf('AUSER'), { explain });
+    expect(told).toEqual([
+      `no access entry and no mapping of aws-auth lets ${callers.ANOBODY.arn} in`,
+      'the token has expired',
+    ]);
+  });
+});
+
 describe('a cluster that takes none', () => {
   it('loads nothing and asks nobody', async () => {
     const tokens = awsTokens({ replicas: stored.replicas, clock, configured: () => ({}), specOf: () => ({}) });

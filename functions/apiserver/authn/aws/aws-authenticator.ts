@@ -54,14 +54,17 @@ export const createAwsAuthenticator = (
   };
 
   return {
-    authenticate: async (cluster, token, { audiences: wanted }) => {
+    authenticate: async (cluster, token, connection) => {
+      const { audiences: wanted } = connection;
       const access = accessOf(cluster);
       if (token === undefined || !access) return undefined;
       if (wanted && audiences && !wanted.some((one) => audiences.includes(one))) return undefined;
-      const identity = await verifiedBy(access.sts).identityOf(cluster, access.clusterId, token);
+      const identity = await verifiedBy(access.sts).identityOf(cluster, access.clusterId, token, connection.explain);
       if (!identity) return undefined;
       const auth = access.mode === 'API' ? undefined : await authOf(cluster);
-      return userOf(access, auth, identity);
+      const user = userOf(access, auth, identity);
+      if (!user) connection.explain?.(`no access entry and no mapping of aws-auth lets ${identity.canonicalArn} in`);
+      return user;
     },
   };
 };

@@ -42,9 +42,14 @@ export interface VerifiedTokensOptions {
 export interface VerifiedTokens {
   /**
    * Who signed a token; undefined where it is not well formed, or STS does not say. Rejects with a 429 Status where a
-   * cluster asks too much, and with 503 where STS does not answer.
+   * cluster asks too much, and with 503 where STS does not answer. `explain` is told what is wrong with the token.
    */
-  identityOf(cluster: string, clusterId: string, token: string): Promise<CallerIdentity | undefined>;
+  identityOf(
+    cluster: string,
+    clusterId: string,
+    token: string,
+    explain?: (fault: string) => void,
+  ): Promise<CallerIdentity | undefined>;
 }
 
 const tooMany = () => tooManyRequests('too many AWS identities are being looked up, please try again later', 1);
@@ -102,7 +107,7 @@ export const createVerifiedTokens = ({ sts, places, clock, onFailure }: Verified
   };
 
   return {
-    identityOf: async (name, clusterId, token) => {
+    identityOf: async (name, clusterId, token, explain) => {
       const cluster = clusterOf(name, clusterId);
       const id = hash('sha256', token, 'base64');
       const known = cluster.known.get(id);
@@ -110,7 +115,10 @@ export const createVerifiedTokens = ({ sts, places, clock, onFailure }: Verified
       const running = cluster.asking.get(id);
       if (running) return running;
       const checked = checkToken(token, places, clock.now());
-      if ('refused' in checked) return undefined;
+      if ('refused' in checked) {
+        explain?.(checked.refused);
+        return undefined;
+      }
       const { presigned } = checked;
       admit(cluster);
       const asked = sts
