@@ -58,19 +58,29 @@ export const makeAuthority = async (): Promise<Authority> => {
 
 /**
  * How the API server shows itself to others that it passes requests on to (apiserver/aggregation): a client certificate of
- * an authority of its own, which trusts nothing else and whose key is not kept. PEM, good for ten years.
+ * an authority of its own, which vouches for nothing else. PEM, good for ten years.
  */
-export const issueFrontProxy = async (commonName: string): Promise<{ caCert: string; cert: string; key: string }> => {
+export const issueFrontProxy = async (commonName: string) => {
   const ca = await createAuthority('skiff-front-proxy-ca');
+  const authority: Authority = { caCert: ca.cert.toString('pem'), caKey: ca.key };
+  return { ...authority, ...(await issueFrontIdentity(authority, commonName)) };
+};
+
+/** The same by an authority that is there. */
+export const issueFrontIdentity = async (
+  { caCert, caKey }: Authority,
+  commonName: string,
+): Promise<{ cert: string; key: string }> => {
+  const issuer = new x509.X509Certificate(caCert);
   const { keys, pem: key } = await newKey();
   const now = Date.now();
   const cert = await x509.X509CertificateGenerator.create({
     serialNumber: serial(),
-    subject: `CN=${commonName}`,
-    issuer: ca.cert.subject,
+    subject: [{ CN: [commonName] }],
+    issuer: issuer.subject,
     notBefore: new Date(now - 3_600_000),
     notAfter: new Date(now + 10 * YEAR_MS),
-    signingKey: ca.signer,
+    signingKey: await importKey(caKey),
     publicKey: keys.publicKey,
     signingAlgorithm: ALGORITHM,
     extensions: [
@@ -78,7 +88,7 @@ export const issueFrontProxy = async (commonName: string): Promise<{ caCert: str
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
     ],
   });
-  return { caCert: ca.cert.toString('pem'), cert: cert.toString('pem'), key };
+  return { cert: cert.toString('pem'), key };
 };
 
 /** A certificate request (PKCS#10, PEM) for these names and addresses, and its key. */

@@ -16,7 +16,7 @@ export interface Pki {
   /** All keys whose tokens count, newest first; `tokenKey` alone where absent. */
   tokenKeys?: readonly SigningKey[];
   /** How other API servers know that a request comes from this one; of an authority of its own. */
-  frontProxy: FrontProxy;
+  frontProxy: FrontProxy & { caKey: string };
   /** Static bearer token of the administrator (system:masters). */
   adminToken: string;
 }
@@ -64,7 +64,8 @@ export const loadPki = async (directory: string): Promise<Pki> => {
     });
   }
   const kept = JSON.parse(readFileSync(path, 'utf8')) as Omit<Pki, 'frontProxy'> & Partial<Pki>;
-  const pki: Pki = kept.frontProxy ? { ...kept, frontProxy: kept.frontProxy } : save(await withFrontProxy(kept));
+  const { frontProxy } = kept;
+  const pki: Pki = frontProxy?.caKey ? { ...kept, frontProxy } : save(await withFrontProxy(kept));
   const ends = new Date(new X509Certificate(pki.serverCert).validTo).getTime();
   if (ends - Date.now() > RENEW_BEFORE_MS) return pki;
   const { issueServing } = await import('./issue.ts');
@@ -72,7 +73,7 @@ export const loadPki = async (directory: string): Promise<Pki> => {
   return save({ ...pki, serverCert: server.cert, serverKey: server.key });
 };
 
-/** A folder of an older version has none yet. */
+/** A folder of an older version has none yet, or one without its authority. */
 const withFrontProxy = async (kept: Omit<Pki, 'frontProxy'>): Promise<Pki> => {
   const { issueFrontProxy } = await import('./issue.ts');
   return { ...kept, frontProxy: await issueFrontProxy(FRONT_PROXY_NAME) };

@@ -3,6 +3,7 @@ import { request as requestHttps } from 'node:https';
 import type { Server } from '../context.ts';
 import { agentOf, connectService, type Destination } from '../outgoing/agents.ts';
 import type { ServiceReference } from '../outgoing/service-endpoint.ts';
+import type { FrontIdentity } from './identity.ts';
 import type { Remote } from './remotes.ts';
 
 export interface Asked {
@@ -14,26 +15,36 @@ export interface Asked {
   signal: AbortSignal;
 }
 
-const destinationOf = (
+const identityOf = async ({ frontProxy }: Server, cluster: string): Promise<FrontIdentity | undefined> => {
+  if (!frontProxy) return undefined;
+  const { cert, key } = (await frontProxy.identityOf?.(cluster)) ?? frontProxy;
+  return { cert, key };
+};
+
+const destinationOf = async (
   server: Server,
   cluster: string,
   remote: Remote,
-): Destination & { service: ServiceReference } => ({
-  cluster,
-  service: remote.service,
-  ...(remote.ca && { ca: remote.ca }),
-  ...(server.frontProxy && { identity: { cert: server.frontProxy.cert, key: server.frontProxy.key } }),
-  ...(remote.insecure && { insecure: true }),
-});
+): Promise<Destination & { service: ServiceReference }> => {
+  const identity = await identityOf(server, cluster);
+  return {
+    cluster,
+    service: remote.service,
+    ...(remote.ca && { ca: remote.ca }),
+    ...(identity && { identity }),
+    ...(remote.insecure && { insecure: true }),
+  };
+};
 
 export const hostOf = ({ service }: Remote): string => `${service.name}.${service.namespace}.svc`;
 
 /** Sends one request to another API server; resolves with its answer's head, and rejects where none comes. */
-export const ask = (server: Server, cluster: string, remote: Remote, asked: Asked): Promise<IncomingMessage> =>
-  new Promise((resolve, reject) => {
+export const ask = async (server: Server, cluster: string, remote: Remote, asked: Asked): Promise<IncomingMessage> => {
+  const agent = agentOf(server, await destinationOf(server, cluster, remote));
+  return new Promise((resolve, reject) => {
     const { method, path, headers, body, signal } = asked;
     const sent = requestHttps({
-      agent: agentOf(server, destinationOf(server, cluster, remote)),
+      agent,
       host: hostOf(remote),
       port: remote.service.port,
       method,
@@ -50,10 +61,11 @@ export const ask = (server: Server, cluster: string, remote: Remote, asked: Aske
     });
     sent.end(body);
   });
+};
 
 /** A connection of its own, for a request that leaves HTTP. */
-export const dialRemote = (server: Server, cluster: string, remote: Remote) =>
-  connectService(server, destinationOf(server, cluster, remote));
+export const dialRemote = async (server: Server, cluster: string, remote: Remote) =>
+  connectService(server, await destinationOf(server, cluster, remote));
 
 const documentBytesMax = 32 << 20;
 

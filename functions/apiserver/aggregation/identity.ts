@@ -10,9 +10,20 @@ export interface FrontProxy {
   caCert: string;
   cert: string;
   key: string;
+  /**
+   * The certificate for other API servers of a cluster; that above where absent. Each cluster has a name of its own: a tenant
+   * could lead us by a Service of his to an API server of another, which would believe what we say of his users.
+   */
+  identityOf?(cluster: string): Promise<FrontIdentity>;
+}
+export interface FrontIdentity {
+  cert: string;
+  key: string;
 }
 
-/** The common name of the certificate. */
+/** The common name of the certificate for API servers of a cluster. */
+export const frontProxyName = (cluster: string): string =>
+  cluster === 'default' ? FRONT_PROXY_NAME : `${FRONT_PROXY_NAME}:${cluster}`;
 export const FRONT_PROXY_NAME = 'front-proxy-client';
 
 /**
@@ -41,8 +52,8 @@ export const identityHeaders = ({ username, uid, groups, extra }: UserInfo): Rec
   ),
 });
 
-/** The ConfigMap in kube-system from which other API servers learn whom to trust. `clientCa` is PEM. */
-export const authenticationConfigMap = (clientCa: string, front: FrontProxy | undefined) => ({
+/** The ConfigMap in kube-system from which other API servers of a cluster learn whom to trust. `clientCa` is PEM. */
+export const authenticationConfigMap = (cluster: string, clientCa: string, front: FrontProxy | undefined) => ({
   apiVersion: 'v1',
   kind: 'ConfigMap',
   metadata: { name: 'extension-apiserver-authentication', namespace: 'kube-system' },
@@ -50,7 +61,7 @@ export const authenticationConfigMap = (clientCa: string, front: FrontProxy | un
     'client-ca-file': clientCa,
     ...(front && {
       'requestheader-client-ca-file': front.caCert,
-      'requestheader-allowed-names': JSON.stringify([FRONT_PROXY_NAME]),
+      'requestheader-allowed-names': JSON.stringify([frontProxyName(cluster)]),
       'requestheader-username-headers': '["X-Remote-User"]',
       'requestheader-uid-headers': '["X-Remote-Uid"]',
       'requestheader-group-headers': '["X-Remote-Group"]',
