@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -6,6 +6,7 @@ import type { Client } from '../../functions/client/client.ts';
 import { createSystemClock } from '../../functions/clock/system.ts';
 import type { Pod } from '../../functions/machinery/kinds.d.ts';
 import { createNodeVolumes } from './node-volumes.ts';
+import type { Bind } from './sub-path.ts';
 
 let directory = '';
 beforeEach(async () => {
@@ -23,8 +24,9 @@ const client = {
     return Response.json({ status: { token: 'the-token', expirationTimestamp } });
   },
 } as unknown as Client;
-const volumesIn = () =>
+const volumesIn = (bind?: Bind) =>
   createNodeVolumes({
+    ...(bind && { bind }),
     client,
     clock: createSystemClock(),
     dataDir: directory,
@@ -102,7 +104,8 @@ test('what is missing says so, unless optional', async () => {
 });
 
 test('subPath stays inside its volume', async () => {
-  const volumes = volumesIn();
+  const bound: string[] = [];
+  const volumes = volumesIn(async (source, target) => void bound.push(await realpath(source), target));
   const pod = podWith([{ name: 'e', emptyDir: {} }]);
   await volumes.prepare(pod);
   const mount = (subPathExpr: string) =>
@@ -111,7 +114,9 @@ test('subPath stays inside its volume', async () => {
       { name: 'c', volumeMounts: [{ name: 'e', mountPath: '/x', subPathExpr }] },
       new Map([['WHO', 'me']]),
     );
-  expect((await mount('logs/$(WHO)'))[0]?.hostPath.endsWith('/volumes/e/logs/me')).toBe(true);
+  const own = join(directory, 'pods/u1/subpaths/c/0');
+  expect((await mount('logs/$(WHO)'))[0]?.hostPath).toBe(own);
+  expect(bound).toEqual([await realpath(join(directory, 'pods/u1/volumes/e/logs/me')), own]);
   await writeFile(join(directory, 'outside'), '');
   await symlink(directory, join(directory, 'pods/u1/volumes/e/link'));
   await expect(mount('link')).rejects.toThrow('leads out of the volume');

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { chmod, chown, lstat, mkdir, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
-import { join, sep } from 'node:path';
+import { chmod, chown, lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Client } from '../../functions/client/client.ts';
 import type { Clock } from '../../functions/clock/clock.ts';
@@ -12,6 +12,7 @@ import { type ContainerSpec, RuntimeError } from '../runtime/runtime.ts';
 import { writeAtomically } from './atomic-writer.ts';
 import { checkHostPath } from './host-path.ts';
 import { type PayloadSources, volumePayload } from './payload.ts';
+import { type Bind, mountSubPath, mountsBelow, unmountBelow } from './sub-path.ts';
 import { createTokens } from './tokens.ts';
 import type { Volumes } from './volumes.ts';
 
@@ -24,14 +25,13 @@ export interface NodeVolumesOptions {
   dataDir: string;
   /** For downward API files. */
   facts(pod: Pod): Pick<PayloadSources, 'podIPs' | 'hostIPs' | 'nodeName' | 'allocatable'>;
+  /** How subPaths are mounted; mount(8) where absent. */
+  bind?: Bind;
 }
 
 const propagations: Record<string, Mount['propagation']> = { HostToContainer: 'host', Bidirectional: 'bidirectional' };
 
-const isMounted = async (path: string): Promise<boolean> => {
-  const table = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
-  return table.split('\n').some((line) => line.split(' ')[4] === path);
-};
+const isMounted = async (path: string): Promise<boolean> => (await mountsBelow(path)).includes(path);
 
 /** Gives a directory to a group: readable and writable for it, new files inherit it (kubelet's SetVolumeOwnership). */
 const giveToGroup = async (path: string, gid: number): Promise<void> => {
@@ -40,23 +40,6 @@ const giveToGroup = async (path: string, gid: number): Promise<void> => {
   if (entry.isSymbolicLink()) return;
   await chmod(path, (entry.mode & 0o7777) | (entry.isDirectory() ? 0o2770 : 0o660));
   if (entry.isDirectory()) for (const name of await readdir(path)) await giveToGroup(join(path, name), gid);
-};
-
-/** A path below a volume, made when absent; a link that leads out of the volume is refused. */
-const subPath = async (root: string, path: string): Promise<string> => {
-  if (path.startsWith('/') || path.split('/').includes('..'))
-    throw new RuntimeError('CreateContainerConfigError', `invalid subPath "${path}"`);
-  const target = join(root, path);
-  if (!(await stat(target).catch(() => undefined))) await mkdir(target, { recursive: true, mode: 0o750 });
-  const real = await realpath(target);
-  const base = await realpath(root);
-  if (real !== base && !real.startsWith(base + sep)) {
-    throw new RuntimeError(
-      'CreateContainerConfigError',
-      `failed to prepare subPath for volumeMount: "${path}" leads out of the volume`,
-    );
-  }
-  return real;
 };
 
 /** Volumes as directories below `dataDir/pods/UID/volumes`, tmpfs for emptyDir of medium Memory. */
@@ -141,11 +124,12 @@ export const createNodeVolumes = (options: NodeVolumesOptions): Volumes => {
     },
     async mounts(pod, container, environment) {
       const out: Mount[] = [];
-      for (const mount of container.volumeMounts ?? []) {
+      for (const [i, mount] of (container.volumeMounts ?? []).entries()) {
         const root = await hostPathOf(pod, mount.name);
         const below = mount.subPathExpr ? expand(mount.subPathExpr, environment) : mount.subPath;
+        const own = join(dataDir, 'pods', pod.metadata.uid ?? '', 'subpaths', container.name, String(i));
         out.push({
-          hostPath: below ? await subPath(root, below) : root,
+          hostPath: below ? await mountSubPath(root, below, own, options.bind) : root,
           containerPath: mount.mountPath,
           readOnly: mount.readOnly ?? false,
           propagation: propagations[mount.mountPropagation ?? ''] ?? 'private',
@@ -163,10 +147,7 @@ export const createNodeVolumes = (options: NodeVolumesOptions): Volumes => {
     },
     async clean(uid) {
       tokens.drop(uid);
-      const root = rootOf(uid);
-      for (const name of await readdir(root).catch(() => [])) {
-        if (await isMounted(join(root, name))) await run('umount', ['-l', join(root, name)]);
-      }
+      await unmountBelow(join(dataDir, 'pods', uid));
       await rm(join(dataDir, 'pods', uid), { recursive: true, force: true });
     },
   };
