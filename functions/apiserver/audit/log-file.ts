@@ -125,18 +125,20 @@ export const openLogFile = (options: LogFileOptions): LogFile => {
     return torn ? Buffer.concat([LINE_END, lines]) : lines;
   };
 
+  /** So much of it stands in the file; whether that was all of it. */
+  const wrote = (bytes: Uint8Array, length: number): void => {
+    file.size += length;
+    torn = length < bytes.byteLength && (length > 0 ? bytes[length - 1] !== LINE_END[0] : torn);
+  };
+
   return {
     writeLater: async (lines) => {
       const bytes = ready(lines);
       let written = 0;
       try {
         while (written < bytes.byteLength) written += await writeSome(file.fd, bytes, written);
-        torn = false;
-      } catch (error) {
-        torn = torn || (written > 0 && bytes[written - 1] !== 0x0a);
-        throw error;
       } finally {
-        file.size += written;
+        wrote(bytes, written);
       }
     },
     write: (lines) => {
@@ -144,12 +146,8 @@ export const openLogFile = (options: LogFileOptions): LogFile => {
       let written = 0;
       try {
         while (written < bytes.byteLength) written += writeSync(file.fd, bytes, written);
-        torn = false;
-      } catch (error) {
-        torn = torn || (written > 0 && bytes[written - 1] !== 0x0a);
-        throw error;
       } finally {
-        file.size += written;
+        wrote(bytes, written);
       }
     },
     settled: () => tidying,
