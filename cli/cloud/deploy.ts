@@ -46,6 +46,15 @@ const progress = (line: string): void => {
   console.log(`  ${parts[1]?.padEnd(8)} ${parts[4]?.replace('AWS::', '')}  ${parts[5]?.split(' ')[0]}`);
 };
 
+/** A directory belongs to a deployment alone, and its secrets to the key that they lie under. */
+const refuseUnlessFits = (directory: string, kmsKey: string): void => {
+  if (readState(directory)) {
+    throw new CommandError(`${directory} belongs to an embedded cluster: choose another directory with --data`);
+  }
+  if (kmsKey === 'none' && hasDeployment(directory) && readDeployment(directory).kmsKey)
+    throw new CommandError('the secrets of this deployment lie under a KMS key: it cannot go without one');
+};
+
 /** The texts of files that stand: before anything is deployed. */
 const configurationTexts = async (paths: readonly string[]): Promise<ConfigurationText[]> => {
   const { checkConfiguration } = await import('../../functions/entry/cloud/configuration.ts');
@@ -67,12 +76,8 @@ export const run = async (args: string[]): Promise<number> => {
   const { profile, endpoint, stack = 'Skiff' } = values;
   const region = values.region ?? process.env.AWS_REGION ?? 'us-east-1';
   const environment = awsEnvironment({ region, ...(profile && { profile }), ...(endpoint && { endpoint }) });
-  if (readState(directory)) {
-    throw new CommandError(`${directory} belongs to an embedded cluster: choose another directory with --data`);
-  }
   const kmsKey = values['kms-key'] ?? 'new';
-  if (kmsKey === 'none' && hasDeployment(directory) && readDeployment(directory).kmsKey)
-    throw new CommandError('the secrets of this deployment lie under a KMS key: it cannot go without one');
+  refuseUnlessFits(directory, kmsKey);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const texts = values.config && (await configurationTexts(values.config));
 
