@@ -45,8 +45,8 @@ const made = async (one: AuthorizerConfiguration, options: ConfiguredOptions): P
     case 'AlwaysDeny':
       return alwaysDeny;
     case 'Webhook': {
-      const { webhookAuthorizer } = await import('./webhook/webhook.ts');
-      return webhookAuthorizer({ name: one.name, webhook: one.webhook, clock, metrics });
+      const { createWebhookAuthorizer } = await import('./webhook/webhook.ts');
+      return createWebhookAuthorizer({ name: one.name, webhook: one.webhook, clock, metrics });
     }
   }
 };

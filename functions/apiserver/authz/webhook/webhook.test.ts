@@ -9,7 +9,7 @@ import type { Attributes, Authorizer } from '../authorizer.ts';
 import type { WebhookConfiguration } from '../configuration.ts';
 import { createAuthorizationMetrics } from '../metrics.ts';
 import { type Conditions, compileConditions } from './match-conditions.ts';
-import { webhookAuthorizer } from './webhook.ts';
+import { createWebhookAuthorizer } from './webhook.ts';
 
 interface Review {
   apiVersion: string;
@@ -88,7 +88,7 @@ const setup = (more: Partial<WebhookConfiguration> = {}) => {
   const time = { now: 1000 };
   const waited: number[] = [];
   const metrics = createAuthorizationMetrics();
-  const authorizer = webhookAuthorizer({
+  const authorizer = createWebhookAuthorizer({
     name: 'hook.example',
     webhook: { ...webhook, ...more },
     clock: { now: () => time.now },

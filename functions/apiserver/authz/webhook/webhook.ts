@@ -64,7 +64,7 @@ interface Waiting {
  * Asks a webhook with SubjectAccessReviews, as https://kubernetes.io/docs/reference/access-authn-authz/webhook/ describes.
  * Answers are kept per cluster. Failures decide nothing, or refuse, as the failure policy says; they are never kept.
  */
-export const webhookAuthorizer = (options: WebhookOptions): Authorizer & { close(): void } => {
+export const createWebhookAuthorizer = (options: WebhookOptions): Authorizer & { close(): void } => {
   const { name, webhook, clock, metrics } = options;
   const wait = options.wait ?? ((ms: number) => pause(ms));
   const clusters = new Map<string, Waiting>();
