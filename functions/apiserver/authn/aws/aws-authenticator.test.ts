@@ -259,6 +259,14 @@ describe('mappings', () => {
     expect(sts.sent.length).toBe(1);
   });
 
+  it('of aws-auth are not looked at for whom an entry lets in', async () => {
+    expect((await authenticate(await tokenOf('AUSER')))?.username).toBe(USER);
+    const configMaps = { cluster: 'default', group: '', resource: 'configmaps' };
+    expect(stored.replicas.peek(configMaps)).toBeUndefined();
+    expect(await authenticate(await tokenOf('ANOBODY'))).toBeUndefined();
+    expect(stored.replicas.peek(configMaps)).toBeDefined();
+  });
+
   it('of aws-auth hold where no entry does, as the mode says, and are followed', async () => {
     const token = await tokenOf('ANOBODY');
     expect(await authenticate(token)).toBeUndefined();

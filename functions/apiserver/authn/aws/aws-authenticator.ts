@@ -13,9 +13,14 @@ import { createVerifiedTokens, type VerifiedTokens } from './verified-tokens.ts'
 
 interface Made {
   access: ClusterAccess;
+  /** Whether aws-auth has no say. */
+  byEntry: boolean;
   auth: AwsAuth | undefined;
   user: UserInfo | undefined;
 }
+
+const isByEntry = ({ mode, entries }: ClusterAccess, { canonicalArn }: CallerIdentity): boolean =>
+  mode === 'API' || (mode === 'API_AND_CONFIG_MAP' && entries.find(canonicalArn) !== undefined);
 
 /**
  * Presigned tokens: judged by themselves, then by STS, then mapped by access entries and `aws-auth` as these are at the
@@ -45,11 +50,16 @@ export const createAwsAuthenticator = (
     current = { settings, sts, verified };
     return verified;
   };
-  const userOf = (access: ClusterAccess, auth: AwsAuth | undefined, identity: CallerIdentity): UserInfo | undefined => {
-    const known = users.get(identity);
-    if (known?.access === access && known.auth === auth) return known.user;
+  /** Who is let in by an entry costs no look at the cluster's ConfigMaps. */
+  const userOf = async (cluster: string, access: ClusterAccess, identity: CallerIdentity) => {
+    const found = users.get(identity);
+    const known = found?.access === access ? found : undefined;
+    const byEntry = known?.byEntry ?? isByEntry(access, identity);
+    if (known && byEntry) return known.user;
+    const auth = byEntry ? undefined : await authOf(cluster);
+    if (known && known.auth === auth) return known.user;
     const user = awsUser(access, auth, identity);
-    users.set(identity, { access, auth, user });
+    users.set(identity, { access, byEntry, auth, user });
     return user;
   };
 
@@ -61,8 +71,7 @@ export const createAwsAuthenticator = (
       if (wanted && audiences && !wanted.some((one) => audiences.includes(one))) return undefined;
       const identity = await verifiedBy(access.sts).identityOf(cluster, access.clusterId, token, connection.explain);
       if (!identity) return undefined;
-      const auth = access.mode === 'API' ? undefined : await authOf(cluster);
-      const user = userOf(access, auth, identity);
+      const user = await userOf(cluster, access, identity);
       if (!user) connection.explain?.(`no access entry and no mapping of aws-auth lets ${identity.canonicalArn} in`);
       return user;
     },
