@@ -48,7 +48,8 @@ export interface MapLiteral {
 export interface StructLiteral {
   kind: 'struct';
   name: string;
-  fields: { name: string; value: Expr; optional: boolean }[];
+  /** `at`: of the colon. */
+  fields: { name: string; at: number; value: Expr; optional: boolean }[];
 }
 export interface Fold {
   kind: 'fold';

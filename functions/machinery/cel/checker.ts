@@ -231,16 +231,12 @@ const checkMap = (c: Checker, expr: MapLiteral): Type => {
 const checkStruct = (c: Checker, expr: StructLiteral, at: number): Type => {
   const type = c.scope.types.get(expr.name);
   if (type?.kind !== 'object') return undeclared(c, at, expr.name);
-  for (const { name, value, optional } of expr.fields) {
+  for (const { name, at: place, value, optional } of expr.fields) {
     const given = elementType(c, value, optional);
     const declared = type.fields.get(name)?.type;
-    if (!declared) report(c, value.at, `undefined field '${name}'`);
-    else if (!assignable(c.bound, given, declared))
-      report(
-        c,
-        value.at,
-        `expected type of field '${name}' is '${show(c, declared)}' but provided type is '${show(c, given)}'`,
-      );
+    if (declared && assignable(c.bound, given, declared)) continue;
+    const wanted = declared ? show(c, declared) : '';
+    report(c, place, `expected type of field '${name}' is '${wanted}' but provided type is '${show(c, given)}'`);
   }
   return type;
 };

@@ -3,7 +3,7 @@
  *
  *   parse(source) -> { expr } | { issues }
  */
-import type { Expr, Issue } from './ast.ts';
+import type { Expr, Issue, StructLiteral } from './ast.ts';
 import { SourceFault, type Token, tokenize } from './lexer.ts';
 import { expandMacro } from './macros.ts';
 import { Uint } from './values.ts';
@@ -224,13 +224,13 @@ const mapLiteral = (p: Parser, at: number): Expr => {
   return { kind: 'map', at, entries };
 };
 
-const structFields = (p: Parser): { name: string; value: Expr; optional: boolean }[] => {
-  const fields: { name: string; value: Expr; optional: boolean }[] = [];
+const structFields = (p: Parser): StructLiteral['fields'] => {
+  const fields: StructLiteral['fields'] = [];
   while (!is(p, '}')) {
     const optional = accept(p, '?') !== undefined;
     const { text: name } = identifier(p);
-    expect(p, ':');
-    fields.push({ name, value: expression(p), optional });
+    const { at } = expect(p, ':');
+    fields.push({ name, at, value: expression(p), optional });
     if (!accept(p, ',')) break;
   }
   expect(p, '}');

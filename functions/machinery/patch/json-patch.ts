@@ -32,14 +32,16 @@ const readOperation = (raw: Json): Operation => {
   if (typeof op !== 'string') throw refused('Unexpected kind: unknown');
   if (typeof path !== 'string') throw refused(`${op} operation failed to decode path: missing value`);
   if ((op === 'move' || op === 'copy') && typeof from !== 'string')
-    throw refused(`${op} operation failed to decode from: missing value`);
+    throw refused(`${op} operation failed to decode from: operation, missing from field: missing value`);
   return { op, path, from: typeof from === 'string' ? from : '', value: value ?? null };
 };
 
 const tokensOf = (pointer: string): string[] => {
   if (pointer === '') return [];
-  if (!pointer.startsWith('/')) throw refused(`doc is missing path: "${pointer}": missing value`);
-  const parts = pointer.slice(1).split('/');
+  // As upstream's library has it, what stands before the first slash is not looked at.
+  const slash = pointer.indexOf('/');
+  if (slash < 0) throw refused(`doc is missing path: "${pointer}": missing value`);
+  const parts = pointer.slice(slash + 1).split('/');
   return pointer.includes('~') ? parts.map((p) => p.replaceAll('~1', '/').replaceAll('~0', '~')) : parts;
 };
 
@@ -107,6 +109,8 @@ const editAt = (node: Json, tokens: string[], depth: number, edit: Edit, value: 
 
 const change = (root: Json, edit: Edit, path: string, value: Json): Json => {
   const tokens = tokensOf(path);
+  // Only a replacement is done to the whole document.
+  if (tokens.length === 0 && edit !== 'replace') throw missing(edit, path);
   const out = editAt(root, tokens, 0, edit, value);
   if (out !== undefined) return out;
   const last = tokens.at(-1) ?? '';

@@ -18,7 +18,7 @@ import { decode } from '../../../machinery/decode.ts';
 import type { Json, JsonObject } from '../../../machinery/object.ts';
 import { applyJsonPatch, TEST_FAILED } from '../../../machinery/patch/json-patch.ts';
 import type { ObjectSchema, Schema } from '../../../machinery/schema.ts';
-import { StatusError } from '../../../machinery/status.ts';
+import { internalError, StatusError } from '../../../machinery/status.ts';
 import { runOne } from './evaluate.ts';
 import type { Variables } from './inputs.ts';
 import type { Hook } from './source.ts';
@@ -106,6 +106,18 @@ const atomics = (schema: Schema, value: Json, path: string): string[] => {
 
 /** A value as upstream prints what it did not expect. */
 const shown = (value: Json): string => `&value.valueUnstructured{Value:${JSON.stringify(value)}}`;
+/** The same where a list or map was expected. */
+const shownBare = (value: Json): string => {
+  const text = (one: Json): string => {
+    if (one === null) return 'NULL_VALUE';
+    if (Array.isArray(one)) return `[${one.map(text).join(' ')}]`;
+    if (typeof one !== 'object') return String(one);
+    return `map[${Object.entries(one)
+      .map(([key, held]) => `${key}:${text(held ?? null)}`)
+      .join(' ')}]`;
+  };
+  return `&{${text(value)}}`;
+};
 
 const scalarFault = (schema: Schema, value: Json): string | undefined => {
   if (value === null) return undefined;
@@ -122,13 +134,13 @@ const scalarFault = (schema: Schema, value: Json): string | undefined => {
 const misfits = (schema: Schema, value: Json, path: string): string[] => {
   const fault = scalarFault(schema, value);
   if (fault) return [`${path}: ${fault}`];
-  if (value === null) return [];
   if (schema.type === 'list')
     return Array.isArray(value)
       ? value.flatMap((item, i) => misfits(schema.items, item, `${path}[${i}]`))
-      : [`${path}: expected list, got ${shown(value)}`];
+      : [`${path}: expected list, got ${shownBare(value)}`];
   if (schema.type !== 'map' && schema.type !== 'object') return [];
-  if (typeof value !== 'object' || Array.isArray(value)) return [`${path}: expected map, got ${shown(value)}`];
+  if (value === null || typeof value !== 'object' || Array.isArray(value))
+    return [`${path}: expected map, got ${shownBare(value)}`];
   return Object.entries(value).flatMap(([name, held]) => {
     const below = `${path}.${name}`;
     if (schema.type === 'map') return misfits(schema.values, held ?? null, below);
@@ -188,9 +200,23 @@ const patched = (object: JsonObject, value: Value): JsonObject => {
   }
 };
 
+const typeOf = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
+
+/** What a patch made, of the kind that it was; one that is left out means that one. Throws 500 for another. */
+const sameKind = (object: JsonObject, next: Json): JsonObject => {
+  if (next === null || typeof next !== 'object' || Array.isArray(next))
+    throw internalError('replace operation value must be object or array');
+  const apiVersion = typeOf(next.apiVersion) || typeOf(object.apiVersion);
+  const kind = typeOf(next.kind) || typeOf(object.kind);
+  if (apiVersion === object.apiVersion && kind === object.kind) return { ...next, apiVersion, kind };
+  const named = `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`;
+  throw internalError(`${named} in scheme "pkg/runtime/scheme.go:111"`);
+};
+
 /**
  * One mutation of a policy. The object given is left as it is; the result is decoded and defaulted, and is the object
- * itself where nothing was changed. Throws MutationFault and OutOfBudget.
+ * itself where nothing was changed. Throws MutationFault and OutOfBudget, and a Status of 500 where a patch does not leave an
+ * object of the kind.
  */
 export const applyMutation = (
   hook: Hook,
@@ -205,16 +231,18 @@ export const applyMutation = (
   const outcome = runOne(hook.programs, expression, inputs);
   if ('error' in outcome) throw new MutationFault(outcome.error);
   const { value } = outcome;
-  const next =
-    hook.spec.mutations?.[i]?.patchType === 'JSONPatch' ? patched(object, value) : applied(object, value, schema);
+  const isPatch = hook.spec.mutations?.[i]?.patchType === 'JSONPatch';
+  const next = isPatch ? patched(object, value) : applied(object, value, schema);
   if (next === object) return object;
+  const whole = isPatch
+    ? sameKind(object, next)
+    : { ...next, apiVersion: typeOf(object.apiVersion), kind: typeOf(object.kind) };
   try {
-    const { value: decoded, strict } = decode<JsonObject>(schema, next, { defaults: true });
-    const isPatch = hook.spec.mutations?.[i]?.patchType === 'JSONPatch';
-    if (isPatch && strict.length > 0) throw new MutationFault(`strict decoding error: ${strict.join(', ')}`);
+    const { value: decoded, strict } = decode<JsonObject>(schema, whole, { defaults: true });
+    if (isPatch && strict.length > 0) throw internalError(`strict decoding error: ${strict.join(', ')}`);
     return decoded;
   } catch (error) {
-    if (error instanceof StatusError) throw new MutationFault(error.message);
-    throw error;
+    if (!(error instanceof StatusError) || error.code === 500) throw error;
+    throw isPatch ? internalError(error.message) : new MutationFault(error.message);
   }
 };

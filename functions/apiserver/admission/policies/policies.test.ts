@@ -282,7 +282,6 @@ describe('mutating', () => {
     ],
     [apply("Object{metadata: Object.metadata{labels: {'a': 1}}}"), '.metadata.labels.a: expected string'],
     [patch("[JSONPatch{op: 'remove', path: '/data/z'}]"), "JSON Patch: error in remove for path: '/data/z'"],
-    [patch("[JSONPatch{op: 'add', path: '/nope', value: 1}]"), 'unknown field "nope"'],
     [apply("Object{data: {'z': object.data.no}}"), 'no such key: no'],
   ])('refuses what does not fit: %j', async (mutation, message) => {
     await withPolicy(mutating([mutation]), async () => {
@@ -293,6 +292,31 @@ describe('mutating', () => {
     });
     await withPolicy(mutating([mutation], { failurePolicy: 'Ignore' }), async () => {
       expect((await create()).status).toBe(201);
+    });
+  });
+
+  it.each([
+    ["[JSONPatch{op: 'add', path: '/nope', value: 1}]", 'strict decoding error: unknown field "nope"'],
+    ["[JSONPatch{op: 'replace', path: '', value: {'a': 'b'}}]", 'strict decoding error: unknown field "a"'],
+    ["[JSONPatch{op: 'add', path: '/data/z', value: 1}]", 'cannot unmarshal number'],
+    ["[JSONPatch{op: 'replace', path: '/kind', value: 'Secret'}]", 'no kind "Secret" is registered'],
+    ["[JSONPatch{op: 'replace', path: '/apiVersion', value: 'v2'}]", 'is registered for version "v2"'],
+  ])('a patch that leaves no object of the kind is a failure, ignored or not: %s', async (source, message) => {
+    for (const failurePolicy of ['Fail', 'Ignore'])
+      await withPolicy(mutating([patch(source)], { failurePolicy }), async () => {
+        const { status, body } = await create();
+        expect([status, body.reason]).toEqual([500, 'InternalError']);
+        expect(body.message).toContain(message);
+      });
+  });
+
+  it.each([
+    [apply("Object{kind: 'Secret', apiVersion: 'v2'}")],
+    [patch("[JSONPatch{op: 'remove', path: '/kind'}, JSONPatch{op: 'remove', path: '/apiVersion'}]")],
+  ])('the kind of an object stays: %j', async (mutation) => {
+    await withPolicy(mutating([mutation]), async () => {
+      const { status, body } = await create();
+      expect([status, body.apiVersion, body.kind]).toEqual([201, 'v1', 'ConfigMap']);
     });
   });
 
