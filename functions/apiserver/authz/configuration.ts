@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { parseDuration } from '../../machinery/cel/times.ts';
 import { dns1123Subdomain } from '../../machinery/names.ts';
 import { type Cause, cause } from '../../machinery/status.ts';
+import { isInline } from './webhook/connection.ts';
 import { type Conditions, compileConditions } from './webhook/match-conditions.ts';
 
 /**
@@ -27,6 +28,7 @@ export interface WebhookConfiguration {
   /** Of the SubjectAccessReviews that are sent. */
   version: 'v1' | 'v1beta1';
   failurePolicy: 'NoOpinion' | 'Deny';
+  /** A path, or `data:;base64,...` with the file's text where functions have no files. */
   kubeConfigFile: string;
   conditions: Conditions;
 }
@@ -95,6 +97,7 @@ const checkConnection = async (
   const file = kubeConfigFile ?? '';
   const bad = (detail: string) => void out.push(cause.invalid(`${at}.kubeConfigFile`, file, detail));
   if (file === '') return void out.push(cause.required(`${at}.kubeConfigFile`));
+  if (isInline(file)) return;
   if (!isAbsolute(file)) return bad('must be an absolute path');
   try {
     if (!(await stat(file)).isFile()) bad('must be a regular file');

@@ -21,6 +21,10 @@ it('follows what is stored, for the clusters of the operator, and no request wai
   const told: string[] = [];
   const options = { store: counted, clock: { now: () => now }, log: (line: string) => void told.push(line) };
   const { current, configured } = await followStoredConfiguration(options);
+  const readsOnceAsked = () => {
+    current();
+    return reads;
+  };
   expect(current()).toEqual({});
   await storeConfiguration(store, [anonymous(true)]);
   for (let i = 0; i < 10; i++) expect(configured('default')).toEqual({});
@@ -45,7 +49,7 @@ it('follows what is stored, for the clusters of the operator, and no request wai
   await store.commit(domain, [{ op: 'update', key: 'control-plane', expected: stored?.revision ?? 0n, index, bytes }]);
   for (let i = 0; i < 3; i++) {
     now += 30_000;
-    await expect.poll(() => void current() ?? reads).toBe(4 + i);
+    await expect.poll(readsOnceAsked).toBe(4 + i);
   }
   await expect.poll(() => told).toEqual([expect.stringMatching(/^the configuration stays as it was: b.yaml: /)]);
   expect(current()).toBe(before);
@@ -65,6 +69,27 @@ it('stores nothing that does not stand, and no keys', async () => {
   await expect(
     storeConfiguration(store, [provider(`{aesgcm: {keys: [{name: k, secret: ${secret}}]}}`)]),
   ).rejects.toThrow('no keys of its own');
+  const hook = (kubeConfigFile: string) => ({
+    name: 'a.yaml',
+    text: JSON.stringify({
+      apiVersion: 'apiserver.config.k8s.io/v1',
+      kind: 'AuthorizationConfiguration',
+      authorizers: [
+        {
+          type: 'Webhook',
+          name: 'hook',
+          webhook: {
+            timeout: '3s',
+            subjectAccessReviewVersion: 'v1',
+            failurePolicy: 'Deny',
+            connectionInfo: { type: 'KubeConfigFile', kubeConfigFile },
+          },
+        },
+      ],
+    }),
+  });
+  await expect(storeConfiguration(store, [hook(import.meta.filename)])).rejects.toThrow('functions have no files');
+  await checkConfiguration([hook('data:;base64,e30=')]);
   await checkConfiguration([provider('{kms: {apiVersion: v2, name: n, endpoint: "awskms:///alias/a"}}')]);
   expect(await store.get(domain, 'control-plane')).toBeUndefined();
 });

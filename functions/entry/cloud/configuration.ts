@@ -28,13 +28,20 @@ const parse = async (texts: readonly ConfigurationText[]): Promise<Configuration
  * they lock.
  */
 export const checkConfiguration = async (texts: readonly ConfigurationText[]): Promise<void> => {
-  const { encryption } = await parse(texts);
+  const { encryption, authorization } = await parse(texts);
   const { ConfigurationError } = await import('../../apiserver/configuration.ts');
   const providers = encryption?.resources.flatMap((rule) => rule.providers) ?? [];
   const local = providers.some(({ aesgcm, aescbc, secretbox }) => aesgcm ?? aescbc ?? secretbox);
   if (local)
     throw new ConfigurationError(
       'EncryptionConfiguration: a deployment takes kms and identity only, no keys of its own',
+    );
+  const named = authorization?.authorizers.find(
+    (one) => one.type === 'Webhook' && !one.webhook.kubeConfigFile.startsWith('data:'),
+  );
+  if (named)
+    throw new ConfigurationError(
+      `AuthorizationConfiguration: functions have no files: give ${named.name} its kubeConfigFile as data:;base64,... of its text`,
     );
 };
 

@@ -80,9 +80,17 @@ const authorizationOf = (user: User, at: (path: string) => string): Connection['
   return async () => undefined;
 };
 
-/** Reads a kubeconfig file; paths in it are relative to it. Rejects with an Error where it does not lead anywhere. */
+const INLINE = /^data:[^,]*;base64,/;
+
+/** Whether a text stands for a file's contents (RFC 2397) instead of its path. */
+export const isInline = (file: string): boolean => INLINE.test(file);
+
+const textOf = async (file: string): Promise<string> =>
+  isInline(file) ? Buffer.from(file.replace(INLINE, ''), 'base64').toString() : readFile(file, 'utf8');
+
+/** Reads a kubeconfig; paths in a file are relative to it. Rejects with an Error where it does not lead anywhere. */
 export const readConnection = async (file: string): Promise<Connection> => {
-  const parsed = shape.safeParse(parse(await readFile(file, 'utf8')));
+  const parsed = shape.safeParse(parse(await textOf(file)));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new Error(`${issue?.path.join('.')}: ${issue?.message}`);
@@ -90,7 +98,10 @@ export const readConnection = async (file: string): Promise<Connection> => {
   const { cluster, user } = chosen(parsed.data);
   if (user.exec || user['auth-provider']) throw new Error('users with exec or auth-provider are not supported here');
   if (cluster['proxy-url']) throw new Error('proxy-url is not supported here');
-  const at = (path: string) => resolve(dirname(file), path);
+  const at = (path: string): string => {
+    if (isInline(file)) throw new Error(`"${path}" is a file, which an inline kubeconfig has none of`);
+    return resolve(dirname(file), path);
+  };
   const pem = async (data: string | undefined, path: string | undefined): Promise<string | undefined> => {
     if (data) return Buffer.from(data, 'base64').toString();
     return path ? readFile(at(path), 'utf8') : undefined;

@@ -335,6 +335,14 @@ describe('an authorization webhook that fails', () => {
     expect(await fault(join(directory, 'none'))).toContain('ENOENT');
     const insecure = at(hook.url, { 'certificate-authority': undefined, 'insecure-skip-tls-verify': true });
     expect(await setup({ kubeConfigFile: insecure }).authorizer.authorize(list)).toMatchObject({ allowed: true });
+    const inline = (config: object) => `data:;base64,${Buffer.from(JSON.stringify(config)).toString('base64')}`;
+    const cluster = { server: hook.url, 'certificate-authority-data': hook.caBundle };
+    const whole = inline({ clusters: [{ name: 'hook', cluster }] });
+    expect(await setup({ kubeConfigFile: whole }).authorizer.authorize(list)).toMatchObject({ allowed: true });
+    const named = { server: hook.url, 'certificate-authority': '/etc/passwd' };
+    expect(await fault(inline({ clusters: [{ name: 'hook', cluster: named }] }))).toContain(
+      'which an inline kubeconfig',
+    );
   });
 });
 
