@@ -124,6 +124,12 @@ const clusterStrategy = (base: Strategy): Strategy => ({
     return before ? before.then(loadAuthentication) : loadAuthentication();
   },
   validate: (object, ctx) => [...(base.validate?.(object, ctx) ?? []), ...authenticationCauses(object as Cluster)],
+  ...(base.validateCreate && {
+    validateCreate: (object, ctx) => [
+      ...(base.validateCreate?.(object, ctx) ?? []),
+      ...authenticationCauses(object as Cluster),
+    ],
+  }),
   prepareForCreate: (object, ctx) => {
     base.prepareForCreate?.(object, ctx);
     const cluster = object as Cluster;
