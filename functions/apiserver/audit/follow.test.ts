@@ -105,6 +105,11 @@ it('takes no sink in a function that would lose events there', async () => {
     await set(policy('Metadata'), one);
     await expect(follow({ immediate: true })).rejects.toThrow('standard output');
   }
-  await set(policy('Metadata'), { apiVersion: 'skiff.dev/v1', kind: 'AuditSink', webhook: { kubeconfig: 'k' } });
-  await expect(follow({ immediate: true })).rejects.toThrow('functions keep no batches');
+  for (const [kubeconfig, why] of [
+    ['k', 'have no files'],
+    ['data:;base64,e30=', 'keep no batches'],
+  ]) {
+    await set(policy('Metadata'), { apiVersion: 'skiff.dev/v1', kind: 'AuditSink', webhook: { kubeconfig } });
+    await expect(follow({ immediate: true })).rejects.toThrow(why);
+  }
 });

@@ -39,14 +39,16 @@ interface Standing {
   text: string;
 }
 
-/** Throws where a function would lose events. */
-const checkForFunctions = ({ log, webhook }: AuditSinkConfig): void => {
+/** Throws for what a function cannot do: it has no files, and is frozen between requests. */
+export const checkForFunctions = ({ log, webhook }: AuditSinkConfig): void => {
+  if (webhook && !webhook.kubeconfig.startsWith('data:'))
+    throw new Error('functions have no files: webhook.kubeconfig is data:;base64,... of its text');
+  if (webhook?.mode === 'batch')
+    throw new Error('functions keep no batches: webhook.mode is blocking or blocking-strict');
   if (log && (log.path !== '-' || log.mode === 'batch'))
     throw new Error(
       'functions write audit logs to standard output: log.path is -, log.mode blocking or blocking-strict',
     );
-  if (webhook?.mode === 'batch')
-    throw new Error('functions keep no batches: webhook.mode is blocking or blocking-strict');
 };
 
 /**

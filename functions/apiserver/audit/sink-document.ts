@@ -60,7 +60,7 @@ const throttle = z.strictObject({
 });
 
 const webhook = z.strictObject({
-  /** The path of a kubeconfig, whose current context says whom to send events to, and as whom. */
+  /** The path of a kubeconfig, or `data:;base64,...` of its text. Its current context says whom to send events to, and as whom. */
   kubeconfig: z.string().min(1),
   mode: mode.default('batch'),
   initialBackoff: duration.prefault('10s'),

@@ -86,7 +86,9 @@ const logSink = (config: LogConfig, options: SinkOptions): Backend => {
 const webhookSink = async (config: WebhookSinkConfig, options: SinkOptions): Promise<Backend> => {
   const { mode, batch, truncate } = config;
   const webhook = createWebhook({
-    connection: await readConnection(resolve(options.directory, config.kubeconfig)),
+    connection: await readConnection(
+      config.kubeconfig.startsWith('data:') ? config.kubeconfig : resolve(options.directory, config.kubeconfig),
+    ),
     initialBackoffMs: config.initialBackoff,
     batchMax: truncate.enabled ? truncate.maxBatchSize : Number.POSITIVE_INFINITY,
     onFault: (error, events) => options.onLost('webhook', error, events),

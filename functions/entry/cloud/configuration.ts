@@ -1,3 +1,4 @@
+import { checkForFunctions } from '../../apiserver/audit/follow.ts';
 import type { Configuration, ConfigurationText, Configured } from '../../apiserver/configuration.ts';
 import { FLEET } from '../../apiserver/fleet/cluster-kind.ts';
 import type { Store } from '../../store/store.ts';
@@ -28,7 +29,7 @@ const parse = async (texts: readonly ConfigurationText[]): Promise<Configuration
  * they lock.
  */
 export const checkConfiguration = async (texts: readonly ConfigurationText[]): Promise<void> => {
-  const { encryption, authorization } = await parse(texts);
+  const { encryption, authorization, auditSink } = await parse(texts);
   const { ConfigurationError } = await import('../../apiserver/configuration.ts');
   const providers = encryption?.resources.flatMap((rule) => rule.providers) ?? [];
   const local = providers.some(({ aesgcm, aescbc, secretbox }) => aesgcm ?? aescbc ?? secretbox);
@@ -43,6 +44,11 @@ export const checkConfiguration = async (texts: readonly ConfigurationText[]): P
     throw new ConfigurationError(
       `AuthorizationConfiguration: functions have no files: give ${named.name} its kubeConfigFile as data:;base64,... of its text`,
     );
+  try {
+    if (auditSink) checkForFunctions(auditSink);
+  } catch (error) {
+    throw new ConfigurationError(`AuditSink: ${error instanceof Error ? error.message : error}`);
+  }
 };
 
 /**
