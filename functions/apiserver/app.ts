@@ -70,9 +70,10 @@ const authorized = async (
   user: UserInfo,
   trail: AuditTrail | undefined,
 ): Promise<void> => {
-  const forAll = !info.isResource && forEverybody.has(info.path);
+  const path = info.slash ? `${info.path}/` : info.path;
+  const forAll = !info.isResource && forEverybody.has(path);
   if (forAll && !trail) return;
-  const attributes = { ...info, user };
+  const attributes = { ...info, path, user };
   const decision = await server.authorizer.authorize(attributes);
   const allowed = decision.allowed || forAll;
   trail?.annotate('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid');

@@ -7,6 +7,8 @@ export interface RequestInfo {
   method: string;
   /** The path below the cluster, with no trailing slash besides the root's. */
   path: string;
+  /** A slash was behind the path of what is no resource: for rules of paths it is another one. */
+  slash?: true;
   query: URLSearchParams;
   /** True for `/api/v1/...` and `/apis/group/version/...` with a resource. */
   isResource: boolean;
@@ -107,5 +109,6 @@ export const requestInfo = (method: string, url: string): RequestInfo => {
     info.version = parts[2] ?? '';
     fillResource(info, parts, 3);
   }
+  if (!info.isResource && path !== info.path) info.slash = true;
   return info;
 };
