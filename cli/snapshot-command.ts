@@ -107,10 +107,10 @@ const adoptDeployed = async (store: Store, cluster: string): Promise<void> => {
 /** The store of a directory whose server does not run. */
 const openStopped = async (directory: string): Promise<Store> => {
   const inner = await createSqliteStore({ path: join(directory, 'store') });
-  const { openLocalEncryption } = await import('../functions/entry/local-encryption.ts');
+  const { createLocalEncryption } = await import('../functions/entry/local-encryption.ts');
   const nothing = () => undefined;
   const options = { directory, inner, clock: createSystemClock(), configured: nothing, log: console.error };
-  return (await openLocalEncryption(options)).store;
+  return (await createLocalEncryption(options)).store;
 };
 
 const placeOf = (directory: string): Place => {

@@ -55,6 +55,13 @@ const refuseUnlessFits = (directory: string, kmsKey: string): void => {
     throw new CommandError('the secrets of this deployment lie under a KMS key: it cannot go without one');
 };
 
+/** What the user does next. */
+const wayIn = (directory: string, url: string, token: string): string => {
+  // kubectl sends credentials over TLS only.
+  if (url.startsWith('http:')) return `for kubectl: ./skiff front --data ${directory}`;
+  return `export KUBECONFIG=${writeKubeconfig(directory, { server: url, caCert: '', token, name: 'skiff' })}`;
+};
+
 /** The texts of files that stand: before anything is deployed. */
 const configurationTexts = async (paths: readonly string[]): Promise<ConfigurationText[]> => {
   const { checkConfiguration } = await import('../../functions/entry/cloud/configuration.ts');
@@ -128,12 +135,7 @@ export const run = async (args: string[]): Promise<number> => {
     const { adminToken } = await readKeys(directory);
     await encryptAnew(directory);
     console.log(`the API answers at ${url} (${seconds()})`);
-    // kubectl sends credentials over TLS only.
-    if (url.startsWith('http:')) console.log(`for kubectl: ./skiff front --data ${directory}`);
-    else {
-      const path = writeKubeconfig(directory, { server: url, caCert: '', token: adminToken, name: 'skiff' });
-      console.log(`export KUBECONFIG=${path}`);
-    }
+    console.log(wayIn(directory, url, adminToken));
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

@@ -7,7 +7,7 @@ import { createSystemClock } from '../clock/system.ts';
 import type { EncryptionConfiguration } from '../store/encryption/configuration.ts';
 import { createSqliteStore, DirectoryRefused } from '../store/sqlite.ts';
 import type { Domain, Store, Write } from '../store/store.ts';
-import { type LocalEncryption, openLocalEncryption } from './local-encryption.ts';
+import { type LocalEncryption, createLocalEncryption } from './local-encryption.ts';
 
 const clock = createSystemClock();
 const secrets: Domain = { cluster: 'default', group: '', resource: 'secrets' };
@@ -51,7 +51,7 @@ describe('secrets of a data directory', () => {
   const open = async (configured: () => EncryptionConfiguration | undefined = () => undefined) => {
     const inner = await openInner();
     const log = (line: string) => void told.push(line);
-    const encryption = await openLocalEncryption({ directory, inner, clock, configured, log }).catch(async (error) => {
+    const encryption = await createLocalEncryption({ directory, inner, clock, configured, log }).catch(async (error) => {
       await inner.close();
       throw error;
     });

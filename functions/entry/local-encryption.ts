@@ -54,7 +54,7 @@ const keysOf = (directory: string, state: EncryptionState | undefined): LocalKey
  * Puts encryption in front of the store of a data directory: under the operator's configuration where there is one, else
  * secrets under a key of the directory's own, made at the first start. Rejects with DirectoryRefused where that key is gone.
  */
-export const openLocalEncryption = async (options: LocalEncryptionOptions): Promise<LocalEncryption> => {
+export const createLocalEncryption = async (options: LocalEncryptionOptions): Promise<LocalEncryption> => {
   const { directory, inner, clock, log } = options;
   const state = await readState(inner);
   let keys = keysOf(directory, state);

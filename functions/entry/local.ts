@@ -37,7 +37,7 @@ import { frontProxyOf } from './front-identities.ts';
 import { withJoin } from './join.ts';
 import { keysEndpoint } from './keys-endpoint.ts';
 import { lazyAuthority } from './lazy-authority.ts';
-import { type LocalEncryption, openLocalEncryption } from './local-encryption.ts';
+import { type LocalEncryption, createLocalEncryption } from './local-encryption.ts';
 import { localKeyOperations } from './local-keys-operations.ts';
 import { loadPki, type Pki, tokenKeysOf } from './pki.ts';
 import { createListener } from './server.ts';
@@ -107,7 +107,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
   const configuration = () => files.current();
   const audit = await followAudit({ configuration, clock, directory, defaultPath: 'audit.log', log });
   const inner = await createSqliteStore({ path: join(directory, 'store') });
-  const encryption = await openLocalEncryption({
+  const encryption = await createLocalEncryption({
     directory,
     inner,
     clock,

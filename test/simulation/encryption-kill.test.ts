@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { createSystemClock } from '../../functions/clock/system.ts';
-import { openLocalEncryption } from '../../functions/entry/local-encryption.ts';
+import { createLocalEncryption } from '../../functions/entry/local-encryption.ts';
 import { createSqliteStore } from '../../functions/store/sqlite.ts';
 import type { Domain } from '../../functions/store/store.ts';
 
@@ -57,7 +57,7 @@ it('encrypting anew goes on after each kill -9, loses nothing, and leaves nothin
 
     const inner = await createSqliteStore({ path: join(directory, 'store') });
     const told: string[] = [];
-    const encryption = await openLocalEncryption({
+    const encryption = await createLocalEncryption({
       directory,
       inner,
       clock: createSystemClock(),

@@ -1,7 +1,7 @@
 // A process that encrypts a directory's plain values anew while it writes others, until it is killed.
 import { join } from 'node:path';
 import { createSystemClock } from '../../functions/clock/system.ts';
-import { openLocalEncryption } from '../../functions/entry/local-encryption.ts';
+import { createLocalEncryption } from '../../functions/entry/local-encryption.ts';
 import { createSqliteStore } from '../../functions/store/sqlite.ts';
 import type { Domain } from '../../functions/store/store.ts';
 
@@ -10,7 +10,7 @@ const secrets: Domain = { cluster: 'default', group: '', resource: 'secrets' };
 const inner = await createSqliteStore({ path: join(directory, 'store') });
 const log = (line: string): void => console.error(line);
 const configured = () => undefined;
-const encryption = await openLocalEncryption({ directory, inner, clock: createSystemClock(), configured, log });
+const encryption = await createLocalEncryption({ directory, inner, clock: createSystemClock(), configured, log });
 console.log('begun');
 encryption.begin();
 if (rotates) await encryption.rotate();
