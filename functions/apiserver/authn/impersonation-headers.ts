@@ -84,12 +84,14 @@ export const wantedOf = (request: Pick<Request, 'headers'> & RawHeaders): Wanted
   const all = request.rawHeaders ? repeated(request.rawHeaders) : split(request.headers);
   if (all.size === 0) return undefined;
   const first = (name: string): string => text(all.get(name)?.[0] ?? '');
-  const extra: Record<string, string[]> = {};
-  for (const [name, values] of all)
-    if (name.startsWith(EXTRA)) {
-      const key = extraKey(name);
-      extra[key] = [...(Object.hasOwn(extra, key) ? (extra[key] ?? []) : []), ...values.map(text)];
-    }
+  const fields = new Map<string, string[]>();
+  for (const [name, values] of all) {
+    if (!name.startsWith(EXTRA)) continue;
+    const key = extraKey(name);
+    fields.set(key, [...(fields.get(key) ?? []), ...values.map(text)]);
+  }
+  // Whatever a field is called, it is one of the object's own.
+  const extra = Object.fromEntries(fields);
   const groups = (all.get('impersonate-group') ?? []).map(text);
   const wanted = { username: first('impersonate-user'), uid: first('impersonate-uid'), groups, extra };
   if (wanted.username) return wanted;

@@ -115,6 +115,15 @@ describe('whom the headers name', () => {
     expect(await by([['Impersonate-User', '']])).toEqual({ user: admin });
   });
 
+  it('a field of any name, for which the right is asked', async () => {
+    const headers: Given = [U, ['Impersonate-Extra-__proto__', 'v']];
+    const { user: found } = await by(headers);
+    expect(Object.entries(found.extra)).toEqual([['__proto__', ['v']]]);
+    const rights = only('impersonate /users /u');
+    await expect(by(headers, bob, rights)).rejects.toMatchObject({ code: 403 });
+    expect(rights.asked.at(-1)).toBe('impersonate authentication.k8s.io/userextras/__proto__ /v');
+  });
+
   it('joined by commas where they came so', async () => {
     const headers = new Headers([U, ['impersonate-group', 'a'], ['impersonate-group', 'b']]);
     const { user: found } = await impersonate(mastersAuthorizer(), admin, info, { headers });
