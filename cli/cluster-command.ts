@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AccessEntry } from '../functions/apiserver/authn/aws/access-entry.ts';
+import { SERVICE_ACCOUNT_ISSUER } from '../functions/apiserver/authn/issuer.ts';
 import { createTokenAuthority } from '../functions/apiserver/authn/token-authority.ts';
 import { BUILT_IN, type Cluster, type ClusterQuotas, FLEET } from '../functions/apiserver/fleet/cluster-kind.ts';
 import type { Client } from '../functions/client/client.ts';
@@ -11,7 +12,6 @@ import { type Administrator, administrator } from './administrator.ts';
 import { CommandError, dataDirectory, parse, UsageError, wholeNumber } from './command.ts';
 import { kubeconfigText } from './kubeconfig.ts';
 
-const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 const QUOTAS: readonly string[] = ['objects', 'bytes', 'requestsPerSecond', 'nodes'];
 const DAY_SECONDS = 86_400;
 const WAIT_MS = 250;
@@ -165,7 +165,12 @@ const kubeconfig = async (args: string[]): Promise<number> => {
       throw new CommandError(`${name} is the operator's: ./skiff kubeconfig prints its kubeconfig`);
     const { uid } = (await found(admin.client(FLEET), name)).metadata;
     const clock = createSystemClock();
-    const authority = createTokenAuthority({ keyPem: admin.tokenKey, issuer: ISSUER, clock, uidOf: () => uid });
+    const authority = createTokenAuthority({
+      keyPem: admin.tokenKey,
+      issuer: SERVICE_ACCOUNT_ISSUER,
+      clock,
+      uidOf: () => uid,
+    });
     const token = authority.mintAdminToken(name, days * DAY_SECONDS);
     const server = `${admin.server.replace(/\/$/, '')}/clusters/${name}`;
     process.stdout.write(kubeconfigText({ server, caCert: admin.caCert, token, name }));

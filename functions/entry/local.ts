@@ -9,6 +9,7 @@ import { type ApiServer, createApiServer } from '../apiserver/app.ts';
 import { type FollowedAudit, followAudit } from '../apiserver/audit/follow.ts';
 import { awsPolicies } from '../apiserver/authn/aws/aws-policies.ts';
 import { authenticatorChain } from '../apiserver/authn/chain.ts';
+import { SERVICE_ACCOUNT_ISSUER } from '../apiserver/authn/issuer.ts';
 import { createTokenAuthority, type TokenAuthority } from '../apiserver/authn/token-authority.ts';
 import { unionAuthorizer } from '../apiserver/authz/authorizer.ts';
 import { configuredAuthorizer } from '../apiserver/authz/configured.ts';
@@ -37,7 +38,7 @@ import { frontProxyOf } from './front-identities.ts';
 import { withJoin } from './join.ts';
 import { keysEndpoint } from './keys-endpoint.ts';
 import { lazyAuthority } from './lazy-authority.ts';
-import { type LocalEncryption, createLocalEncryption } from './local-encryption.ts';
+import { createLocalEncryption, type LocalEncryption } from './local-encryption.ts';
 import { localKeyOperations } from './local-keys-operations.ts';
 import { loadPki, type Pki, tokenKeysOf } from './pki.ts';
 import { createListener } from './server.ts';
@@ -76,7 +77,6 @@ const WINDOW_CHANGES = 10_000;
 const WINDOW_MS = 5 * 60_000;
 const CLUSTER = 'default';
 const OPERATORS: ReadonlySet<string> = new Set([CLUSTER, FLEET]);
-const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 
 /** A connection of this process to itself: one end goes to `accept`, the other is returned. */
 const pair = (directory: string, accept: (socket: Duplex) => void): Promise<Duplex> => {
@@ -154,7 +154,12 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
     },
     onFailure: failed,
   });
-  const authority = createTokenAuthority({ keyPem: tokenKeysOf(pki), issuer: ISSUER, clock, uidOf: fleet.uidOf });
+  const authority = createTokenAuthority({
+    keyPem: tokenKeysOf(pki),
+    issuer: SERVICE_ACCOUNT_ISSUER,
+    clock,
+    uidOf: fleet.uidOf,
+  });
   const authorizationMetrics = createAuthorizationMetrics();
   const api = createApiServer({
     store: fleet.store,

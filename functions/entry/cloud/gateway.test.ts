@@ -3,6 +3,7 @@ import { request as httpsRequest } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runTunnel } from '../../../agent/tunnel.ts';
+import { SERVICE_ACCOUNT_ISSUER } from '../../apiserver/authn/issuer.ts';
 import { createTokenAuthority } from '../../apiserver/authn/token-authority.ts';
 import { seedCluster } from '../../apiserver/seed.ts';
 import { createClient } from '../../client/fetch-client.ts';
@@ -15,7 +16,6 @@ import { createListener, type Listener } from '../server.ts';
 import { loadAuthority } from './authority.ts';
 import { type Gateway, startGateway } from './gateway.ts';
 import { loadKeys } from './keys.ts';
-import { ISSUER } from './plane.ts';
 
 const clock = createSystemClock();
 const ends: (() => unknown)[] = [];
@@ -50,7 +50,7 @@ beforeEach(async () => {
   const store = createMemoryStore();
   const keys = await loadKeys(store);
   adminToken = keys.adminToken;
-  const tokens = createTokenAuthority({ keyPem: keys.tokenKey, issuer: ISSUER, clock });
+  const tokens = createTokenAuthority({ keyPem: keys.tokenKey, issuer: SERVICE_ACCOUNT_ISSUER, clock });
   nodeToken = (name) => tokens.mintNodeToken('default', name);
   await seedCluster({ store, cluster: 'default', clock });
   const authority = await loadAuthority(store);

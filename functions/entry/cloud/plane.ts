@@ -2,6 +2,7 @@ import { type ApiServer, createApiServer } from '../../apiserver/app.ts';
 import { followAudit } from '../../apiserver/audit/follow.ts';
 import { awsPolicies } from '../../apiserver/authn/aws/aws-policies.ts';
 import { authenticatorChain } from '../../apiserver/authn/chain.ts';
+import { SERVICE_ACCOUNT_ISSUER } from '../../apiserver/authn/issuer.ts';
 import { signingKeysOf } from '../../apiserver/authn/signing-keys.ts';
 import { createTokenAuthority, type TokenAuthority } from '../../apiserver/authn/token-authority.ts';
 import { unionAuthorizer } from '../../apiserver/authz/authorizer.ts';
@@ -62,8 +63,6 @@ const REPLICA_BYTES_MAX = 128 << 20;
 const FLOW_STALE_MS = 10_000;
 const WINDOW_CHANGES = 2_000;
 const WINDOW_MS = 5 * 60_000;
-/** `iss` of tokens, as in embedded clusters. */
-export const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 /** The cluster that is served without a prefix. */
 export const DEFAULT_CLUSTER = 'default';
 
@@ -112,7 +111,7 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
   const authority = createTokenAuthority({
     keyPem: signingKeysOf(keys),
     readKeys: () => readTokenKeys(store),
-    issuer: ISSUER,
+    issuer: SERVICE_ACCOUNT_ISSUER,
     clock,
     uidOf,
   });
