@@ -132,21 +132,21 @@ it.each([
   expect(await usedOf(send)).toEqual({ pods: wanted });
 });
 
-it('never lets 32 creates at once through two servers use more than there is', async () => {
+it('never lets 200 creates at once through two servers use more than there is', async () => {
   const store = createMemoryStore();
   const servers = [server(shared(store)), server(shared(store))] as const;
   const [first] = servers;
-  await counted(first, { pods: '10', 'requests.cpu': '100' });
-  await counted(first, { pods: '12' }, {}, 'wider');
-  const creates = Array.from({ length: 32 }, async (_, i) => {
+  await counted(first, { pods: '90', 'requests.cpu': '100' });
+  await counted(first, { pods: '92' }, {}, 'wider');
+  const creates = Array.from({ length: 200 }, async (_, i) => {
     const send = servers[i % 2] as Send;
     return (await send('POST', pods, pod(`p${i}`, { cpu: '1' }))).code;
   });
   const codes = await Promise.all(creates);
-  expect(codes.filter((code) => code === 201)).toHaveLength(10);
-  expect(codes.filter((code) => code === 403)).toHaveLength(22);
-  expect(await usedOf(first)).toEqual({ pods: '10', 'requests.cpu': '10' });
-  expect(await usedOf(first, 'wider')).toEqual({ pods: '10' });
+  expect(codes.filter((code) => code === 201)).toHaveLength(90);
+  expect(codes.filter((code) => code === 403)).toHaveLength(110);
+  expect(await usedOf(first)).toEqual({ pods: '90', 'requests.cpu': '90' });
+  expect(await usedOf(first, 'wider')).toEqual({ pods: '90' });
   const notes = await store.scan({ cluster: 'default', group: 'skiff.dev', resource: 'quotacharges' }, '', 100);
   expect(notes.items).toEqual([]);
 });
