@@ -2,9 +2,11 @@ import type { ConfigurationText } from '../../functions/apiserver/configuration.
 import { createSystemClock } from '../../functions/clock/system.ts';
 import { followStoredConfiguration, storeConfiguration } from '../../functions/entry/cloud/configuration.ts';
 import { openCloudEncryption } from '../../functions/entry/cloud/encryption.ts';
+import { OTHERS_MS } from '../../functions/entry/cloud/key-operations.ts';
 import { type Keys, loadKeys } from '../../functions/entry/cloud/keys.ts';
 import { createDynamoStore } from '../../functions/store/dynamodb.ts';
-import { clustersIn, createRewriting } from '../../functions/store/encryption/rewrite.ts';
+import { resourcesOf } from '../../functions/store/encryption/encryption.ts';
+import { clustersIn, createRewriting, readState } from '../../functions/store/encryption/rewrite.ts';
 import { awsEnvironment, readDeployment } from './deployment.ts';
 
 /** The table of a deployment and what lies encrypted in it, reached with the operator's own credentials. */
@@ -16,7 +18,9 @@ export const openDeployment = async (directory: string) => {
   const { current } = await followStoredConfiguration({ store: inner, clock, log: console.error });
   const configuration = current().encryption;
   const kmsKey = deployment.kmsKey ?? '';
-  return { inner, clock, ...(await openCloudEncryption({ inner, clock, kmsKey, configuration })) };
+  const opened = await openCloudEncryption({ inner, clock, kmsKey, configured: () => configuration });
+  const resources = configuration || kmsKey ? resourcesOf(configuration) : [];
+  return { inner, clock, resources, ...opened };
 };
 /** The store of a deployment, with its secrets opened. */
 export const openDeployedStore = async (directory: string) => (await openDeployment(directory)).store;
@@ -43,7 +47,7 @@ export const writeConfiguration = async (directory: string, texts: readonly Conf
 
 /** Encrypts what lies in the table otherwise than it would be written now. */
 export const encryptAnew = async (directory: string): Promise<void> => {
-  const { inner, store, encryption, clock } = await openDeployment(directory);
+  const { inner, store, encryption, clock, resources } = await openDeployment(directory);
   const rewriting = createRewriting({
     inner,
     store,
@@ -51,9 +55,13 @@ export const encryptAnew = async (directory: string): Promise<void> => {
     clusters: () => clustersIn(inner),
     clock,
     log: console.log,
-    resources: () => (readDeployment(directory).kmsKey ? ['secrets'] : []),
+    resources: () => resources,
   });
   try {
+    const state = await readState(inner);
+    await encryption.ready();
+    // Functions that are warm write as before until they have read the configuration again.
+    if (state && state.writers !== encryption.writers) await clock.sleep(OTHERS_MS);
     await rewriting.check();
   } finally {
     await rewriting.close();

@@ -29,9 +29,10 @@ const openEncryption = kept(async () => {
     inner,
     clock,
     kmsKey,
-    configuration: configuration.current().encryption,
+    configured: () => configuration.current().encryption,
+    log,
   });
-  return { ...encryption, configured: configuration.configured };
+  return { store: encryption.store, kms: encryption.kms, configured: configuration.configured };
 });
 /** The store of this function's table, with secrets opened. */
 export const openStore = async () => (await openEncryption()).store;

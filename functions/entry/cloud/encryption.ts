@@ -8,6 +8,7 @@ import {
   type KmsProviderList,
   kmsHealth,
 } from '../../store/encryption/kms-providers.ts';
+import { readState } from '../../store/encryption/rewrite.ts';
 import { type EncryptedStore, encryptedStore } from '../../store/encryption/store.ts';
 import type { Store } from '../../store/store.ts';
 
@@ -17,15 +18,16 @@ export interface CloudEncryptionOptions {
   /** ARN, alias or id of the KMS key of the deployment; '' where it has none, and what it stores lies plain. */
   kmsKey: string;
   /** What the operator has configured, where that differs from encrypting secrets under the deployment's key. */
-  configuration?: EncryptionConfiguration | undefined;
+  configured?(): EncryptionConfiguration | undefined;
+  log?(line: string): void;
   /** KMS itself, in tests something that stands for it. */
   kms?: Kms;
 }
 
 export interface CloudEncryption {
   store: EncryptedStore<Store>;
-  encryption: Encryption;
-  providers: KmsProviderList;
+  readonly encryption: Encryption;
+  readonly providers: KmsProviderList;
   /** For health checks. */
   kms: KmsHealth;
 }
@@ -38,11 +40,42 @@ export const ownKms = (kmsKey: string): KmsSettings => ({
   timeout: '3s',
 });
 
-/** Puts encryption in front of a deployment's table. Asks KMS nothing before the first secret is read or written. */
+/**
+ * Puts encryption in front of a deployment's table, and follows what is configured. Asks KMS nothing before the first secret
+ * is read or written.
+ */
 export const openCloudEncryption = async (options: CloudEncryptionOptions): Promise<CloudEncryption> => {
-  const { inner, clock, kmsKey, configuration } = options;
-  const providers = createKmsProviders(inner, clock, options.kms);
-  const own = kmsKey ? { own: { kms: ownKms(kmsKey) } } : {};
-  const encryption = await createEncryption({ configuration, ...own, kms: providers.make });
-  return { store: encryptedStore(inner, () => encryption), encryption, kms: kmsHealth(() => providers), providers };
+  const { inner, clock, kmsKey, configured = () => undefined } = options;
+  const earlier = (await readState(inner))?.resources ?? [];
+  const make = async (configuration: EncryptionConfiguration | undefined) => {
+    const providers = createKmsProviders(inner, clock, options.kms);
+    const own = kmsKey ? { own: { kms: ownKms(kmsKey) } } : {};
+    return { providers, encryption: await createEncryption({ configuration, ...own, earlier, kms: providers.make }) };
+  };
+  let seen = configured();
+  let made = await make(seen);
+  const current = (): Encryption => {
+    const found = configured();
+    if (found !== seen) {
+      seen = found;
+      // What was read holds until the other is made; one that cannot be made changes nothing.
+      make(found).then(
+        (next) => {
+          if (seen === found) made = next;
+        },
+        (error: Error) => options.log?.(`encryption stays as it was: ${error.message}`),
+      );
+    }
+    return made.encryption;
+  };
+  return {
+    store: encryptedStore(inner, current),
+    get encryption() {
+      return made.encryption;
+    },
+    kms: kmsHealth(() => made.providers),
+    get providers() {
+      return made.providers;
+    },
+  };
 };

@@ -15,7 +15,7 @@ export interface CloudKeyOptions extends CloudEncryption {
 
 const OWN = 'skiff';
 /** Functions ask once a minute which data key encrypts; a write under the old one may have begun just before. */
-const OTHERS_MS = 75_000;
+export const OTHERS_MS = 75_000;
 
 /** The keys of a deployment, over its table; functions follow within two minutes. */
 export const cloudKeyOperations = (options: CloudKeyOptions): KeyOperations => {
@@ -23,7 +23,7 @@ export const cloudKeyOperations = (options: CloudKeyOptions): KeyOperations => {
   const clusters = () => clustersIn(inner);
   const counts = () => countKeys({ inner, encryption: () => encryption, clusters });
   const rewriting = () =>
-    createRewriting({ inner, store, encryption: () => encryption, clusters, clock, log, resources: () => ['secrets'] });
+    createRewriting({ inner, store, encryption: () => encryption, clusters, clock, log, resources: () => [] });
 
   const rotateEncryption = async (): Promise<KeyAnswer> => {
     const provider = options.providers.all[0];
