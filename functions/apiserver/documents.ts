@@ -279,8 +279,8 @@ const SERVICE_NAME = /^kubernetes(\.default(\.svc(\.cluster\.local)?)?)?$/;
 
 const openIdDocument = (server: Server, info: RequestInfo, request: Request): Response | undefined => {
   const prefix = info.cluster === 'default' ? '' : `/clusters/${info.cluster}`;
-  const { host, hostname } = new URL(request.url);
-  const address = SERVICE_NAME.test(hostname) ? host : (server.address ?? '');
+  const host = request.headers.get('host') ?? '';
+  const address = SERVICE_NAME.test(host.replace(/:\d+$/, '')) ? host : (server.address ?? '');
   const found = server.openId?.document(info.cluster, info.path, `https://${address}${prefix}`);
   const headers = { 'content-type': found?.contentType ?? '', 'cache-control': 'public, max-age=3600' };
   return found && new Response(found.body, { headers });

@@ -80,7 +80,9 @@ class PlainHeaders {
     return this.#whole;
   }
   get(name: string): string | null {
-    const value = this.#given[name] ?? this.#given[name.toLowerCase()];
+    // HTTP/2 says the host in a field of its own.
+    const value =
+      this.#given[name] ?? this.#given[name.toLowerCase()] ?? (name === 'host' ? this.#given[':authority'] : undefined);
     return value === undefined ? null : typeof value === 'string' ? value : value.join(', ');
   }
   has(name: string): boolean {
