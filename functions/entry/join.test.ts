@@ -7,7 +7,7 @@ import { type CloudPlane, createCloudPlane } from './cloud/plane.ts';
 import { joinable } from './cloud/trust.ts';
 import { FRONT_ADDRESSES, FRONT_NAMES, FRONT_SUBJECT } from './front-names.ts';
 import { requestServing } from './issue.ts';
-import { type JoinAnswer, makeJoinToken } from './join.ts';
+import { type JoinAnswer, makeJoinToken, withJoin } from './join.ts';
 
 const NODES = { group: '', version: 'v1', resource: 'nodes' };
 const SECRETS = { group: '', version: 'v1', resource: 'secrets' };
@@ -68,6 +68,19 @@ it('does not let the credential of a deleted node serve a new one of the same na
   const second = await joined('edge-1', token);
   now += 1_500;
   expect([await ownNode(first), await ownNode(second)]).toEqual([401, 200]);
+});
+
+it('renews no credential but its own: who is a node by another issuer gets none that lasts', async () => {
+  await joined('edge-1', await hourToken());
+  const mapped = { username: 'system:node:edge-1', uid: '', groups: ['system:nodes'], extra: {} };
+  const authenticator = {
+    authenticate: async (_cluster: string, token?: string) => (token === 'k8s-aws-v1.x' ? mapped : undefined),
+  };
+  const { api, authority } = plane;
+  const certificates = () => Promise.reject(new Error('nothing is issued'));
+  app = withJoin(api, { client: plane.client, authority, authenticator, clock, certificates });
+  expect((await post('/skiff/v1/renew', 'k8s-aws-v1.x', { node: 'edge-1', request })).status).toBe(401);
+  expect((await post('/skiff/v1/bell', 'k8s-aws-v1.x', {})).status).toBe(401);
 });
 
 it('takes no name that is in use and none outside the prefix', async () => {

@@ -47,7 +47,7 @@ export interface JoinRequest {
 export interface JoinOptions {
   /** A client in process, as the administrator. */
   client(cluster: string): Client;
-  authority: Pick<TokenAuthority, 'mintNodeToken'>;
+  authority: Pick<TokenAuthority, 'mintNodeToken' | 'nodeTokens'>;
   authenticator: Authenticator;
   clock: Clock;
   /** Signs what pods are to trust, loaded when it is first needed. */
@@ -177,9 +177,14 @@ const join = async (options: JoinOptions, cluster: string, request: Request): Pr
   }
 };
 
-/** The node whose agent asks; throws 401 for anybody else. */
+/**
+ * The node whose agent asks with the credential that it got here; throws 401 for anybody else. Who is a node by another
+ * issuer's word gets no credential that outlives that word.
+ */
 const nodeOf = async (options: JoinOptions, cluster: string, request: Request): Promise<string> => {
-  const user = await options.authenticator.authenticate(cluster, bearer(request), {});
+  const token = bearer(request);
+  if (!(await options.authority.nodeTokens.authenticate(cluster, token, {}))) throw unauthorized();
+  const user = await options.authenticator.authenticate(cluster, token, {});
   const name = user?.groups.includes('system:nodes') ? /^system:node:(.+)$/.exec(user.username)?.[1] : undefined;
   if (!name) throw unauthorized();
   return name;
