@@ -221,6 +221,27 @@ describe('headers of impersonation', () => {
   });
 });
 
+describe('the token of a WebSocket', () => {
+  const protocol = (token: string): string =>
+    `base64url.bearer.authorization.k8s.io.${Buffer.from(token).toString('base64url')}`;
+  const upgrade = (protocols: string, ...headers: [string, string][]) =>
+    ask({
+      path: '/api/v1/namespaces/default/pods/none/exec?command=x',
+      headers: [['connection', 'Upgrade'], ['upgrade', 'websocket'], ['sec-websocket-protocol', protocols], ...headers],
+    }).then(({ status }) => status);
+
+  it('is one of its subprotocols, beside another', async () => {
+    const good = protocol(plane.access.token);
+    expect(await upgrade(`${good}, v5.channel.k8s.io`)).toBe(404);
+    expect(await upgrade(`v5.channel.k8s.io,${protocol(issuer.token())}`)).toBe(403);
+    for (const bad of [good, `${good}, ${good}, x`, `${protocol('junk')}, x`, `${good}=, x`, 'v5.channel.k8s.io'])
+      expect(await upgrade(bad), bad).toBe(401);
+    // A header that tells who asks comes first.
+    expect(await upgrade(`${good}, x`, bearer(issuer.token()))).toBe(403);
+    expect(await upgrade(`${good}, x`, bearer('junk'))).toBe(404);
+  });
+});
+
 describe('client certificates', () => {
   const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
   const made = async (subject: x509.JsonName, more: { usage?: string; until?: number; own?: boolean } = {}) => {
