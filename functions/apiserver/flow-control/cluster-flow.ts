@@ -119,10 +119,20 @@ const precedence = ({ spec }: FlowSchema): number => spec?.matchingPrecedence ??
 const inOrder = (a: FlowSchema, b: FlowSchema): number =>
   precedence(a) - precedence(b) || ((a.metadata.name ?? '') < (b.metadata.name ?? '') ? -1 : 1);
 
+/** What cannot be read is as good as not there: no stored object may keep requests out, those that mend it least. */
+const isReadable = ({ spec }: FlowSchema): boolean => {
+  try {
+    createClassifier([{ spec, schema: undefined }]);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
 const useSchemas = (flow: ClusterFlow, given: readonly FlowSchema[]): void => {
-  const usable = given.filter(({ spec }) => {
-    const level = flow.levels.get(spec?.priorityLevelConfiguration.name ?? '');
-    return level && !level.leaving;
+  const usable = given.filter((object) => {
+    const level = flow.levels.get(object.spec?.priorityLevelConfiguration?.name ?? '');
+    return level && !level.leaving && isReadable(object);
   });
   const compiled = completed(usable, flowSchemas())
     .sort(inOrder)

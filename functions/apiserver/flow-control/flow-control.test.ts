@@ -135,6 +135,25 @@ describe('changes of the objects', () => {
     expect(await nominal()).toBe(12);
   });
 
+  it('that cannot be read are as good as not there', async () => {
+    const broken = (name: string, spec: object) => ({ ...schema(name, 'narrow', 400, ['u']), spec }) as never;
+    const to = { priorityLevelConfiguration: { name: 'narrow' }, matchingPrecedence: 400 };
+    const world = await createFlowWorld({
+      default: [
+        ...narrow,
+        broken('one', { ...to, rules: 7 }),
+        broken('two', { ...to, rules: [{ subjects: [{ kind: 'User', user: {} }], resourceRules: 7 }] }),
+        broken('three', { rules: [] }),
+        { ...level('levelless', 1), spec: { type: 'Limited' } } as never,
+      ],
+    });
+    const [asked] = await fill(world, 'u', 1);
+    expect(asked?.begun).toBe(true);
+    const names = world.flow.state('default')?.schemas.map(({ name }) => name) ?? [];
+    expect(names).toContain('narrow');
+    for (const name of ['one', 'two', 'three']) expect(names).not.toContain(name);
+  });
+
   it('are never without the mandatory ones', async () => {
     const world = await createFlowWorld({ default: [] });
     for (const resource of ['prioritylevelconfigurations', 'flowschemas']) {
