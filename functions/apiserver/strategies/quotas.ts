@@ -21,8 +21,7 @@ const SCOPES = [
   'Terminating',
   'VolumeAttributesClass',
 ];
-const POD_RESOURCES =
-  /^(cpu|memory|ephemeral-storage|(requests|limits)\.(cpu|memory|ephemeral-storage)|pods|hugepages-.*|requests\.hugepages-.*)$/;
+const POD_RESOURCES = /^(cpu|memory|(requests|limits)\.(cpu|memory)|pods)$/;
 const fitsScope = (scope: string, resource: string): boolean => {
   if (scope === 'VolumeAttributesClass') return /^(persistentvolumeclaims|requests\.storage)$/.test(resource);
   if (scope === 'BestEffort') return resource === 'pods';
@@ -65,6 +64,15 @@ const checkScopes = (out: Causes, spec: ResourceQuotaSpec): void => {
   }
 };
 
+/** The selector as upstream shows it: by the names of its own type. */
+const shownSelector = ({ scopeSelector }: ResourceQuotaSpec) => ({
+  MatchExpressions: (scopeSelector?.matchExpressions ?? []).map(({ scopeName, operator, values }) => ({
+    ScopeName: scopeName,
+    Operator: operator,
+    Values: values ?? null,
+  })),
+});
+
 const checkScopeSelector = (out: Causes, spec: ResourceQuotaSpec): void => {
   const path = 'spec.scopeSelector.matchExpressions';
   const seen = new Set<string>();
@@ -72,7 +80,7 @@ const checkScopeSelector = (out: Causes, spec: ResourceQuotaSpec): void => {
     seen.add(r.scopeName);
     if (!SCOPES.includes(r.scopeName)) out.push(cause.invalid(`${path}.scopeName`, r.scopeName, 'unsupported scope'));
     for (const _ of unfit(spec, r.scopeName))
-      out.push(cause.invalid(path, spec.scopeSelector, 'unsupported scope applied to resource'));
+      out.push(cause.invalid(path, shownSelector(spec), 'unsupported scope applied to resource'));
     const only = ['BestEffort', 'NotBestEffort', 'Terminating', 'NotTerminating', 'CrossNamespacePodAffinity'];
     if (only.includes(r.scopeName) && r.operator !== 'Exists') {
       const detail =
