@@ -7,6 +7,7 @@ import { validateObjectMeta } from '../../machinery/metadata.ts';
 import { groupVersion, type JsonObject, keyOf } from '../../machinery/object.ts';
 import { alreadyExists, badRequest, type Cause, genericFailure, invalid, StatusError } from '../../machinery/status.ts';
 import { type AdmissionRequest, admit, settle, validate } from '../admission/admission.ts';
+import { refused } from '../authz/authorizer.ts';
 import { type AnyObject, type Call, domainOf, strategyContext } from '../context.ts';
 import type { ResourceInfo } from '../registry.ts';
 import { decodeAs, parseRequest } from '../request-body.ts';
@@ -77,6 +78,13 @@ const resetStatus = (resource: ResourceInfo, object: AnyObject): void => {
   }
   if (unset === '') delete object.status;
   else object.status = JSON.parse(unset) as JsonObject;
+};
+
+/** An update or apply that makes its object needs the right to create as well. Throws 403. */
+export const allowedToCreate = async ({ server, info, user }: Call): Promise<void> => {
+  const attributes = { ...info, verb: 'create', user };
+  const decision = await server.authorizer.authorize(attributes);
+  if (!decision.allowed) throw refused(attributes, decision);
 };
 
 /** Stores a decoded object as new: admission, strategy, validation, commit. `apply` objects bring managedFields along. */

@@ -14,11 +14,10 @@ import {
   StatusError,
   unsupportedMediaType,
 } from '../../machinery/status.ts';
-import { refused } from '../authz/authorizer.ts';
 import type { AnyObject, Call } from '../context.ts';
 import { decodeAs, isObject, readBody, reportStrict } from '../request-body.ts';
 import { asJson } from '../stored-object.ts';
-import { createObject } from './create.ts';
+import { allowedToCreate, createObject } from './create.ts';
 import { checkPatchForm, unfitPatch, unreadablePatch } from './patch-faults.ts';
 import { resetOf } from './separate.ts';
 import { type Transform, updateObject } from './update-object.ts';
@@ -144,13 +143,6 @@ const checkApply = (call: Call, body: ParsedBody): void => {
   if (resource.namespaced && meta?.namespace !== undefined && meta.namespace !== info.namespace)
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   reportStrict(call, body.duplicates, true);
-};
-
-/** An apply that makes its object needs the right to create as well. */
-const allowedToCreate = async ({ server, info, user }: Call): Promise<void> => {
-  const attributes = { ...info, verb: 'create', user };
-  const decision = await server.authorizer.authorize(attributes);
-  if (!decision.allowed) throw refused(attributes, decision);
 };
 
 /** An apply must say whose it is. */

@@ -1,7 +1,7 @@
 import { badRequest } from '../../machinery/status.ts';
 import type { Call } from '../context.ts';
 import { decodeAs, parseRequest } from '../request-body.ts';
-import { createObject } from './create.ts';
+import { allowedToCreate, createObject } from './create.ts';
 import { missing } from './get.ts';
 import { updateObject } from './update-object.ts';
 
@@ -23,6 +23,7 @@ export const update = async (call: Call): Promise<Response> => {
   const onMissing =
     resource.strategy.createOnUpdate && !info.subresource
       ? async () => {
+          await allowedToCreate(call);
           delete meta.resourceVersion;
           return createObject(call, object);
         }
