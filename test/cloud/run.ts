@@ -15,6 +15,7 @@ import { freePort } from '../free-port.ts';
 import { type MiniStack, startMiniStack } from './ministack.ts';
 import { forwarded } from './port-forward.ts';
 import { kubectl, type Running, skiff, startSkiff } from './processes.ts';
+import { itemsWith } from './table-values.ts';
 
 const EXAMPLE = join(import.meta.dirname, '../../examples/guestbook');
 const scratch = mkdtempSync(join(tmpdir(), 'skiff-cloud-'));
@@ -80,6 +81,17 @@ const deploySteps = async (): Promise<void> => {
     const namespaces = await k('get', 'namespaces', '-o', 'name');
     ensure(namespaces.includes('namespace/kube-system'), namespaces);
     return namespaces.trim().split('\n').length === 4 ? '4 namespaces' : namespaces;
+  });
+  await step('secrets and keys lie encrypted in the table, under a key of KMS', async () => {
+    await k('create', 'secret', 'generic', 'canary', '--from-literal=value=canary-of-the-cloud');
+    const { table, kmsKey } = readDeployment(data);
+    const canary = Buffer.from('canary-of-the-cloud').toString('base64');
+    const found = await itemsWith({ ...client, endpoint: started().endpoint }, table, [canary, 'PRIVATE KEY']);
+    ensure(found.length === 0, `plain in ${found.join(', ')}`);
+    ensure((await k('get', 'secret', 'canary', '-o', 'jsonpath={.data.value}')) === canary, 'it cannot be read');
+    const said = await skiff(['keys', 'status', '--data', data]);
+    ensure(said.includes('kms:skiff:') && !said.includes('identity'), said);
+    return kmsKey;
   });
   await step('a node with containers joins by its token', async () => {
     await ensureContainerTools({ yes: mayInstall(true), say: console.log });
