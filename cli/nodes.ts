@@ -57,7 +57,11 @@ const waitReady = async (options: NodesOptions, each: (name: string) => void, si
   const client = options.plane.client('default');
   const waiting = new Set(Array.from({ length: options.count }, (_, i) => nameOf(options, i)));
   while (waiting.size > 0 && !signal.aborted) {
-    for (const node of (await client.list<Node>(NODES)).items) {
+    // A node that has joined may look at itself alone.
+    const [only] = options.count === 1 ? waiting : [];
+    const found = only ? [await client.get<Node>(NODES, '', only)] : (await client.list<Node>(NODES)).items;
+    for (const node of found) {
+      if (!node) continue;
       const name = node.metadata.name ?? '';
       if (isNodeReady(node) && waiting.delete(name)) each(name);
     }
