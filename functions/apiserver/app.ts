@@ -145,6 +145,7 @@ const resourceRequest = async (
   if (resource.custom && info.subresource && !allowed.has(info.verb))
     throw methodNotAllowed({ group: info.group, kind: info.resource, name: '' }, info.verb);
   if (!allowed.has(info.verb) || request.method === 'HEAD' || !fitsPath(info)) throw notOffered();
+  if (info.verb === 'watch' && request.method !== 'GET') throw notOffered();
   if (resource.namespaced && !info.namespace && ['create', 'deletecollection'].includes(info.verb)) throw notOffered();
   const isBindings = info.group === '' && info.resource === 'bindings';
   const own = info.subresource ? subresourceVerbs[info.subresource] : isBindings ? bindings : undefined;

@@ -110,3 +110,12 @@ it('managedFields that are no sets of fields do not count', async () => {
     expect((await request('PATCH', `${path}?fieldManager=m`, { body: applied, type })).status).toBe(200);
   }
 });
+
+it('every method on the old watch paths asks to watch, and only GET is answered', async () => {
+  const path = '/api/v1/watch/namespaces/default/configmaps';
+  const body = JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'by-watch' } });
+  for (const method of ['POST', 'PUT', 'PATCH'])
+    expect((await request(method, path, { body })).text, method).toContain('MethodNotAllowed');
+  for (const method of ['DELETE', 'HEAD']) expect((await request(method, path)).status, method).toBe(405);
+  expect((await request('GET', `${configMaps}/by-watch`)).status).toBe(404);
+});

@@ -75,7 +75,7 @@ const fillResource = (info: RequestInfo, parts: string[], from: number): void =>
   info.isResource = info.resource !== '';
   info.verb = verbOf[info.method] ?? '';
   if (!info.name && info.verb === 'get') info.verb = truthy(info.query.get('watch')) ? 'watch' : 'list';
-  if (deprecatedWatch && info.method === 'GET') info.verb = 'watch';
+  if (deprecatedWatch) info.verb = 'watch';
   if (!info.name && info.verb === 'delete') info.verb = 'deletecollection';
 };
 
