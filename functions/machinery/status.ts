@@ -132,7 +132,12 @@ export const invalid = (s: Subject, causes: Cause[]): StatusError => {
 const show = (value: unknown): string => {
   if (typeof value === 'string') return JSON.stringify(value);
   if (value === undefined || value === null) return 'null';
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  if (typeof value !== 'object') return String(value);
+  // As Go encodes JSON, fit to stand in HTML.
+  return JSON.stringify(value).replace(
+    /[<>&\u2028\u2029]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 };
 
 /** Constructors of causes, with upstream's wording (k8s.io/apimachinery field errors). */

@@ -6,7 +6,7 @@
  *   compileFor(env, 'object.spec.replicas < 5', [bool])   { program } | { fault: 'compilation failed: ERROR: ...' }
  */
 import { createEnvironment, type Environment, type Program } from './environment.ts';
-import { authorization, authorizerType, jsonPatchKeys, resourceCheckType } from './library/authorizer.ts';
+import { authorizerType, jsonPatchKeys, resourceCheckType } from './library/authorizer.ts';
 import {
   bool,
   dyn,
@@ -143,7 +143,7 @@ export const admissionEnvironment = (given: AdmissionVariables): Environment => 
       ...(authorizer && { authorizer: authorizerType, 'authorizer.requestResource': resourceCheckType }),
       ...(variables && { variables }),
     },
-    libraries: patches ? [authorization, jsonPatchKeys] : [authorization],
+    libraries: patches ? [jsonPatchKeys] : [],
     ...(patches && { resolveType: patchTypeOf }),
   });
   if (isShared) shared.set(name, made);

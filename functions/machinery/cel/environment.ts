@@ -7,12 +7,13 @@
  *   made.program.evaluate({ self: value }, limit)              { value, cost } | { fault, cost } | { overBudget, cost }
  *
  * Environments are cheap: the standard functions are shared. Values come from values.ts (fromJson, or objects with declared
- * fields). The authorizer of admission policies is a library that its caller passes in.
+ * fields).
  */
 import { describeIssues, type Expr, type Issue } from './ast.ts';
 import { check, type Scope, walk } from './checker.ts';
 import { estimateCost, type SizeAt } from './estimate.ts';
 import { BudgetFault, type Context, compile, type Frame } from './evaluate.ts';
+import { authorization } from './library/authorizer.ts';
 import { kubernetesLibraries } from './library/kubernetes.ts';
 import { lists, sets } from './library/lists.ts';
 import { addresses, urls } from './library/network.ts';
@@ -80,7 +81,19 @@ export interface Environment {
   compile(source: string, options?: { result?: readonly Type[] }): Compiled;
 }
 
-const BASE: Library[] = [operators, standard, optionals, strings, lists, sets, urls, addresses, ...kubernetesLibraries];
+const BASE: Library[] = [
+  operators,
+  standard,
+  optionals,
+  strings,
+  lists,
+  sets,
+  urls,
+  addresses,
+  // Functions only: the authorizer is a variable of those who have one.
+  authorization,
+  ...kubernetesLibraries,
+];
 const baseFunctions: Functions = functionsOf(BASE);
 const baseTypes: Record<string, Type> = {
   bool,

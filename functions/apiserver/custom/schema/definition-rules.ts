@@ -3,7 +3,7 @@ import { ESTIMATE_LIMIT } from '../../../machinery/cel/environment.ts';
 import { type Cause, cause } from '../../../machinery/status.ts';
 import { declarationOf, mostOften } from './declaration.ts';
 import { compileRules, type RuleProgram } from './rule-programs.ts';
-import { type Structural, valuesOf } from './structural.ts';
+import { type Structural, type ValidationRule, valuesOf } from './structural.ts';
 
 /** What all rules of a definition could cost together. */
 export interface CostTally {
@@ -68,9 +68,19 @@ const observe = (tally: CostTally, path: string, cost: number): void => {
   tally.expensive.length = Math.min(tally.expensive.length, EXPENSIVE_MAX);
 };
 
+/** A rule as upstream shows it: by the names of its own type, with what is absent. */
+const shownRule = ({ rule, message, messageExpression, reason, fieldPath, optionalOldSelf }: ValidationRule) => ({
+  Rule: rule,
+  Message: message ?? '',
+  MessageExpression: messageExpression ?? '',
+  Reason: reason ?? null,
+  FieldPath: fieldPath ?? '',
+  OptionalOldSelf: optionalOldSelf ?? null,
+});
+
 const checkMessage = (out: Cause[], one: RuleProgram, tally: CostTally, unchanged: boolean, at: string): void => {
   const path = `${at}.messageExpression`;
-  if (one.messageFault !== undefined) out.push(cause.invalid(path, one.rule, one.messageFault));
+  if (one.messageFault !== undefined) out.push(cause.invalid(path, shownRule(one.rule), one.messageFault));
   else if (one.message) {
     if (!unchanged && one.messageCost > ESTIMATE_LIMIT)
       out.push(cause.forbidden(path, costText('estimated messageExpression cost', one.messageCost, ESTIMATE_LIMIT)));
@@ -107,7 +117,7 @@ export const createRuleContexts = (root: Structural, path: string, unchanged: bo
       if (!unchanged && cost > ESTIMATE_LIMIT)
         out.push(cause.forbidden(`${at}.rule`, costText('estimated rule cost', cost, ESTIMATE_LIMIT)));
       observe(tally, `${at}.rule`, cost);
-      if (one.fault !== undefined) out.push(cause.invalid(`${at}.rule`, one.rule, one.fault));
+      if (one.fault !== undefined) out.push(cause.invalid(`${at}.rule`, shownRule(one.rule), one.fault));
       checkMessage(out, one, tally, unchanged, at);
       checkOldSelf(out, one, place, at);
     });
