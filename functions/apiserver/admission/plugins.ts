@@ -1,3 +1,4 @@
+import { claimStatusRights } from '../authz/claim-status.ts';
 import { rbacEscalation } from '../authz/escalation.ts';
 import type { Configured } from '../configuration.ts';
 import type { AdmissionPlugin } from './admission.ts';
@@ -61,5 +62,6 @@ export const createPlugins = (options: PluginOptions): AdmissionPlugin[] => [
   createValidatingPolicies(),
   createValidatingWebhooks(),
   rbacEscalation,
+  claimStatusRights,
   createResourceQuota(),
 ];
