@@ -35,3 +35,23 @@ it('tells of a text that does not stand once, and keeps what was there', async (
   expect(told).toHaveLength(2);
   files.close();
 });
+
+it('takes no file that is still being written', async () => {
+  const anonymous = (enabled: boolean) =>
+    `apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\nanonymous: {enabled: ${enabled}}\n`;
+  writeFileSync(path, anonymous(false));
+  const seen = new Set<unknown>();
+  const told: string[] = [];
+  const files = await followConfiguration({ paths: [path], everyMs: 20, log: (line) => told.push(line) });
+  const watching = setInterval(() => seen.add(files.current().authentication?.anonymous?.enabled), 1);
+  for (let i = 0; i < 20; i++) {
+    writeFileSync(path, '');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    writeFileSync(path, anonymous(true));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  await vi.waitFor(() => expect(files.current().authentication?.anonymous?.enabled).toBe(true));
+  clearInterval(watching);
+  files.close();
+  expect([...seen]).toEqual([false, true]);
+});

@@ -35,7 +35,7 @@ const stampOf = async (paths: readonly string[]): Promise<string> => {
 };
 
 /**
- * Reads the files and follows them: a text that stands is in force within about a second, one that does not is told once
+ * Reads the files and follows them: a text that stands is in force within about two seconds, one that does not is told once
  * and changes nothing. Rejects with ConfigurationError where the first reading fails.
  */
 export const followConfiguration = async (options: ConfigurationFilesOptions): Promise<ConfigurationFiles> => {
@@ -44,11 +44,19 @@ export const followConfiguration = async (options: ConfigurationFilesOptions): P
   let stamp = await stampOf(paths);
   let current = await readAll(paths);
   let looking = false;
+  let seen = stamp;
   const look = async (): Promise<void> => {
     const found = await stampOf(paths);
     if (found === stamp) return;
+    // Editors empty a file before they fill it: what is still being written is left for the next look.
+    const rests = found === seen;
+    seen = found;
+    if (!rests) return;
+    const read = readAll(paths);
+    const after = await read.catch(() => undefined).then(() => stampOf(paths));
+    if (after !== found) return;
     stamp = found;
-    current = await readAll(paths);
+    current = await read;
     log('the configuration has changed and is in force');
   };
   const timer = setInterval(() => {
