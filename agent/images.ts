@@ -1,4 +1,6 @@
+import type { Client } from '../functions/client/client.ts';
 import type { Pod, Secret, Container as SpecContainer } from '../functions/machinery/kinds.d.ts';
+import * as resources from './resources.ts';
 import { type ImageInfo, type Images, type RegistryAuth, RuntimeError } from './runtime/runtime.ts';
 
 /** What an image needed: whether it was pulled (for the Pulled event) and what it is. */
@@ -47,6 +49,15 @@ export const pullCredentials = (ref: string, secrets: Secret[]): RegistryAuth | 
     }
   }
   return undefined;
+};
+
+/** The imagePullSecrets of a pod that are there. */
+export const pullSecrets = async (client: Pick<Client, 'get'>, pod: Pod): Promise<Secret[]> => {
+  const names = (pod.spec?.imagePullSecrets ?? []).map((ref) => ref.name ?? '');
+  const found = await Promise.all(
+    names.map((name) => client.get<Secret>(resources.secrets, pod.metadata.namespace ?? '', name)),
+  );
+  return found.filter((secret) => secret !== undefined);
 };
 
 /** Always for `:latest` or no tag, else IfNotPresent: the API's default, for pods that did not pass it. */

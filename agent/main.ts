@@ -21,6 +21,7 @@ import { createRuntimeCache } from './runtime-cache.ts';
 import { createKubeletServer } from './server/server.ts';
 import { terminationMessage } from './termination-message.ts';
 import { runTunnel, type TunnelTarget } from './tunnel.ts';
+import { createImageVolumes } from './volumes/image-volumes.ts';
 import { createNodeVolumes } from './volumes/node-volumes.ts';
 import { noVolumes } from './volumes/volumes.ts';
 
@@ -156,7 +157,10 @@ export const createAgent = (options: AgentOptions): Agent => {
     nodeName: node.name,
     allocatable: keeper.allocatable(),
   });
-  const volumes = files ? createNodeVolumes({ client, clock, dataDir: files.dataDir, facts }) : noVolumes;
+  const images = createImageVolumes(client, runtime.images, clock);
+  const volumes = files
+    ? createNodeVolumes({ client, clock, dataDir: files.dataDir, facts, ...(images && { images }) })
+    : noVolumes;
   const tools: NodeTools = {
     nodeName: node.name,
     client,

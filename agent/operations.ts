@@ -2,12 +2,12 @@ import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Client } from '../functions/client/client.ts';
 import type { Clock } from '../functions/clock/clock.ts';
-import type { Pod, Secret, Service, Container as SpecContainer } from '../functions/machinery/kinds.d.ts';
+import type { Pod, Service, Container as SpecContainer } from '../functions/machinery/kinds.d.ts';
 import { removePodCgroups } from './cgroups.ts';
 import type { Action } from './decide.ts';
 import { containerEnvironment, expand } from './environment.ts';
 import type { EventRecorder } from './events.ts';
-import { createImageKeeper } from './images.ts';
+import { createImageKeeper, pullSecrets } from './images.ts';
 import { runHandler } from './lifecycle.ts';
 import { type ClusterNames, hostsFile, podDns, podHostname, resolvConf } from './names.ts';
 import { backoffLabel, currentSandbox } from './observed.ts';
@@ -148,16 +148,11 @@ const startContainer = async (
   const { container, attempt } = action;
   const { client, recorder, runtime } = tools;
   const where = fieldPath(action, pod);
-  const namespace = pod.metadata.namespace ?? '';
   const read = {
     configMap: (ns: string, name: string) => client.get(resources.configMaps, ns, name),
     secret: (ns: string, name: string) => client.get(resources.secrets, ns, name),
   } as const;
-  const secrets: Secret[] = [];
-  for (const ref of pod.spec?.imagePullSecrets ?? []) {
-    const found = await client.get<Secret>(resources.secrets, namespace, ref.name ?? '');
-    if (found) secrets.push(found);
-  }
+  const secrets = await pullSecrets(client, pod);
   const image = await keeper.ensure(pod, container, secrets, () =>
     recorder.event(pod, 'Normal', 'Pulling', `Pulling image "${container.image}"`, where),
   );

@@ -43,6 +43,13 @@ export interface Images {
   load(tar: Readable): Promise<string[]>;
   list(): Promise<ImageInfo[]>;
   remove(ref: string): Promise<void>;
+  /**
+   * Mounts the files of an image that is present at a directory, read-only, without programs or devices to run; done again
+   * it changes nothing. Absent where a runtime cannot.
+   */
+  mount?(ref: string, target: string): Promise<void>;
+  /** Ends such a mount. Idempotent. */
+  unmount?(target: string): Promise<void>;
 }
 export interface ImageInfo {
   id: string;

@@ -5,6 +5,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Client } from '../../functions/client/client.ts';
 import { createSystemClock } from '../../functions/clock/system.ts';
 import type { Pod } from '../../functions/machinery/kinds.d.ts';
+import type { Images } from '../runtime/runtime.ts';
+import { createImageVolumes, type ImageVolumes } from './image-volumes.ts';
 import { createNodeVolumes } from './node-volumes.ts';
 import type { Bind } from './sub-path.ts';
 
@@ -24,9 +26,10 @@ const client = {
     return Response.json({ status: { token: 'the-token', expirationTimestamp } });
   },
 } as unknown as Client;
-const volumesIn = (bind?: Bind) =>
+const volumesIn = (bind?: Bind, images?: ImageVolumes) =>
   createNodeVolumes({
     ...(bind && { bind }),
+    ...(images && { images }),
     client,
     clock: createSystemClock(),
     dataDir: directory,
@@ -121,4 +124,36 @@ test('subPath stays inside its volume', async () => {
   await symlink(directory, join(directory, 'pods/u1/volumes/e/link'));
   await expect(mount('link')).rejects.toThrow('leads out of the volume');
   await expect(mount('../x')).rejects.toThrow('invalid subPath');
+});
+
+test('an image volume is brought here by its policy and mounted read-only; where none can be, it is told', async () => {
+  const mounted: string[] = [];
+  const pulled: string[] = [];
+  const image = { id: 'sha256:1', names: ['x:1'], sizeBytes: 1 };
+  const images = {
+    has: async (ref: string) => (ref === 'here:1' ? image : undefined),
+    pull: async (ref: string) => {
+      pulled.push(ref);
+      return image;
+    },
+    mount: async (ref: string, target: string) => void mounted.push(`${ref} ${target.slice(directory.length)}`),
+    unmount: async () => {},
+  } as unknown as Images;
+  const pod = podWith([
+    { name: 'a', image: { reference: 'here:1', pullPolicy: 'IfNotPresent' } },
+    { name: 'b', image: { reference: 'far:1', pullPolicy: 'IfNotPresent' } },
+  ]);
+  await expect(volumesIn().prepare(pod)).rejects.toThrow('volume kind is not supported on this node');
+  const volumes = volumesIn(undefined, createImageVolumes(client, images, createSystemClock()));
+  await volumes.prepare(pod);
+  expect(pulled).toEqual(['far:1']);
+  expect(mounted).toEqual(['here:1 /pods/u1/volumes/a', 'far:1 /pods/u1/volumes/b']);
+  const [mount] = await volumes.mounts(
+    pod,
+    { name: 'c', volumeMounts: [{ name: 'a', mountPath: '/x', readOnly: false }] },
+    new Map(),
+  );
+  expect(mount?.readOnly).toBe(true);
+  const never = podWith([{ name: 'n', image: { reference: 'far:1', pullPolicy: 'Never' } }]);
+  await expect(volumes.prepare(never)).rejects.toThrow('not present with pull policy of Never');
 });

@@ -11,6 +11,7 @@ import * as resources from '../resources.ts';
 import { type ContainerSpec, RuntimeError } from '../runtime/runtime.ts';
 import { writeAtomically } from './atomic-writer.ts';
 import { checkHostPath } from './host-path.ts';
+import type { ImageVolumes } from './image-volumes.ts';
 import { type PayloadSources, volumePayload } from './payload.ts';
 import { type Bind, mountSubPath, mountsBelow, unmountBelow } from './sub-path.ts';
 import { createTokens } from './tokens.ts';
@@ -25,6 +26,8 @@ export interface NodeVolumesOptions {
   dataDir: string;
   /** For downward API files. */
   facts(pod: Pod): Pick<PayloadSources, 'podIPs' | 'hostIPs' | 'nodeName' | 'allocatable'>;
+  /** Absent where the runtime cannot. */
+  images?: ImageVolumes;
   /** How subPaths are mounted; mount(8) where absent. */
   bind?: Bind;
 }
@@ -99,6 +102,12 @@ export const createNodeVolumes = (options: NodeVolumesOptions): Volumes => {
       await writeFile(`${pathOf(pod, volume.name)}.path`, path);
       return;
     }
+    if (volume.image && options.images) {
+      const { reference = '', pullPolicy } = volume.image;
+      await mkdir(pathOf(pod, volume.name), { recursive: true });
+      await options.images.mount(pod, { reference, ...(pullPolicy && { pullPolicy }) }, pathOf(pod, volume.name));
+      return;
+    }
     const payload = await volumePayload(pod, volume, sources(pod));
     if (!payload) throw new Error('volume kind is not supported on this node');
     await writeAtomically(pathOf(pod, volume.name), payload, stamp(), pod.spec?.securityContext?.fsGroup);
@@ -131,7 +140,7 @@ export const createNodeVolumes = (options: NodeVolumesOptions): Volumes => {
         out.push({
           hostPath: below ? await mountSubPath(root, below, own, options.bind) : root,
           containerPath: mount.mountPath,
-          readOnly: mount.readOnly ?? false,
+          readOnly: mount.readOnly || pod.spec?.volumes?.find((v) => v.name === mount.name)?.image !== undefined,
           propagation: propagations[mount.mountPropagation ?? ''] ?? 'private',
         });
       }
@@ -147,6 +156,7 @@ export const createNodeVolumes = (options: NodeVolumesOptions): Volumes => {
     },
     async clean(uid) {
       tokens.drop(uid);
+      for (const path of await mountsBelow(rootOf(uid))) await options.images?.unmount(path);
       await unmountBelow(join(dataDir, 'pods', uid));
       await rm(join(dataDir, 'pods', uid), { recursive: true, force: true });
     },

@@ -8,7 +8,9 @@ import { createSystemClock } from '../../functions/clock/system.ts';
 import { BUSYBOX_IMAGE, type RuntimePlace } from './runtime-place.ts';
 
 /** Cases that an adapter cannot pass, each with its reason. */
-export type Skips = Partial<Record<'processes' | 'restart' | 'attachStdin' | 'hostname' | 'terminal', string>>;
+export type Skips = Partial<
+  Record<'processes' | 'restart' | 'attachStdin' | 'hostname' | 'terminal' | 'imageMounts', string>
+>;
 
 export const WAIT_MS = 15_000;
 export const until = <T>(look: () => Promise<T | undefined | false>): Promise<T> =>

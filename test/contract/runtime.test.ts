@@ -42,6 +42,7 @@ if (lacks === undefined && command !== undefined) {
         createNerdctlRuntime({ socket: join(directory, 'containerd.sock'), directory, command }),
       ),
     {
+      imageMounts: 'nerdctl mounts no images',
       attachStdin: 'nerdctl run -d gives a container no input',
       hostname: 'nerdctl sets HOSTNAME to nothing in a container that joins a network',
     },

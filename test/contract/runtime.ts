@@ -1,4 +1,6 @@
-import { createReadStream } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { createReadStream, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { RuntimeEvent } from '../../agent/runtime/runtime.ts';
 import { type Bench, benchOf, SERVE, type Skips, until, WAIT_MS } from './runtime-bench.ts';
@@ -90,7 +92,7 @@ const lifeCases = (bench: () => Bench, skips: Skips): void => {
   });
 };
 
-const imageCases = (bench: () => Bench): void => {
+const imageCases = (bench: () => Bench, skips: Skips): void => {
   it('lists, finds and removes images', async () => {
     const { runtime, place } = bench();
     const found = await runtime.images.has(BUSYBOX_IMAGE);
@@ -103,6 +105,25 @@ const imageCases = (bench: () => Bench): void => {
     await runtime.images.remove(BUSYBOX_IMAGE);
     expect(await runtime.images.load(createReadStream(place.archive ?? ''))).toEqual([BUSYBOX_IMAGE]);
     expect((await runtime.images.has(BUSYBOX_IMAGE))?.id).toBe(found?.id);
+  });
+
+  it.skipIf(skips.imageMounts)('mounts the files of an image, read-only and once, and lets them go', async () => {
+    const { runtime, place } = bench();
+    const target = join(place.directory, 'image-volume');
+    mkdirSync(target, { recursive: true });
+    const { mount, unmount } = runtime.images;
+    await mount?.(BUSYBOX_IMAGE, target);
+    await mount?.(BUSYBOX_IMAGE, target);
+    expect(readdirSync(target)).toContain('bin');
+    expect(() => writeFileSync(join(target, 'x'), '')).toThrow('EROFS');
+    expect(() => execFileSync(join(target, 'bin/busybox'))).toThrow('EACCES');
+    await expect(mount?.('skiff.local/nosuch:1', `${target}-2`)).rejects.toMatchObject({ reason: 'ErrImageMount' });
+    await unmount?.(target);
+    await unmount?.(target);
+    expect(readdirSync(target)).toEqual([]);
+    await mount?.(BUSYBOX_IMAGE, target);
+    expect(readdirSync(target)).toContain('bin');
+    await unmount?.(target);
   });
 
   it('says why an image cannot be pulled', async () => {
@@ -140,7 +161,7 @@ export const runtimeContract = (name: string, make: () => Promise<RuntimePlace>,
     describe.skipIf(skips.processes)('processes', () => {
       processCases(bench, skips);
       streamCases(bench, skips);
-      imageCases(bench);
+      imageCases(bench, skips);
       it('leaves nothing of a pod that is removed', async () => {
         const { runtime, sandbox, start } = bench();
         const pod = await sandbox();
