@@ -1,7 +1,7 @@
 import type { Clock } from '../clock/clock.ts';
 import type { EncryptionConfiguration } from '../store/encryption/configuration.ts';
 import { createEncryption, type Encryption, resourcesOf } from '../store/encryption/encryption.ts';
-import { createKmsProviders, type KmsHealth, kmsHealth } from '../store/encryption/kms-providers.ts';
+import type { KmsHealth, KmsProviderList } from '../store/encryption/kms-providers.ts';
 import {
   clustersIn,
   countKeys,
@@ -12,6 +12,7 @@ import {
   writeState,
 } from '../store/encryption/rewrite.ts';
 import { type EncryptedStore, encryptedStore } from '../store/encryption/store.ts';
+import type { KmsProviders } from '../store/encryption/transformer.ts';
 import { DirectoryRefused, type SqliteStore } from '../store/sqlite.ts';
 import { hasLocalKeys, type LocalKey, newLocalKey, readLocalKeys, writeLocalKeys } from './local-keys.ts';
 
@@ -60,10 +61,16 @@ export const createLocalEncryption = async (options: LocalEncryptionOptions): Pr
   let keys = keysOf(directory, state);
   let configuration = options.configured();
   const earlier = new Set(state?.resources);
-  let providers = createKmsProviders(inner, clock);
+  let providers: KmsProviderList | undefined;
   const make = async (): Promise<Encryption> => {
-    const next = createKmsProviders(inner, clock);
-    const made = await createEncryption({ configuration, own: { local: keys }, earlier: [...earlier], kms: next.make });
+    let next: KmsProviderList | undefined;
+    const kms: KmsProviders = async (settings) => {
+      // Loaded where something lies under KMS.
+      const { createKmsProviders } = await import('../store/encryption/kms-providers.ts');
+      next ??= createKmsProviders(inner, clock);
+      return next.make(settings);
+    };
+    const made = await createEncryption({ configuration, own: { local: keys }, earlier: [...earlier], kms });
     providers = next;
     return made;
   };
@@ -107,7 +114,7 @@ export const createLocalEncryption = async (options: LocalEncryptionOptions): Pr
 
   return {
     store,
-    kms: kmsHealth(() => providers),
+    kms: { used: () => providers !== undefined, healthy: async () => (await providers?.healthy()) !== false },
     begin: () => {
       void rewriting.check();
       timer = setInterval(() => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { durationMs, parseEncryptionConfiguration } from './configuration.ts';
+import { parseEncryptionConfiguration } from './configuration.ts';
+import { durationMs } from './names.ts';
 
 const secret = Buffer.alloc(32, 7).toString('base64');
 const gcm = { aesgcm: { keys: [{ name: 'key1', secret }] } };

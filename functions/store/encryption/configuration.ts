@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { durationMs, parseGroupResource } from './names.ts';
 
 // The EncryptionConfiguration of apiserver.config.k8s.io/v1. Source: the page "Encrypting Confidential Data at Rest"; the
 // messages are upstream's.
@@ -33,11 +34,6 @@ export interface ResourceRule {
 export interface EncryptionConfiguration {
   resources: ResourceRule[];
 }
-
-export const parseGroupResource = (text: string): { group: string; resource: string } => {
-  const dot = text.indexOf('.');
-  return dot < 0 ? { group: '', resource: text } : { group: text.slice(dot + 1), resource: text.slice(0, dot) };
-};
 
 const keys = z.strictObject({
   keys: z._default(
@@ -128,14 +124,6 @@ const keyFaults = (path: string, { keys: given }: { keys: EncryptionKey[] }, siz
     if (sizes.includes(size)) return faults;
     return hidden(`secret is not of the expected length, got ${size}, expected one of [${sizes.join(' ')}]`);
   });
-};
-
-/** Milliseconds of a Go duration such as `1m30s`; NaN where it is none. */
-export const durationMs = (text: string): number => {
-  const units: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 1e-3, µs: 1e-3, ns: 1e-6 };
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)/g)];
-  if (parts.length === 0 || parts.map((part) => part[0]).join('') !== text) return Number.NaN;
-  return parts.reduce((sum, [, count, unit]) => sum + Number(count) * (units[unit ?? ''] ?? 0), 0);
 };
 
 const kmsFaults = (path: string, kms: KmsSettings, names: ReadonlySet<string>): string[] => {

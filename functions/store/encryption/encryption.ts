@@ -1,11 +1,5 @@
 import type { Domain } from '../store.ts';
-import {
-  type EncryptionConfiguration,
-  type EncryptionKey,
-  type KmsSettings,
-  type ProviderSettings,
-  parseGroupResource,
-} from './configuration.ts';
+import type { EncryptionConfiguration, EncryptionKey, KmsSettings, ProviderSettings } from './configuration.ts';
 import { type KmsProviders, makeProviders, type Provider, type Transformer, transformerOf } from './transformer.ts';
 
 /** What lies encrypted, and how. */
@@ -100,11 +94,3 @@ export const createEncryption = async (options: EncryptionOptions): Promise<Encr
 export const resourcesOf = (configuration: EncryptionConfiguration | undefined): string[] => [
   ...new Set(configuration?.resources.flatMap(({ resources }) => resources) ?? ['secrets']),
 ];
-
-/** Whether a rule's names cover a resource. */
-export const covers = (names: readonly string[], group: string, resource: string): boolean =>
-  names.some((name) => {
-    const one = parseGroupResource(name);
-    if (one.group === '*') return true;
-    return one.group === group && (one.resource === '*' || one.resource === resource);
-  });

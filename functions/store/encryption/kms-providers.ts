@@ -1,8 +1,8 @@
 import type { Clock } from '../../clock/clock.ts';
 import type { Store } from '../store.ts';
 import { createAwsKms } from './aws-kms.ts';
-import { durationMs } from './configuration.ts';
 import { createKmsProvider, type Kms, type KmsProvider } from './kms.ts';
+import { durationMs } from './names.ts';
 import type { KmsProviders } from './transformer.ts';
 
 /** The KMS providers of one configuration. */

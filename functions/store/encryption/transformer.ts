@@ -80,7 +80,7 @@ const identity: Provider = {
 };
 
 /** Makes the provider of a KMS key. */
-export type KmsProviders = (settings: KmsSettings) => Provider;
+export type KmsProviders = (settings: KmsSettings) => Provider | Promise<Provider>;
 
 const providerOf = async (settings: ProviderSettings, kms: KmsProviders): Promise<Provider> => {
   if (settings.aesgcm) return keyed('aesgcm', 'AES', settings.aesgcm.keys, gcmCipher);
