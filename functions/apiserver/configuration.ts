@@ -93,7 +93,8 @@ export const parseConfiguration = async (texts: readonly ConfigurationText[]): P
   for (const { name, text } of texts) {
     for (const document of parseAllDocuments(text)) {
       if ('errors' in document && document.errors[0]) {
-        throw new ConfigurationError(`${name}: ${document.errors[0].message}`);
+        // The lines that follow are of the text, which may hold keys.
+        throw new ConfigurationError(`${name}: ${document.errors[0].message.split(/:?\n/)[0]}`);
       }
       const value: unknown = document.toJS();
       if (value === null) continue;

@@ -55,3 +55,10 @@ it('takes no file that is still being written', async () => {
   files.close();
   expect([...seen]).toEqual([false, true]);
 });
+
+it('shows no line of a text that does not stand: it may hold keys', async () => {
+  writeFileSync(path, 'kind: EncryptionConfiguration\nkeys: [{name: a b: c, secret: c2VjcmV0}]\n');
+  const failure = followConfiguration({ paths: [path], log: () => undefined });
+  await expect(failure).rejects.toThrow(/at line 2, column \d+$/);
+  await expect(failure).rejects.not.toThrow('c2VjcmV0');
+});
