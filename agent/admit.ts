@@ -50,6 +50,9 @@ export interface Shortage {
   capacity: number;
 }
 
+/** Names with a domain other than Kubernetes' own are extended resources, which others than the agent may give a node. */
+const isExtended = (name: string): boolean => /^(?!(?:[^/]*\.)?kubernetes\.io\/)[^/]+\//.test(name);
+
 /** The first resource that the pod's requests, beside those of the others, exceed; undefined when all fits. */
 export const shortageFor = (
   pod: Pod,
@@ -79,6 +82,8 @@ export const shortageFor = (
     );
   if (compute) return compute;
   for (const [name, amount] of Object.entries(wants.other)) {
+    // What the node says nothing of is counted elsewhere: by the scheduler, for resources that are not the node's own.
+    if (isExtended(name) && allocatable[name] === undefined) continue;
     const short = out(
       name,
       amount,
@@ -130,23 +135,31 @@ export const admitPod = (
   };
 };
 
+const extendedOf = (node: Pick<Node, 'status'>): Record<string, string> =>
+  Object.fromEntries(Object.entries(node.status?.allocatable ?? {}).filter(([name]) => isExtended(name)));
+
 /**
- * `admitPod` on the node as it is. Its labels are read again only when they are why a pod would be refused: they may have
- * been given to the Node just before the pod.
+ * `admitPod` on the node as it is. Its labels and extended resources are read again only when they are why a pod would be
+ * refused: they may have been given to the Node just before the pod.
  */
 export const createAdmission = (options: {
-  known: Pick<Node, 'metadata'>;
+  known: Pick<Node, 'metadata' | 'status'>;
   current(): Promise<Node | undefined>;
   allocatable(): Record<string, string>;
 }): ((pod: Pod, others: Pod[]) => Refusal | undefined | Promise<Refusal | undefined>) => {
   let { known } = options;
+  let extended = extendedOf(known);
+  const judge = (pod: Pod, others: Pod[]) => admitPod(pod, others, known, { ...extended, ...options.allocatable() });
   return (pod, others) => {
-    const refused = admitPod(pod, others, known, options.allocatable());
-    if (refused?.reason !== 'NodeAffinity') return refused;
+    const refused = judge(pod, others);
+    if (!refused || !(refused.reason === 'NodeAffinity' || refused.reason.includes('/'))) return refused;
     return options.current().then(
       (node) => {
-        if (node) known = { metadata: node.metadata };
-        return admitPod(pod, others, known, options.allocatable());
+        if (node) {
+          known = { metadata: node.metadata };
+          extended = extendedOf(node);
+        }
+        return judge(pod, others);
       },
       () => refused,
     );

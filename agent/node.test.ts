@@ -123,3 +123,24 @@ test('labels that a node was just given count for the pod that needs them', asyn
   expect(admit(blue, [])).toBeUndefined();
   expect(reads).toBe(2);
 });
+
+test('extended resources are those that the Node has by now; what it does not tell of is not counted', async () => {
+  let allocatable: Record<string, string> = { 'example.com/x': '2', 'kubernetes.io/y': '9' };
+  const admit = createAdmission({
+    known: { metadata: { name: 'n' }, status: { allocatable } },
+    current: async () => ({ metadata: { name: 'n' }, status: { allocatable } }),
+    allocatable: () => ({ cpu: '1', memory: '1Gi', pods: '10' }),
+  });
+  const asks = (resource: string, count: string): Pod => ({
+    metadata: { name: 'p' },
+    spec: {
+      containers: [{ name: 'c', resources: { requests: { [resource]: count }, limits: { [resource]: count } } }],
+    },
+  });
+  expect(admit(asks('example.com/x', '2'), [])).toBeUndefined();
+  expect(admit(asks('example.com/none', '5'), [])).toBeUndefined();
+  expect((await admit(asks('example.com/x', '2'), [asks('example.com/x', '1')]))?.reason).toBe('OutOfexample.com/x');
+  allocatable = { 'example.com/x': '3' };
+  expect(await admit(asks('example.com/x', '2'), [asks('example.com/x', '1')])).toBeUndefined();
+  expect((await admit(asks('hugepages-2Mi', '2Mi'), []))?.reason).toBe('OutOfhugepages-2Mi');
+});
