@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
+import { type NamePart, readSubject, requestBytes, subjectParts } from '../apiserver/admission/certificates/subject.ts';
 import { certificateScope, scopedSerial } from '../apiserver/authn/certificate-scope.ts';
 import type { CertificateAuthority, CertificateRequest } from '../controllers/certificates/requests.ts';
 
@@ -31,12 +32,35 @@ const EXTENDED: Record<string, string> = {
 const alternativeNames = (request: x509.Pkcs10CertificateRequest): x509.SubjectAlternativeNameExtension | undefined =>
   request.extensions.find((one) => one instanceof x509.SubjectAlternativeNameExtension);
 
-const parsed = (request: x509.Pkcs10CertificateRequest): CertificateRequest => {
+/** What of a subject an issued certificate keeps, by object identifier as subjects are read. Go's pkix.Name keeps as much. */
+const KEPT: Readonly<Record<string, string>> = {
+  '550403': '2.5.4.3',
+  '550405': '2.5.4.5',
+  '550406': '2.5.4.6',
+  '550407': '2.5.4.7',
+  '550408': '2.5.4.8',
+  '550409': '2.5.4.9',
+  '55040a': '2.5.4.10',
+  '55040b': '2.5.4.11',
+  '550411': '2.5.4.17',
+};
+
+/**
+ * The name of a certificate, made anew of what was read of the request and checked: a text stays that very text, and a
+ * common name is said once.
+ */
+const issuedName = (parts: readonly NamePart[]): x509.JsonName => {
+  const common = parts.findLast(({ type }) => KEPT[type] === '2.5.4.3');
+  return parts
+    .filter((part) => KEPT[part.type] && (KEPT[part.type] !== '2.5.4.3' || part === common))
+    .map(({ type, text }) => ({ [KEPT[type] ?? '']: [{ utf8String: text }] }));
+};
+
+const parsed = (bytes: Uint8Array, request: x509.Pkcs10CertificateRequest): CertificateRequest => {
   const names = alternativeNames(request)?.names.items ?? [];
   const of = (type: x509.GeneralNameType) => names.filter((name) => name.type === type).map((name) => name.value);
   return {
-    commonName: request.subjectName.getField('CN')[0] ?? '',
-    organizations: request.subjectName.getField('O'),
+    ...readSubject(subjectParts(bytes)),
     dnsNames: of('dns'),
     emails: of('email'),
     addresses: of('ip'),
@@ -55,18 +79,20 @@ export const createCertificateAuthority = (
   const signer = crypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign']);
   return {
     parse: async (pem) => {
-      const request = new x509.Pkcs10CertificateRequest(pem);
+      const bytes = requestBytes(pem);
+      const request = new x509.Pkcs10CertificateRequest(bytes);
       if (!(await request.verify())) throw new Error('the signature of the certificate request does not hold');
-      return parsed(request);
+      return parsed(bytes, request);
     },
     sign: async (pem, { usages, seconds, now, cluster = 'default' }) => {
-      const request = new x509.Pkcs10CertificateRequest(pem);
+      const bytes = requestBytes(pem);
+      const request = new x509.Pkcs10CertificateRequest(bytes);
       const names = alternativeNames(request);
       const flags = usages.reduce((all, usage) => all | (KEY_USAGES[usage] ?? 0), 0);
       const extended = usages.flatMap((usage) => EXTENDED[usage] ?? []);
       const certificate = await x509.X509CertificateGenerator.create({
         serialNumber: scopedSerial(certificateScope(cluster, uidOf?.(cluster)), randomBytes(12).toString('hex')),
-        subject: request.subjectName.toJSON(),
+        subject: issuedName(subjectParts(bytes)),
         issuer: ca.subject,
         notBefore: new Date(now - BACKDATE_MS),
         notAfter: new Date(Math.min(now + seconds * 1000, ca.notAfter.getTime())),

@@ -38,24 +38,68 @@ const SEQUENCE = 0x30;
 const commonNameId = '550403';
 const organizationId = '55040a';
 
-/** Reads the subject of a PKCS #10 request in base64 of PEM (RFC 2986). Throws RangeError where it is none. */
-export const subjectOf = (request: string): RequestSubject => {
-  const pem = Buffer.from(request, 'base64').toString('latin1');
-  const body = /-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([^-]+)-----END/.exec(pem)?.[1];
-  if (!body) throw new RangeError('PEM block type must be CERTIFICATE REQUEST');
-  const whole = elementAt(Buffer.from(body, 'base64'), 0);
+const unicode = (content: Uint8Array): string => {
+  const bytes = Buffer.from(content);
+  const text = bytes.toString('utf8');
+  if (!Buffer.from(text).equals(bytes)) throw new RangeError('a name of the request is no text');
+  return text;
+};
+
+const bigEndian = (content: Uint8Array): string => {
+  if (content.length % 2 !== 0) throw new RangeError('a name of the request is no text');
+  return Buffer.from(content).swap16().toString('utf16le');
+};
+
+const textOf = ({ tag, content }: Element): string => {
+  switch (tag) {
+    case 0x0c:
+      return unicode(content);
+    case 0x12:
+    case 0x13:
+    case 0x14:
+    case 0x16:
+      return Buffer.from(content).toString('latin1');
+    case 0x1e:
+      return bigEndian(content);
+    default:
+      throw new RangeError('a name of the request is of a type that is not known');
+  }
+};
+
+/** The request itself in a PEM text (RFC 7468): of several blocks the first, which must be one. Throws RangeError. */
+export const requestBytes = (pem: string): Buffer<ArrayBuffer> => {
+  const [, label = '', body = ''] = /-----BEGIN ([^-]*)-----([^-]+)-----END/.exec(pem) ?? [];
+  if (!/^(NEW )?CERTIFICATE REQUEST$/.test(label)) throw new RangeError('PEM block type must be CERTIFICATE REQUEST');
+  return Buffer.from(body, 'base64');
+};
+
+/** A part of a name: its type as the hexadecimal content of its object identifier, and its text however it was written. */
+export interface NamePart {
+  type: string;
+  text: string;
+}
+
+/** The subject of a PKCS #10 request in its order (RFC 2986). Throws RangeError where it is none. */
+export const subjectParts = (request: Uint8Array): NamePart[] => {
+  const whole = elementAt(request, 0);
   const [info] = childrenOf(whole.content);
   const [, name] = childrenOf(info?.content ?? new Uint8Array());
   if (whole.tag !== SEQUENCE || name?.tag !== SEQUENCE) throw new RangeError('the request has no subject');
-  const subject: RequestSubject = { commonName: '', organizations: [] };
-  for (const set of childrenOf(name.content)) {
-    for (const pair of childrenOf(set.content)) {
+  return childrenOf(name.content)
+    .flatMap((set) => childrenOf(set.content))
+    .map((pair) => {
       const [id, value] = childrenOf(pair.content);
-      const type = Buffer.from(id?.content ?? []).toString('hex');
-      const text = Buffer.from(value?.content ?? []).toString('utf8');
-      if (type === commonNameId) subject.commonName = text;
-      if (type === organizationId) subject.organizations.push(text);
-    }
-  }
-  return subject;
+      if (!id || !value) throw new RangeError('the request ends too early');
+      return { type: Buffer.from(id.content).toString('hex'), text: textOf(value) };
+    });
 };
+
+/** Whom a subject is about: a name that is said twice counts as it was said last, as in a certificate that is shown. */
+export const readSubject = (parts: readonly NamePart[]): RequestSubject => ({
+  commonName: parts.findLast(({ type }) => type === commonNameId)?.text ?? '',
+  organizations: parts.flatMap(({ type, text }) => (type === organizationId ? [text] : [])),
+});
+
+/** The subject of a request in base64 of PEM. Throws RangeError where it is none. */
+export const subjectOf = (request: string): RequestSubject =>
+  readSubject(subjectParts(requestBytes(Buffer.from(request, 'base64').toString('latin1'))));
