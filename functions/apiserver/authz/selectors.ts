@@ -53,6 +53,16 @@ export const labelsOf = (a: Attributes): readonly Requirement[] => {
 export const isBoundTo = (a: Attributes, field: string, value: string): boolean =>
   fieldsOf(a).some((one) => one.field === field && one.operator === '=' && one.value === value);
 
+/** As upstream, a request whose options cannot be read is of no name: it will be refused anyway. */
+const isReadable = (a: Attributes): boolean => {
+  try {
+    parseLabelSelector(textOf(a, 'labelSelector'));
+  } catch {
+    return false;
+  }
+  return /^[+-]?\d*$/.test(textOf(a, 'limit'));
+};
+
 const isSegment = (name: string): boolean => name !== '.' && name !== '..' && !/[/%]/.test(name);
 
 /**
@@ -67,5 +77,5 @@ export const requestedName = (a: Attributes): string => {
   // Of several the first in order, as upstream sorts them; nothing has two names, so the list is empty then.
   for (const { field, operator, value } of fieldsOf(a))
     if (field === 'metadata.name' && operator === '=' && (name === undefined || value < name)) name = value;
-  return name !== undefined && isSegment(name) ? name : '';
+  return name !== undefined && isSegment(name) && isReadable(a) ? name : '';
 };
