@@ -263,7 +263,10 @@ export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgr
       const trail = server.audit?.current()?.trail({ request: asked, requestId, connection });
       const began = (code: number): void => {
         const end = trail?.began(code);
-        if (end) socket.once('close', () => void end());
+        if (!end) return;
+        // Whoever left meanwhile is told of too.
+        if (socket.closed) void end();
+        else socket.once('close', () => void end());
       };
       try {
         const info = requestInfo(method, url);

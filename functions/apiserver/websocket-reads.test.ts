@@ -1,5 +1,6 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { plainResponse, type Sink } from './plain-response.ts';
@@ -95,6 +96,21 @@ it('stops reading when the client goes', async () => {
   aborted = false;
   ws.terminate();
   await vi.waitUntil(() => aborted);
+  sink = undefined;
+});
+
+it('reads nothing for a client that has left before there was an answer', async () => {
+  const socket = new PassThrough();
+  const headers = { authorization: 'Bearer word', upgrade: 'websocket' };
+  const rawHeaders = Object.entries(headers).flat();
+  const request = { method: 'GET', url: '/api/v1/pods?watch=true', headers, rawHeaders } as unknown as IncomingMessage;
+  const left = (asking: Request): Promise<Response> => {
+    socket.destroy();
+    return new Promise((resolve) => socket.once('close', () => resolve(fetch(asking))));
+  };
+  aborted = false;
+  await withWebSocketReads(left, async () => undefined)(request, socket, Buffer.alloc(0), {});
+  expect(aborted).toBe(true);
   sink = undefined;
 });
 

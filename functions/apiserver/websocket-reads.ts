@@ -119,6 +119,8 @@ const serve = async (
   const reader = response.body.getReader();
   const stop = () => reader.cancel().catch(() => {});
   abort.signal.addEventListener('abort', stop);
+  // Whoever left meanwhile is not told of by an event any more.
+  if (socket.destroyed) return void (await stop());
   const ws = await accept(kind, request, socket, head);
   ws.on('error', () => ws.terminate());
   ws.on('close', stop);

@@ -135,6 +135,8 @@ const pass = (body: Readable, { out, onClose }: Answer): void => {
   body.pipe(out);
 };
 
+const ignore = (): void => {};
+
 /** The request as the app sees it. */
 const requestOf = (incoming: Incoming, connection: ConnectionInfo): Request => {
   if (!isPassedOn(incoming.path)) return plainRequest(incoming);
@@ -145,10 +147,17 @@ const requestOf = (incoming: Incoming, connection: ConnectionInfo): Request => {
   return request;
 };
 
+/** The client left before its answer was there: what would have been passed on to it is not read from anybody. */
+const drop = ({ body, web }: ReturnType<typeof partsOf>): void => {
+  if (body instanceof Readable) body.on('error', ignore).destroy();
+  else void web?.cancel().catch(ignore);
+};
+
 const write = (response: Response, answer: Answer): void | Promise<void> => {
   const { out } = answer;
-  if (out.destroyed) return;
-  const { status, headers, body, web } = partsOf(response);
+  const parts = partsOf(response);
+  if (out.destroyed) return drop(parts);
+  const { status, headers, body, web } = parts;
   if (typeof body === 'string' || body instanceof Uint8Array) {
     const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
     answer.head(status, { ...headers, 'content-length': length });
@@ -173,7 +182,6 @@ const write = (response: Response, answer: Answer): void | Promise<void> => {
   else if (web) return copy(web, answer);
 };
 
-const ignore = (): void => {};
 const bodiless = (method: string | undefined): boolean => method === 'HEAD';
 
 /** One HTTP/2 request. */

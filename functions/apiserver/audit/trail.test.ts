@@ -124,6 +124,14 @@ describe('events', () => {
     await response.body?.cancel();
     await expect.poll(stagesTold).toEqual(['RequestReceived', 'ResponseStarted', 'ResponseComplete']);
   });
+  it('tell of the end of a watch that the client has left before it began', async () => {
+    const { app, stagesTold } = await open([{ level: 'Metadata' }]);
+    const headers = { authorization: 'Bearer admintoken' };
+    const left = { headers, signal: AbortSignal.abort() };
+    // No listener asks for a body that nobody takes.
+    await app.fetch(new Request(`https://x${CMS}?watch=true`, left));
+    expect(stagesTold()).toEqual(['RequestReceived', 'ResponseStarted', 'ResponseComplete']);
+  });
   it('tell of requests that quotas refuse, and of faults', async () => {
     const refuse = () => {
       throw tooManyRequests('too many requests', 1);

@@ -98,8 +98,9 @@ const atEnd = (parts: PlainParts, request: Asking, end: () => void): boolean => 
     return true;
   }
   if (typeof body !== 'function') return false;
-  // A body that the listener never asks for ends with its request.
-  request.signal?.addEventListener('abort', end, { once: true });
+  // A body that the listener never asks for ends with its request, which may have ended by now.
+  if (request.signal?.aborted) end();
+  else request.signal?.addEventListener('abort', end, { once: true });
   const run: StreamedBody = body;
   parts.body = (sink, aborted) => {
     aborted.addEventListener('abort', end, { once: true });

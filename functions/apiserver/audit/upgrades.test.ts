@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { expect, it } from 'vitest';
@@ -53,4 +54,15 @@ it.each<[string, Record<string, string>, object[]]>([
   expect(server.events()).toMatchObject(told);
   expect(server.events()[0]).toMatchObject({ auditID: 'mine', sourceIPs: ['::1'] });
   expect(answer).toContain('Audit-Id: mine');
+});
+
+it('an upgrade whose client has left is told of to its end', async () => {
+  const server = await createAuditedServer({ policy: { rules: [{ level: 'Metadata' }] } });
+  const headers = { authorization: 'Bearer admintoken', upgrade: 'websocket', connection: 'Upgrade' };
+  const request = { method: 'GET', url: EXEC, headers, rawHeaders: [] } as unknown as IncomingMessage;
+  const socket = new PassThrough();
+  socket.destroy();
+  await once(socket, 'close');
+  await createUpgrades(server.app.server, undefined).handle(request, socket, Buffer.alloc(0), {});
+  expect(server.events().map(({ stage }) => stage)).toEqual(['RequestReceived', 'ResponseStarted', 'ResponseComplete']);
 });
