@@ -32,7 +32,7 @@ const NODES = [{ O: ['system:nodes'] }, { CN: ['system:node:x'] }];
 const HEX = '#0c0e73797374656d3a6d617374657273';
 const HOLDER = { commonName: 'boss', organizations: ['system:masters'] };
 
-it.each<[string, x509.JsonName, { commonName: string; organizations: string[] }]>([
+it.each<[string, x509.JsonNameParams, { commonName: string; organizations: string[] }]>([
   ['one of each', NODES, { commonName: 'system:node:x', organizations: ['system:nodes'] }],
   ['a name said twice', [...NODES, { CN: ['boss'] }], { commonName: 'boss', organizations: ['system:nodes'] }],
   [
@@ -45,10 +45,11 @@ it.each<[string, x509.JsonName, { commonName: string; organizations: string[] }]
   ['text of two bytes each', [{ O: [{ bmpString: 'system:masters' }] }, { CN: ['boss'] }], HOLDER],
   ['text of ASCII', [{ O: [{ ia5String: 'system:masters' }] }, { CN: ['boss'] }], HOLDER],
   ['a uid of its own', [{ CN: ['boss'] }, { '1.3.6.1.4.1.57683.2': ['u'] }], { ...HOLDER, organizations: [] }],
-])('of a request with %s, whoever judges it sees who the certificate is for', async (_what, name, wanted) => {
+])('of a request with %s, whoever judges it sees who the certificate is for', async (_what, json, wanted) => {
   const { caCert, caKey } = await makeAuthority();
   const authority = createCertificateAuthority(caCert, caKey);
   const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
+  const name = new x509.Name(json);
   const signingAlgorithm = { name: 'ECDSA', hash: 'SHA-256' };
   const made = await x509.Pkcs10CertificateRequestGenerator.create({ name, keys, signingAlgorithm });
   const pem = made.toString('pem');

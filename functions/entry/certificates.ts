@@ -49,11 +49,10 @@ const KEPT: Readonly<Record<string, string>> = {
  * The name of a certificate, made anew of what was read of the request and checked: a text stays that very text, and a
  * common name is said once.
  */
-const issuedName = (parts: readonly NamePart[]): x509.JsonName => {
+const issuedName = (parts: readonly NamePart[]): x509.Name => {
   const common = parts.findLast(({ type }) => KEPT[type] === '2.5.4.3');
-  return parts
-    .filter((part) => KEPT[part.type] && (KEPT[part.type] !== '2.5.4.3' || part === common))
-    .map(({ type, text }) => ({ [KEPT[type] ?? '']: [{ utf8String: text }] }));
+  const kept = parts.filter((part) => KEPT[part.type] && (KEPT[part.type] !== '2.5.4.3' || part === common));
+  return new x509.Name(kept.map(({ type, text }) => ({ [KEPT[type] ?? '']: [{ utf8String: text }] })));
 };
 
 const parsed = (bytes: Uint8Array, request: x509.Pkcs10CertificateRequest): CertificateRequest => {
