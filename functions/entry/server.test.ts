@@ -132,15 +132,6 @@ describe('HTTP/2', () => {
     expect(JSON.parse(posted.text)).toMatchObject({ method: 'POST', type, body: 'é'.repeat(100_000) });
   });
 
-  it('tells the host that was asked, as HTTP/1.1 has it', async () => {
-    const host: Handler = (request) => new Response(request.headers.get('host'));
-    const port = await listen(host);
-    expect((await send(open(port), { ':path': '/', ':authority': 'kubernetes.default.svc:443' })).text).toBe(
-      'kubernetes.default.svc:443',
-    );
-    expect((await send1(port, 'GET', '/')).text).toBe(`127.0.0.1:${port}`);
-  });
-
   it('writes a platform Response, a stream of one, several values of a header and no body for HEAD', async () => {
     const session = open(
       await listen((request) => {
