@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { dns1123Label, dns1123Subdomain } from '../../../machinery/names.ts';
 import type { PodSecurityOptions } from './podsecurity.ts';
 import { type LevelVersion, levelOf, levels, type Policy, versionOf } from './policy.ts';

@@ -79,7 +79,9 @@ const warnAll = (call: Call, texts: readonly string[]): void => {
   for (const text of texts) if (!call.warnings.includes(text)) call.warnings.push(text);
 };
 
-const podSecurityOf = (options: PodSecurityOptions): Required<Pick<AdmissionPlugin, 'name' | 'about' | 'validate'>> => {
+const createFixedPodSecurity = (
+  options: PodSecurityOptions,
+): Required<Pick<AdmissionPlugin, 'name' | 'about' | 'validate'>> => {
   const defaults = options.defaults ?? privilegedPolicy;
   const users = new Set(options.exemptions?.usernames ?? []);
   const namespaces = new Set(options.exemptions?.namespaces ?? []);
@@ -189,13 +191,13 @@ const podSecurityOf = (options: PodSecurityOptions): Required<Pick<AdmissionPlug
  * cluster goes before `options`.
  */
 export const createPodSecurity = (options: PodSecurityOptions = {}, configured?: Configured): AdmissionPlugin => {
-  const plain = podSecurityOf(options);
+  const plain = createFixedPodSecurity(options);
   if (!configured) return plain;
   const made = new WeakMap<PodSecurityOptions, typeof plain>();
   const pluginFor = (cluster: string): typeof plain => {
     const given = configured(cluster).admission?.podSecurity;
     if (!given) return plain;
-    const plugin = made.get(given) ?? podSecurityOf(given);
+    const plugin = made.get(given) ?? createFixedPodSecurity(given);
     made.set(given, plugin);
     return plugin;
   };
