@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Client } from '../functions/client/client.ts';
 import { createClient } from '../functions/client/fetch-client.ts';
 import { createHttp2Fetch } from '../functions/client/http2-fetch.ts';

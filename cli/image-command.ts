@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { CommandError, dataDirectory, parse, UsageError } from './command.ts';
 import { readState } from './directory.ts';
 import type { ImageFile, ImageSpec } from './image/build.ts';

@@ -2,7 +2,7 @@
 // argument, as JSON. It ends with its parent; containers go on running.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { createRings, takeRings } from '../agent/doorbell.ts';
 import { createAgent } from '../agent/main.ts';
 import { APISERVER_IP, APISERVER_PORT, CLUSTER_DOMAIN, DNS_IP, KUBERNETES_IP } from '../agent/network/addresses.ts';

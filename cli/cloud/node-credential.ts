@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { FRONT_ADDRESSES, FRONT_NAMES, FRONT_SUBJECT } from '../../functions/entry/front-names.ts';
 import { requestServing } from '../../functions/entry/issue.ts';
 import type { JoinAnswer } from '../../functions/entry/join.ts';

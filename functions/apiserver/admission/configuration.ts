@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { parsePodSecurity } from './podsecurity/configuration.ts';
 import type { PodSecurityOptions } from './podsecurity/podsecurity.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { dns1123Subdomain } from '../../machinery/names.ts';
 import { type Cause, cause } from '../../machinery/status.ts';
 import { type Attributes, requestedName } from '../authz/authorizer.ts';

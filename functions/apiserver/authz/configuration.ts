@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseDuration } from '../../machinery/cel/times.ts';
 import { dns1123Subdomain } from '../../machinery/names.ts';
 import { type Cause, cause } from '../../machinery/status.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** skiff.dev/v1 FlowControlConfiguration: what upstream has flags for. */
 export interface FlowControlConfiguration {

@@ -1,7 +1,7 @@
 // The gateway as a service: reads its settings from the environment, serves until it is told to end.
 import { once } from 'node:events';
-import { z } from 'zod';
-import { clock, log, openConfigured, openStore } from './compose.ts';
+import * as z from 'zod';
+import { clock, log, openOwnTable } from './compose.ts';
 import { startGateway } from './gateway.ts';
 
 const { SKIFF_GATEWAY_PORT: port, SKIFF_GATEWAY_NAMES: names } = z
@@ -13,8 +13,7 @@ const { SKIFF_GATEWAY_PORT: port, SKIFF_GATEWAY_NAMES: names } = z
   .parse(process.env);
 
 const gateway = await startGateway({
-  store: await openStore(),
-  configured: await openConfigured(),
+  ...(await openOwnTable()),
   clock,
   host: '::',
   port,

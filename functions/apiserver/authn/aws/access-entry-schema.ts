@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ENTRY_TYPES, isReserved, POLICY_NAMES, policyName, RESERVED } from './access-entry.ts';
 import { readPrincipal } from './arn.ts';
 

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type AccessEntry, AUTHENTICATION_MODES, type AuthenticationMode, principalKey } from './access-entry.ts';
 import { accessEntrySchema } from './access-entry-schema.ts';
 import type { StsPlaces } from './presigned-token.ts';
