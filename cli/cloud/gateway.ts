@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createSystemClock } from '../../functions/clock/system.ts';
-import { openCloudEncryption } from '../../functions/entry/cloud/encryption.ts';
 import { startGateway } from '../../functions/entry/cloud/gateway.ts';
+import { openTable, type Table } from '../../functions/entry/cloud/table.ts';
 import { createDynamoStore } from '../../functions/store/dynamodb.ts';
 import { CommandError, dataDirectory, parse, wholeNumber } from '../command.ts';
-import { openDeployedStore } from './keys.ts';
+import { awsEnvironment, readDeployment } from './deployment.ts';
 
 const options = {
   data: { type: 'string' },
@@ -18,12 +18,19 @@ const options = {
 } as const;
 
 /** The table that the environment names, as the functions read it; else that of the data directory. */
-const openStore = async (directory: string) => {
-  const table = process.env.SKIFF_TABLE;
-  if (existsSync(join(directory, 'deployment.json')) || !table) return openDeployedStore(directory);
+const tableOf = (directory: string): { table: string; kmsKey: string } => {
+  const { SKIFF_TABLE: table, SKIFF_KMS_KEY: kmsKey = '' } = process.env;
+  if (!existsSync(join(directory, 'deployment.json')) && table) return { table, kmsKey };
+  const deployment = readDeployment(directory);
+  Object.assign(process.env, awsEnvironment(deployment));
+  return { table: deployment.table, kmsKey: deployment.kmsKey ?? '' };
+};
+
+/** With what the operator has set the deployment up with: a gateway lets in whom the functions let in, and nobody else. */
+const opened = (directory: string): Promise<Table> => {
+  const { table, kmsKey } = tableOf(directory);
   const clock = createSystemClock();
-  const inner = createDynamoStore({ table, clock, client: {} });
-  return (await openCloudEncryption({ inner, clock, kmsKey: process.env.SKIFF_KMS_KEY ?? '' })).store;
+  return openTable({ inner: createDynamoStore({ table, clock, client: {} }), clock, kmsKey, log: console.error });
 };
 
 /**
@@ -40,7 +47,7 @@ export const run = async (args: string[]): Promise<number> => {
       ? { cert: readFileSync(values.cert, 'utf8'), key: readFileSync(values.key, 'utf8') }
       : undefined;
   const gateway = await startGateway({
-    store: await openStore(directory),
+    ...(await opened(directory)),
     clock: createSystemClock(),
     host: values.host ?? '127.0.0.1',
     port: wholeNumber('port', values.port, 8443, 0, 65_535),

@@ -7,11 +7,10 @@ import { createSqsQueue } from '../../queue/sqs.ts';
 import { SCHEDULER } from '../../scheduler/consumer.ts';
 import { createDynamoStore, createPartsReader } from '../../store/dynamodb.ts';
 import { type Bells, createBells } from './bells.ts';
-import { followStoredConfiguration } from './configuration.ts';
-import { openCloudEncryption } from './encryption.ts';
 import { kept } from './kept.ts';
 import { type CloudPlane, createCloudPlane } from './plane.ts';
 import { readSettings } from './settings.ts';
+import { openTable } from './table.ts';
 import { createTimerRecords } from './timer-records.ts';
 
 /** A line per event: what the platform's log shows, and what wakes it up to show it. */
@@ -21,33 +20,18 @@ const settings = readSettings();
 const clock = createSystemClock();
 
 /** This function's table, what the operator has set it up with, and what lies encrypted in it; made once. */
-const openEncryption = kept(async () => {
+export const openOwnTable = kept(() => {
   const { SKIFF_TABLE: table, SKIFF_RETENTION_MS: retentionMs, SKIFF_KMS_KEY: kmsKey } = settings;
-  const inner = createDynamoStore({ table, clock, retentionMs, client: {} });
-  const configuration = await followStoredConfiguration({ store: inner, clock, log });
-  const encryption = await openCloudEncryption({
-    inner,
-    clock,
-    kmsKey,
-    configured: () => configuration.current().encryption,
-    log,
-  });
-  return { store: encryption.store, kms: encryption.kms, configured: configuration.configured };
+  return openTable({ inner: createDynamoStore({ table, clock, retentionMs, client: {} }), clock, kmsKey, log });
 });
-/** The store of this function's table, with secrets opened. */
-export const openStore = async () => (await openEncryption()).store;
-
-/** What the operator has set the deployment up with. */
-export const openConfigured = async () => (await openEncryption()).configured;
 
 export const openParts = () => createPartsReader({ table: settings.SKIFF_TABLE, clock, client: {} });
 
 /** The plane of this function, made once and kept while it is warm; a failure is not kept. */
 export const openPlane = (watchMsMax?: number): (() => Promise<CloudPlane>) =>
-  kept(async () => {
-    const { store, kms, configured } = await openEncryption();
-    return createCloudPlane({ store, kms, configured, clock, log, ...(watchMsMax !== undefined && { watchMsMax }) });
-  });
+  kept(async () =>
+    createCloudPlane({ ...(await openOwnTable()), clock, log, ...(watchMsMax !== undefined && { watchMsMax }) }),
+  );
 
 export const openQueue = (): Queue =>
   createSqsQueue({

@@ -5,12 +5,14 @@ import type { Store } from '../../store/store.ts';
 
 /**
  * What an operator has set a deployment up with: the texts as they were given, kept in its table beside the keys, where the
- * functions find them. Reading costs one item every `EVERY_MS`, which no request waits for.
+ * functions find them. Reading costs one item every `EVERY_MS`, which no request of a busy process waits for.
  */
 const domain = { cluster: 'system', group: 'skiff.dev', resource: 'configuration' };
 const key = 'control-plane';
-/** A text takes effect in a function that is warm within this time and the request after it. */
+/** A text takes effect in a process that is busy within this time and the request after it. */
 const EVERY_MS = 30_000;
+/** What was read so long ago is read again before a request goes on: its process has had nothing to do. */
+const STALE_MS = 60_000;
 const OPERATORS: ReadonlySet<string> = new Set(['default', FLEET]);
 
 const nothing: Configuration = {};
@@ -79,6 +81,8 @@ export interface StoredConfigurationOptions {
 
 export interface StoredConfiguration {
   current(): Configuration;
+  /** Undefined where it was read within a minute; else resolves once it was read again, or could not be. */
+  fresh(): Promise<void> | undefined;
   /** The same for the operator's clusters; tenants have theirs in their Cluster objects. */
   configured: Configured;
 }
@@ -92,7 +96,9 @@ export const followStoredConfiguration = async (options: StoredConfigurationOpti
   let text: string | undefined;
   let current = nothing;
   let readAt = clock.now();
-  let reading = false;
+  /** When the last reading was over: whoever asks while one goes on has nothing newer. */
+  let knownAt = readAt;
+  let reading: Promise<void> | undefined;
   const read = async (): Promise<void> => {
     const stored = await store.get(domain, key);
     const found = stored ? decoder.decode(stored.bytes) : undefined;
@@ -101,18 +107,20 @@ export const followStoredConfiguration = async (options: StoredConfigurationOpti
     current = await parse(found === undefined ? [] : (JSON.parse(found) as ConfigurationText[]));
   };
   await read();
-  const again = (): void => {
-    reading = true;
+  const again = (): Promise<void> => {
     readAt = clock.now();
-    read()
+    reading ??= read()
       .catch((error: Error) => log(`the configuration stays as it was: ${error.message}`))
       .finally(() => {
-        reading = false;
+        reading = undefined;
+        knownAt = clock.now();
       });
+    return reading;
   };
   const latest = (): Configuration => {
-    if (!reading && clock.now() - readAt >= EVERY_MS) again();
+    if (!reading && clock.now() - readAt >= EVERY_MS) void again();
     return current;
   };
-  return { current: latest, configured: (cluster) => (OPERATORS.has(cluster) ? latest() : nothing) };
+  const fresh = () => (clock.now() - knownAt >= STALE_MS ? again() : undefined);
+  return { current: latest, fresh, configured: (cluster) => (OPERATORS.has(cluster) ? latest() : nothing) };
 };

@@ -1,6 +1,6 @@
 // Lambda: the table's stream -> messages for controllers and scheduler.
 import type { Change, Domain } from '../../store/store.ts';
-import { log, openBells, openParts, openPlane, openQueue, openStore } from './compose.ts';
+import { log, openBells, openOwnTable, openParts, openPlane, openQueue } from './compose.ts';
 import type { StreamEvent } from './events.ts';
 import { createFreshReader } from './fresh-reader.ts';
 import { createDispatchHandler } from './handlers.ts';
@@ -23,6 +23,7 @@ export const handler = async (event: StreamEvent): Promise<void> => {
         const all = await createFreshReader(opened.replicas, cluster).list(NODES);
         return all.map(({ metadata }) => metadata.name ?? '');
       }));
-  const { opened: decrypt } = await openStore();
-  return createDispatchHandler(work, parts, { log, opened: decrypt, ...(ring && { ring }) })(event);
+  const { store, fresh } = await openOwnTable();
+  await fresh();
+  return createDispatchHandler(work, parts, { log, opened: store.opened, ...(ring && { ring }) })(event);
 };

@@ -28,6 +28,8 @@ export interface CloudEncryption {
   store: EncryptedStore<Store>;
   readonly encryption: Encryption;
   readonly providers: KmsProviderList;
+  /** Resolves once what is configured now is in use, or is known not to be usable. */
+  settled(): Promise<void>;
   /** For health checks. */
   kms: KmsHealth;
 }
@@ -54,12 +56,13 @@ export const openCloudEncryption = async (options: CloudEncryptionOptions): Prom
   };
   let seen = configured();
   let made = await make(seen);
+  let making: Promise<void> = Promise.resolve();
   const current = (): Encryption => {
     const found = configured();
     if (found !== seen) {
       seen = found;
       // What was read holds until the other is made; one that cannot be made changes nothing.
-      make(found).then(
+      making = make(found).then(
         (next) => {
           if (seen === found) made = next;
         },
@@ -74,6 +77,10 @@ export const openCloudEncryption = async (options: CloudEncryptionOptions): Prom
       return made.encryption;
     },
     kms: kmsHealth(() => made.providers),
+    settled: () => {
+      current();
+      return making;
+    },
     get providers() {
       return made.providers;
     },

@@ -1,5 +1,4 @@
 import { isIP } from 'node:net';
-import type { Configured } from '../../apiserver/configuration.ts';
 import { createTunnel } from '../../apiserver/tunnel.ts';
 import { createUpgrades } from '../../apiserver/upgrade.ts';
 import { withWebSocketReads } from '../../apiserver/websocket-reads.ts';
@@ -8,14 +7,12 @@ import type { Store } from '../../store/store.ts';
 import { issueServing } from '../issue.ts';
 import { createListener } from '../server.ts';
 import { loadAuthority } from './authority.ts';
-import { createCloudPlane } from './plane.ts';
+import { type CloudPlaneOptions, createCloudPlane } from './plane.ts';
 import { joinable } from './trust.ts';
 
-export interface GatewayOptions {
+export interface GatewayOptions extends Pick<CloudPlaneOptions, 'configured' | 'fresh' | 'kms'> {
   /** The store of the deployment; closed with the gateway. */
   store: Store;
-  /** What the operator has set the deployment up with. */
-  configured?: Configured;
   clock: Clock;
   host: string;
   /** 0: chosen by the system. */
@@ -43,7 +40,7 @@ const LOOPBACK = ['127.0.0.1', '::1'];
  * anew. Rejects with EADDRINUSE and the like.
  */
 export const startGateway = async (options: GatewayOptions): Promise<Gateway> => {
-  const { store, clock, log, names } = options;
+  const { store, clock, log, names, configured, fresh, kms } = options;
   const closing = { begun: false };
   const tunnel = createTunnel();
   const plane = await createCloudPlane({
@@ -54,7 +51,9 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     },
     dialer: tunnel,
     closing: () => closing.begun,
-    ...(options.configured && { configured: options.configured }),
+    ...(configured && { configured }),
+    ...(fresh && { fresh }),
+    ...(kms && { kms }),
   });
   const authority = await loadAuthority(store);
   const issue = () =>
@@ -64,6 +63,10 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
       [...LOOPBACK, ...names.filter((name) => isIP(name) !== 0)],
     );
   const upgrades = createUpgrades(plane.api.server, tunnel);
+  const upgrade: typeof upgrades.handle = async (...upgrading) => {
+    await fresh?.();
+    return upgrades.handle(...upgrading);
+  };
   const end = async (): Promise<void> => {
     await plane.replicas.close();
     await store.close();
@@ -73,7 +76,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     tls: { ...(options.certificate ?? (await issue())), clientCa: authority.caCert },
     host: options.host,
     port: options.port,
-    onUpgrade: withWebSocketReads(plane.api.fetch, upgrades.handle),
+    onUpgrade: withWebSocketReads(plane.api.fetch, upgrade),
   }).catch(async (error) => {
     await end();
     throw error;

@@ -38,6 +38,8 @@ export interface CloudPlaneOptions {
   kms?: { used(): boolean; healthy(): Promise<boolean> };
   /** What the operator has set the deployment up with. */
   configured?: Configured;
+  /** Awaited before each request where it is not undefined: see `Table`. Never rejects. */
+  fresh?(): Promise<void> | undefined;
   log(line: string): void;
 }
 
@@ -116,7 +118,7 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
     uidOf,
   });
   const authorizationMetrics = createAuthorizationMetrics();
-  const api = createApiServer({
+  const server = createApiServer({
     store: fleet.store,
     clusterExists: fleet.clusterExists,
     admitRequest: fleet.admitRequest,
@@ -162,6 +164,14 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
     onFault: (fault, id, info) =>
       log(`request ${id} ${info?.method} ${info?.path}: ${fault instanceof Error ? fault.stack : fault}`),
   });
+  const { fresh } = options;
+  const api: ApiServer = {
+    ...server,
+    fetch: (request, connection) => {
+      const waits = fresh?.();
+      return waits ? waits.then(() => server.fetch(request, connection)) : server.fetch(request, connection);
+    },
+  };
   return {
     api,
     store,
