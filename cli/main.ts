@@ -32,7 +32,10 @@ const commands: Record<string, Command> = {
   },
   keys: { summary: 'the keys that sign tokens and encrypt secrets', load: () => import('./keys-command.ts') },
   snapshot: { summary: 'save a cluster to a file, or make one from it', load: () => import('./snapshot-command.ts') },
-  image: { summary: 'put images on the nodes: built from files, or out of an archive', load: () => import('./image-command.ts') },
+  image: {
+    summary: 'put images on the nodes: built from files, or out of an archive',
+    load: () => import('./image-command.ts'),
+  },
 };
 
 const usage = (): string =>
