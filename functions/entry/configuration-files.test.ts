@@ -36,6 +36,18 @@ it('tells of a text that does not stand once, and keeps what was there', async (
   files.close();
 });
 
+it('keeps what was there when the file is emptied, and starts with no empty file', async () => {
+  writeFileSync(path, 'apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\n');
+  const told: string[] = [];
+  const files = await followConfiguration({ paths: [path], everyMs: 10, log: (line) => told.push(line) });
+  const before = files.current();
+  writeFileSync(path, '\n');
+  await vi.waitFor(() => expect(told).toEqual([`the configuration stays as it was: ${path}: the file is empty`]));
+  expect(files.current()).toBe(before);
+  files.close();
+  await expect(followConfiguration({ paths: [path], log: () => undefined })).rejects.toThrow('the file is empty');
+});
+
 it('takes no file that is still being written', async () => {
   const anonymous = (enabled: boolean) =>
     `apiVersion: apiserver.config.k8s.io/v1\nkind: AuthenticationConfiguration\nanonymous: {enabled: ${enabled}}\n`;
