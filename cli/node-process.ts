@@ -1,7 +1,8 @@
-// One local node, as a process inside its network namespace (started with nsenter by nodes.ts). Its options are the first
-// argument, as JSON. It ends with its parent; containers go on running.
+// One local node, as a process inside its network namespace (started with nsenter by nodes.ts). Its options come by
+// standard input, as JSON. It ends with its parent; containers go on running.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import * as z from 'zod';
 import { createRings, takeRings } from '../agent/doorbell.ts';
 import { createAgent } from '../agent/main.ts';
@@ -58,7 +59,7 @@ const resolvers = (): string[] => {
 };
 
 const main = async (): Promise<void> => {
-  const options = nodeProcessSchema.parse(JSON.parse(process.argv[2] ?? '{}'));
+  const options = nodeProcessSchema.parse(await json(process.stdin));
   const stopping = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopping.abort());
   process.on('disconnect', () => stopping.abort());

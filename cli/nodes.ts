@@ -128,14 +128,11 @@ const keepProcess = (options: NodesOptions, node: FabricNode) => {
   const start = (): void => {
     const log = openSync(join(directory, 'agent.log'), 'a');
     const entry = join(import.meta.dirname, 'node-process.ts');
-    const args = [
-      `--net=${node.netns}`,
-      process.execPath,
-      ...process.execArgv,
-      entry,
-      JSON.stringify(processOptions(options, node)),
-    ];
-    child = spawn('nsenter', args, { stdio: ['ignore', log, log, 'ipc'] });
+    const args = [`--net=${node.netns}`, process.execPath, ...process.execArgv, entry];
+    child = spawn('nsenter', args, { stdio: ['pipe', log, log, 'ipc'] });
+    // Not an argument: the node's token is among them, and arguments are for everybody on the machine to read.
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end(JSON.stringify(processOptions(options, node)));
     child.on('exit', (code) => {
       if (stopped) return;
       options.log(`${node.name}: its agent ended with ${code}; see ${directory}/agent.log`);
