@@ -7,6 +7,7 @@ import { type Keys, loadKeys } from '../../functions/entry/cloud/keys.ts';
 import { createDynamoStore } from '../../functions/store/dynamodb.ts';
 import { resourcesOf } from '../../functions/store/encryption/encryption.ts';
 import { clustersIn, createRewriting, readState } from '../../functions/store/encryption/rewrite.ts';
+import { CommandError } from '../command.ts';
 import { awsEnvironment, readDeployment } from './deployment.ts';
 
 /** The table of a deployment and what lies encrypted in it, reached with the operator's own credentials. */
@@ -45,7 +46,7 @@ export const writeConfiguration = async (directory: string, texts: readonly Conf
   }
 };
 
-/** Encrypts what lies in the table otherwise than it would be written now. */
+/** Encrypts what lies in the table otherwise than it would be written now. Rejects with CommandError where not all could be. */
 export const encryptAnew = async (directory: string): Promise<void> => {
   const { inner, store, encryption, clock, resources } = await openDeployment(directory);
   const rewriting = createRewriting({
@@ -62,7 +63,10 @@ export const encryptAnew = async (directory: string): Promise<void> => {
     await encryption.ready();
     // Functions that are warm write as before until they have read the configuration again.
     if (state && state.writers !== encryption.writers) await clock.sleep(OTHERS_MS);
-    await rewriting.check();
+    if (!(await rewriting.check()))
+      throw new CommandError(
+        'what lies in the table is not all encrypted as it should be: try again with ./skiff deploy',
+      );
   } finally {
     await rewriting.close();
     await inner.close();

@@ -7,9 +7,11 @@ import { createSystemClock } from '../clock/system.ts';
 import type { EncryptionConfiguration } from '../store/encryption/configuration.ts';
 import { createSqliteStore, DirectoryRefused } from '../store/sqlite.ts';
 import type { Domain, Store, Write } from '../store/store.ts';
-import { type LocalEncryption, createLocalEncryption } from './local-encryption.ts';
+import { createLocalEncryption, type LocalEncryption } from './local-encryption.ts';
 
-const clock = createSystemClock();
+const system = createSystemClock();
+let ahead = 0;
+const clock = { ...system, now: () => system.now() + ahead };
 const secrets: Domain = { cluster: 'default', group: '', resource: 'secrets' };
 const index = { labels: {}, fields: {}, owners: [] };
 const CANARY = 'canary-in-a-coal-mine';
@@ -51,10 +53,12 @@ describe('secrets of a data directory', () => {
   const open = async (configured: () => EncryptionConfiguration | undefined = () => undefined) => {
     const inner = await openInner();
     const log = (line: string) => void told.push(line);
-    const encryption = await createLocalEncryption({ directory, inner, clock, configured, log }).catch(async (error) => {
-      await inner.close();
-      throw error;
-    });
+    const encryption = await createLocalEncryption({ directory, inner, clock, configured, log }).catch(
+      async (error) => {
+        await inner.close();
+        throw error;
+      },
+    );
     opened.push({ inner, encryption });
     return { inner, encryption, store: encryption.store };
   };
@@ -172,6 +176,22 @@ describe('secrets of a data directory', () => {
     const last = await settled(encryption, (found) => found.identity === 1);
     expect(Object.keys(last).join()).toContain('aesgcm:local-');
     expect(Buffer.from((await store.get(secrets, 'a/1'))?.bytes ?? []).toString()).toContain(CANARY);
+  });
+
+  it('are encrypted a minute after that failed', async () => {
+    const old = await openInner();
+    await old.commit(secrets, [create('a/1')]);
+    await old.close();
+    const { encryption, inner } = await open();
+    const { commit } = inner;
+    inner.commit = () => Promise.reject(new Error('the disk is full'));
+    encryption.begin();
+    await expect.poll(() => told.join()).toContain('the disk is full');
+    inner.commit = commit;
+    ahead = 60_000;
+    await expect.poll(async () => (await encryption.status()).rewritten, { timeout: 5_000 }).toBe(true);
+    ahead = 0;
+    expect(filesWith(directory, CANARY)).toEqual([]);
   });
 
   it('are not opened with a new key where theirs is gone', async () => {

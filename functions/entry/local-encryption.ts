@@ -41,6 +41,8 @@ export interface LocalEncryption {
 }
 
 const LOOK_MS = 1000;
+/** A rewriting that failed (KMS was away, the disk was full) is tried again after this long. */
+const RETRY_MS = 60_000;
 
 const keysOf = (directory: string, state: EncryptionState | undefined): LocalKey[] => {
   if (hasLocalKeys(directory)) return readLocalKeys(directory);
@@ -89,6 +91,11 @@ export const createLocalEncryption = async (options: LocalEncryptionOptions): Pr
     resources: () => resourcesOf(configuration),
   });
 
+  let retryAt = Number.POSITIVE_INFINITY;
+  const rewrite = async (): Promise<void> => {
+    retryAt = Number.POSITIVE_INFINITY;
+    if (!(await rewriting.check())) retryAt = clock.now() + RETRY_MS;
+  };
   let looking: Promise<void> | undefined;
   let seen = configuration;
   const look = async (): Promise<void> => {
@@ -99,7 +106,7 @@ export const createLocalEncryption = async (options: LocalEncryptionOptions): Pr
     configuration = found;
     try {
       encryption = await make();
-      void rewriting.check();
+      void rewrite();
     } catch (error) {
       configuration = before;
       throw error;
@@ -116,8 +123,9 @@ export const createLocalEncryption = async (options: LocalEncryptionOptions): Pr
     store,
     kms: { used: () => providers !== undefined, healthy: async () => (await providers?.healthy()) !== false },
     begin: () => {
-      void rewriting.check();
+      void rewrite();
       timer = setInterval(() => {
+        if (clock.now() >= retryAt) void rewrite();
         if (options.configured() === seen) return;
         looking ??= look()
           .catch((error: Error) => log(`encryption stays as it was: ${error.message}`))
@@ -130,7 +138,7 @@ export const createLocalEncryption = async (options: LocalEncryptionOptions): Pr
     rotate: async () => {
       const key = newLocalKey(clock.now());
       await changeKeys([key, ...keys]);
-      void rewriting.check();
+      void rewrite();
       return key;
     },
     remove: async (name) => {

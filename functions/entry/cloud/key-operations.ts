@@ -31,12 +31,12 @@ export const cloudKeyOperations = (options: CloudKeyOptions): KeyOperations => {
     const { id } = await provider.rotate();
     log(`functions take the new data key within ${OTHERS_MS / 1000} s; then everything is encrypted anew`);
     await clock.sleep(OTHERS_MS);
-    await rewriting().check();
-    return { name: id };
+    if (await rewriting().check()) return { name: id };
+    return { refused: `${id} encrypts from now on, but what lies under older keys stays: try again` };
   };
   const removeDataKeyOf = async (id: string): Promise<KeyAnswer> => {
     if (!(await listDataKeys(inner)).some((key) => key.id === id)) return { refused: `there is no data key ${id}` };
-    if ((await currentDataKey(inner, OWN))?.key.id === id) return { refused: `${id} is the newest key: rotate first` };
+    if ((await currentDataKey(inner, OWN))?.key?.id === id) return { refused: `${id} is the newest key: rotate first` };
     const under = Object.entries(await counts()).find(([name]) => name.endsWith(`:${id}`))?.[1] ?? 0;
     if (under > 0) return { refused: `${under} values lie under ${id}` };
     await removeDataKey(inner, id);

@@ -36,16 +36,18 @@ export const readDataKey = async (inner: Store, id: string): Promise<DataKey | u
   return stored && (JSON.parse(decoder.decode(stored.bytes)) as DataKey);
 };
 
-/** The data key that encrypts for a provider now, with the revision at which it was chosen. */
+/**
+ * The data key that encrypts for a provider now, with the revision at which it was chosen; without a key where the one that
+ * was chosen is gone.
+ */
 export const currentDataKey = async (
   inner: Store,
   provider: string,
-): Promise<{ key: DataKey; revision: bigint } | undefined> => {
+): Promise<{ key: DataKey | undefined; revision: bigint } | undefined> => {
   const stored = await inner.get(domain, pointer(provider));
   if (!stored) return undefined;
   const { id } = JSON.parse(decoder.decode(stored.bytes)) as { id: string };
-  const key = await readDataKey(inner, id);
-  return key && { key, revision: stored.revision };
+  return { key: await readDataKey(inner, id), revision: stored.revision };
 };
 
 /** Keeps a new data key and lets it encrypt from now on; false where somebody else was faster. */

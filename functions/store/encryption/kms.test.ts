@@ -4,7 +4,7 @@ import { StatusError } from '../../machinery/status.ts';
 import { createMemoryStore } from '../memory.ts';
 import type { Domain, Store, Stored, Write } from '../store.ts';
 import type { KmsSettings } from './configuration.ts';
-import { listDataKeys } from './data-keys.ts';
+import { listDataKeys, removeDataKey } from './data-keys.ts';
 import { createEncryption } from './encryption.ts';
 import { createKmsProvider, currentMs, type KmsProvider } from './kms.ts';
 import { createTestKms, type TestKms } from './kms-for-tests.ts';
@@ -54,6 +54,19 @@ const failureOf = async (act: () => Promise<unknown>): Promise<string> => {
 };
 
 describe('values under a key of KMS', () => {
+  it('get another data key where the chosen one is gone from the table', async () => {
+    const [inner, kms] = [createMemoryStore(), createTestKms()];
+    const first = await openProcess(inner, kms);
+    await first.store.commit(secrets, [create('a')]);
+    const [chosen] = await listDataKeys(inner);
+    await removeDataKey(inner, chosen?.id ?? '');
+    const second = await openProcess(inner, kms);
+    await second.store.commit(secrets, [create('b')]);
+    expect(kms.calls.generate).toBe(2);
+    expect((await listDataKeys(inner)).map(({ id }) => id)).not.toContain(chosen?.id);
+    expect(textOf(await (await openProcess(inner, kms)).store.get(secrets, 'b'))).toContain('canary b');
+  });
+
   it('ask KMS once per process, whatever the number of values', async () => {
     const [inner, kms] = [createMemoryStore(), createTestKms()];
     const first = await openProcess(inner, kms);

@@ -137,7 +137,7 @@ export const createKmsProvider = (options: KmsProviderOptions): KmsProvider => {
   const choose = async (): Promise<void> => {
     for (;;) {
       const found = await currentDataKey(inner, name);
-      if (found?.key.kmsKey === kmsKey) {
+      if (found?.key?.kmsKey === kmsKey) {
         if (!opened.get(found.key.id)) opened.keep(found.key.id, await opened.unwrap(found.key));
         current = { id: found.key.id, readAt: clock.now() };
         return;
@@ -186,7 +186,7 @@ export const createKmsProvider = (options: KmsProviderOptions): KmsProvider => {
       if (health && age < (health.good ? HEALTHY_MS : UNHEALTHY_MS)) return health.good;
       const good = await currentDataKey(inner, name)
         .then(async (found) => {
-          if (found) await opened.unwrap(found.key);
+          if (found?.key) await opened.unwrap(found.key);
           else await choose();
           return true;
         })

@@ -92,6 +92,17 @@ describe('rewriting', () => {
     expect(await counts()).toEqual({ 'aesgcm:local-1': 200 });
   });
 
+  it('says that not all is done, and why, where the store fails', async () => {
+    const { inner, rewriting, counts, told } = await setUp(30);
+    const { commit } = inner;
+    inner.commit = () => Promise.reject(new Error('the disk is full'));
+    expect(await rewriting().check()).toBe(false);
+    expect(told.join()).toContain('the disk is full');
+    inner.commit = commit;
+    expect(await rewriting().check()).toBe(true);
+    expect(await counts()).toEqual({ 'aesgcm:local-1': 30 });
+  });
+
   it('loses no write of others, who go on meanwhile', async () => {
     const { store, rewriting, rotate, counts } = await setUp(120);
     const run = rewriting().check();

@@ -166,23 +166,27 @@ export const rewriteValues = async (options: RewriteOptions): Promise<Rewritten>
 };
 
 export interface Rewriting {
-  /** Looks whether what seals has changed, and rewrites if so; several calls at once are one. */
-  check(): Promise<void>;
+  /**
+   * Looks whether what seals has changed, and rewrites if so; several calls at once are one. Resolves into whether all lies
+   * as it should; false where it was cut off or failed, which is told: it is to be tried again.
+   */
+  check(): Promise<boolean>;
   /** Seconds do not matter: resolves when nothing is rewritten any more. */
   close(): Promise<void>;
 }
 
-/** Keeps all values under the keys that seal now. A failure is told and tried again at the next check. */
+/** Keeps all values under the keys that seal now. */
 export const createRewriting = (options: Omit<RewriteOptions, 'signal'> & { resources(): string[] }): Rewriting => {
   const { inner, encryption, log } = options;
   const closing = new AbortController();
-  let running: Promise<void> | undefined;
-  const run = async (): Promise<void> => {
+  let running: Promise<boolean> | undefined;
+  const run = async (): Promise<boolean> => {
     for (;;) {
       await encryption().ready();
       const { writers } = encryption();
       const state = await readState(inner);
-      if (state?.writers === writers || closing.signal.aborted) return;
+      if (closing.signal.aborted) return false;
+      if (state?.writers === writers) return true;
       const resources = [...new Set([...(state?.resources ?? []), ...options.resources()])];
       // Said before the first value is sealed: they stay readable whatever is configured later.
       if (state && resources.length > state.resources.length) await writeState(inner, { ...state, resources });
@@ -198,6 +202,7 @@ export const createRewriting = (options: Omit<RewriteOptions, 'signal'> & { reso
       running ??= run()
         .catch((error: Error) => {
           if (!closing.signal.aborted) log(`encrypting stored values anew: ${error.message}`);
+          return false;
         })
         .finally(() => {
           running = undefined;
