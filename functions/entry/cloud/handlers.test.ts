@@ -100,3 +100,20 @@ it('a bell that does not ring holds up no stream', async () => {
   expect(dispatched).toEqual(['c']);
   expect(told[0]).toContain('bell of c: Error: no bell');
 });
+
+it('values whose key is out of reach hold up no other changes, and come again', async () => {
+  const dispatched: string[] = [];
+  const changed = async ({ resource }: { resource: string }): Promise<void> => void dispatched.push(resource);
+  const away = new Error('kms');
+  const handler = createDispatchHandler({ dispatcher: { changed, resync: async () => {} } }, async () => [], {
+    log,
+    opened: async (domain, changes) => (domain.resource === 'secrets' ? Promise.reject(away) : changes),
+  });
+  const { attributes } = pack({ labels: {}, fields: {}, owners: [] }, new TextEncoder().encode('{}'));
+  const recordOf = (resource: string) => {
+    const at = { pk: { S: `c//${resource}/l/0` }, sk: { S: '7' }, r: { N: '7' }, k: { S: 'n/a' }, t: { S: 'put' } };
+    return { eventName: 'INSERT', dynamodb: { NewImage: { ...at, ...attributes } } };
+  };
+  await expect(handler({ Records: [recordOf('secrets'), recordOf('pods')] })).rejects.toBe(away);
+  expect(dispatched).toEqual(['pods']);
+});

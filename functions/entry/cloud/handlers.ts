@@ -54,19 +54,25 @@ export interface DispatchOptions extends HandlerOptions {
   ring?(domain: Domain, changes: readonly Change[]): Promise<void>;
 }
 
-/** Sends what the committed changes of a batch of stream records wake. Rejects as a whole: the stream brings it again. */
+/**
+ * Sends what the committed changes of a batch of stream records wake. Rejects as a whole, so that the stream brings it again;
+ * where the key of some values is out of reach the changes of all others have been sent by then.
+ */
 export const createDispatchHandler =
   (work: Pick<Work, 'dispatcher'>, parts: ReadParts, { log, ring, opened }: DispatchOptions) =>
   async (event: StreamEvent): Promise<void> => {
     const found = await changesOfRecords(event.Records, parts);
     let changed = 0;
+    const closed: unknown[] = [];
     for (const { domain, changes: stored } of found) {
-      const changes = opened ? await opened(domain, stored) : stored;
+      const changes = opened ? await opened(domain, stored).catch((error: unknown) => void closed.push(error)) : stored;
+      if (!changes) continue;
       changed += changes.length;
       // A node that did not hear its bell looks by itself after a while.
       const rung = ring?.(domain, changes).catch((error) => log(`bell of ${domain.cluster}: ${told(error)}`));
       await Promise.all([work.dispatcher.changed(domain, changes), rung]);
     }
+    if (closed.length > 0) throw closed[0];
     log(`dispatched ${changed} changes of ${event.Records.length} records`);
   };
 
