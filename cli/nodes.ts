@@ -128,7 +128,8 @@ const keepProcess = (options: NodesOptions, node: FabricNode) => {
   const start = (): void => {
     const log = openSync(join(directory, 'agent.log'), 'a');
     const entry = join(import.meta.dirname, 'node-process.ts');
-    const args = [`--net=${node.netns}`, process.execPath, ...process.execArgv, entry];
+    // The folder is for whoever looks at the processes.
+    const args = [`--net=${node.netns}`, process.execPath, ...process.execArgv, entry, directory];
     child = spawn('nsenter', args, { stdio: ['pipe', log, log, 'ipc'] });
     // Not an argument: the node's token is among them, and arguments are for everybody on the machine to read.
     child.stdin?.on('error', () => undefined);

@@ -6,18 +6,24 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { directoryId } from '../../functions/entry/pki.ts';
 import { freePort } from '../free-port.ts';
-import { containersMissing, describeWith, processesWith } from './needs.ts';
+import { argumentsWith, containersMissing, describeWith, processesWith } from './needs.ts';
 
 const DEMO_MS_MAX = 5 * 60_000;
 const main = join(import.meta.dirname, '../../cli/main.ts');
 
 /** Runs the demo to its end; past the limit it is interrupted, which takes it down. */
+/** Arguments of processes that name the data directory, as anybody on the machine may read them. */
+const seen = new Set<string>();
+
 const runDemo = (data: string, port: number): Promise<{ code: number | null; output: string }> =>
   new Promise((resolve, reject) => {
     const args = [main, 'demo', '--yes', '--data', data, '--port', String(port)];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     const timer = setTimeout(() => child.kill('SIGINT'), DEMO_MS_MAX);
+    const looking = setInterval(() => {
+      for (const text of argumentsWith(data)) seen.add(text);
+    }, 500);
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => {
         output += chunk.toString();
@@ -26,6 +32,7 @@ const runDemo = (data: string, port: number): Promise<{ code: number | null; out
     child.once('error', reject);
     child.once('close', (code) => {
       clearTimeout(timer);
+      clearInterval(looking);
       resolve({ code, output });
     });
   });
@@ -46,6 +53,13 @@ describeWith(containersMissing(), 'demo', () => {
   it('runs a real application, sees every step work and says so in its last line', () => {
     expect(ended.output.trim().split('\n').at(-1)).toMatch(/^demo: ok \(\d+ steps, [\d.]+ s\)$/);
     expect(ended.code).toBe(0);
+  });
+
+  it('shows no token in the arguments of its processes', () => {
+    const all = [...seen];
+    expect(all.some((text) => text.includes('node-process.ts'))).toBe(true);
+    // A JSON Web Token begins so, in base64url.
+    expect(all.filter((text) => text.includes('eyJ'))).toEqual([]);
   });
 
   it('leaves nothing behind: no process, mount, network namespace, cgroup or file', () => {

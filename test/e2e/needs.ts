@@ -30,15 +30,20 @@ export const describeWith = (missing: string | undefined, name: string, body: ()
   }
 };
 
+const processes = (text: string): { pid: number; text: string }[] =>
+  readdirSync('/proc').flatMap((name) => {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || pid === process.pid) return [];
+    try {
+      const all = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      return all.includes(text) ? [{ pid, text: all }] : [];
+    } catch {
+      return [];
+    }
+  });
+
 /** Ids of the processes that have a text in their arguments. */
-export const processesWith = (text: string): number[] =>
-  readdirSync('/proc')
-    .map(Number)
-    .filter((pid) => {
-      if (!Number.isInteger(pid) || pid === process.pid) return false;
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(text);
-      } catch {
-        return false;
-      }
-    });
+export const processesWith = (text: string): number[] => processes(text).map(({ pid }) => pid);
+
+/** The arguments of those processes, each with a zero after it. */
+export const argumentsWith = (text: string): string[] => processes(text).map((one) => one.text);
