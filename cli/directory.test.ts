@@ -30,6 +30,14 @@ describe('data directory', () => {
     expect(() => readState(directory)).toThrow(/newer version of skiff \(layout 99/);
   });
 
+  it.each(['null', '{"layout": 1}', '{"layout":1,"port":1,"nodes":1,"runtime":"vm","pid":1,"startedAt":"1"}'])(
+    'refuses %s in one line',
+    (text) => {
+      writeFileSync(join(directory, 'skiff.json'), text);
+      expect(() => readState(directory)).toThrow(CommandError);
+    },
+  );
+
   it('takes a killed process for ended, even when its parent never asks for it', async () => {
     // The shell becomes a sleep that never waits for its child, which stays a zombie.
     const parent = spawn('sh', ['-c', 'sleep 30 & echo $!; exec sleep 30'], { stdio: ['ignore', 'pipe', 'ignore'] });
