@@ -40,7 +40,7 @@ export const tokenKeysOf = (pki: Pki): SigningKey[] => signingKeysOf(pki);
 
 /**
  * Reads the keys of a data directory, or makes them at the first start; the server certificate is renewed a month before
- * it ends. Written to a temporary name first, so that a crash leaves no half file.
+ * it ends, and where it lacks a name that is served. Written to a temporary name first, so that a crash leaves no half file.
  */
 export const loadPki = async (directory: string): Promise<Pki> => {
   const path = pathOf(directory);
@@ -66,12 +66,17 @@ export const loadPki = async (directory: string): Promise<Pki> => {
   const kept = JSON.parse(readFileSync(path, 'utf8')) as Omit<Pki, 'frontProxy'> & Partial<Pki>;
   const { frontProxy } = kept;
   const pki: Pki = frontProxy?.caKey ? { ...kept, frontProxy } : save(await withFrontProxy(kept));
-  const ends = new Date(new X509Certificate(pki.serverCert).validTo).getTime();
-  if (ends - Date.now() > RENEW_BEFORE_MS) return pki;
+  const certificate = new X509Certificate(pki.serverCert);
+  if (Date.parse(certificate.validTo) - Date.now() > RENEW_BEFORE_MS && isForFront(certificate)) return pki;
   const { issueServing } = await import('./issue.ts');
   const server = await issueServing(pki, FRONT_NAMES, FRONT_ADDRESSES);
   return save({ ...pki, serverCert: server.cert, serverKey: server.key });
 };
+
+/** A folder of an older version has a certificate for fewer names. */
+const isForFront = (certificate: X509Certificate): boolean =>
+  FRONT_NAMES.every((name) => certificate.checkHost(name) !== undefined) &&
+  FRONT_ADDRESSES.every((address) => certificate.checkIP(address) !== undefined);
 
 /** A folder of an older version has none yet, or one without its authority. */
 const withFrontProxy = async (kept: Omit<Pki, 'frontProxy'>): Promise<Pki> => {
