@@ -48,6 +48,12 @@ describe('an AdmissionConfiguration', () => {
     ['an empty user', document({ exemptions: { usernames: [''] } }), 'username must not be empty'],
     ['a version of the kind', document({ apiVersion: 'pod-security.admission.config.k8s.io/v2' }), 'apiVersion'],
     ['a file', document({}, { path: '/etc/x' }), 'plugins[0].path'],
+    [
+      'a file and no configuration',
+      { ...document({}), plugins: [{ name: 'PodSecurity', path: 'x' }] },
+      '[0].path: write',
+    ],
+    ['a field of a plugin', document({}, { pth: '/etc/x' }), 'plugins[0]: Unrecognized key: "pth"'],
     ['a plugin', document({}, { name: 'EventRateLimit' }), '"EventRateLimit" is no plugin'],
     ['a plugin twice', { ...document({}), plugins: [...document({}).plugins, ...document({}).plugins] }, 'plugins[1]'],
   ];

@@ -15,7 +15,9 @@ const shape = z.strictObject({
   apiVersion: z.enum(['apiserver.config.k8s.io/v1', 'apiserver.config.k8s.io/v1alpha1']),
   kind: z.literal('AdmissionConfiguration'),
   plugins: z
-    .array(z.strictObject({ name: z.string().min(1), path: z.string().default(''), configuration: z.unknown() }))
+    .array(
+      z.strictObject({ name: z.string().min(1), path: z.string().default(''), configuration: z.unknown().optional() }),
+    )
     .nullish()
     .transform((list) => list ?? []),
 });
@@ -25,7 +27,8 @@ export const parseAdmissionConfiguration = (document: unknown): AdmissionConfigu
   const read = shape.safeParse(document);
   if (!read.success) {
     const [issue] = read.error.issues;
-    throw new Error(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+    const path = (issue?.path ?? []).map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
+    throw new Error(`${path.slice(1)}: ${issue?.message ?? ''}`);
   }
   const configuration: AdmissionConfiguration = {};
   const seen = new Set<string>();
