@@ -44,6 +44,8 @@ const paramRef = (ref: { name?: string; namespace?: string; selector?: unknown }
   return ref.selector ? selectorOf(ref.selector) : UNSET;
 };
 
+const precedence = (o: KubeObject): number => (o as FlowSchema).spec?.matchingPrecedence ?? 0;
+
 const binding = printer<ClusterRoleBinding>((o, now) => {
   const named = (kind: string) => (o.subjects ?? []).filter((s) => s.kind === kind);
   return [
@@ -120,23 +122,25 @@ const accessKinds: Record<string, Printer> = {
     o.spec?.policyName ?? '',
     paramRef(o.spec?.paramRef),
   ]),
-  'FlowSchema.flowcontrol.apiserver.k8s.io': printer<FlowSchema>((o, now) => {
-    const dangling = o.status?.conditions?.find((c) => c.type === 'Dangling');
-    return [
-      o.metadata.name ?? '',
-      o.spec?.priorityLevelConfiguration.name ?? '',
-      o.spec?.matchingPrecedence ?? 0,
-      o.spec?.distinguisherMethod?.type ?? NONE,
-      age(o.metadata.creationTimestamp, now),
-      dangling?.status ?? '?',
-    ];
-  }),
+  'FlowSchema.flowcontrol.apiserver.k8s.io': {
+    ...printer<FlowSchema>((o, now) => {
+      const dangling = o.status?.conditions?.find((c) => c.type === 'Dangling');
+      return [
+        o.metadata.name ?? '',
+        o.spec?.priorityLevelConfiguration.name ?? '',
+        o.spec?.matchingPrecedence ?? 0,
+        o.spec?.distinguisherMethod?.type ?? NONE,
+        age(o.metadata.creationTimestamp, now),
+        dangling?.status ?? '?',
+      ];
+    }),
+    order: (a, b) => precedence(a) - precedence(b),
+  },
   'PriorityLevelConfiguration.flowcontrol.apiserver.k8s.io': aged<PriorityLevelConfiguration>((o) => {
     const queuing = o.spec?.limited?.limitResponse?.queuing;
-    const shares = o.spec?.limited?.nominalConcurrencyShares ?? o.spec?.exempt?.nominalConcurrencyShares;
     return [
       o.spec?.type ?? '',
-      shares ?? NONE,
+      o.spec?.limited?.nominalConcurrencyShares ?? NONE,
       queuing?.queues ?? NONE,
       queuing?.handSize ?? NONE,
       queuing?.queueLengthLimit ?? NONE,

@@ -5,6 +5,8 @@ import type { Cell, RowCondition } from './table.ts';
 export interface Printer {
   cells(object: KubeObject, now: number): Cell[];
   conditions?(object: KubeObject): RowCondition[] | undefined;
+  /** Rows of one answer come in this order; as they are stored (by name) where absent. */
+  order?(a: KubeObject, b: KubeObject): number;
 }
 
 /** Types the object once, at the edge of each printer. */

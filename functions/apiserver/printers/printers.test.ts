@@ -5,7 +5,7 @@ import facts from '../../../facts/columns.json' with { type: 'json' };
 import type { KubeObject } from '../../machinery/object.ts';
 import { humanDuration } from './format.ts';
 import { builtinPrinters } from './printers.ts';
-import { tableShapeOf } from './table.ts';
+import { tableOf, tableShapeOf } from './table.ts';
 
 const NOW = Date.parse('2026-01-01T01:00:00Z');
 const created = '2026-01-01T00:00:00Z';
@@ -48,6 +48,19 @@ describe('tables', () => {
       const object = { ...empty, endpoints: [], addressType: 'IPv4' };
       expect(builtinPrinters[name]?.cells(object as unknown as KubeObject, NOW).length, name).toBe(columns?.length);
     }
+  });
+
+  it('show flow schemas in the order that requests meet them in, and shares of limited levels alone', () => {
+    const shape = tableShapeOf('flowcontrol.apiserver.k8s.io', 'FlowSchema');
+    const schema = (name: string, matchingPrecedence: number) =>
+      ({ metadata: { name }, spec: { matchingPrecedence, priorityLevelConfiguration: { name: 'l' } } }) as never;
+    const given = [schema('a', 10_000), schema('b', 2), schema('c', 9000), schema('d', 2)];
+    const { rows } = tableOf(shape, given, { now: NOW, include: 'None', metadata: {}, withColumns: false });
+    expect(rows?.map(({ cells: [name] }) => name)).toEqual(['b', 'd', 'c', 'a']);
+    const level = (spec: object) =>
+      cells('PriorityLevelConfiguration', 'flowcontrol.apiserver.k8s.io', { metadata: { name: 'l' }, spec })[2];
+    expect(level({ type: 'Exempt', exempt: { nominalConcurrencyShares: 0 } })).toBe('<none>');
+    expect(level({ type: 'Limited', limited: { nominalConcurrencyShares: 5 } })).toBe(5);
   });
 
   it('show why a pod waits', () => {

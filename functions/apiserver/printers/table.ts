@@ -24,6 +24,8 @@ export interface TableShape {
   columns: readonly Column[];
   cells(object: KubeObject, now: number): Cell[];
   conditions?(object: KubeObject): RowCondition[] | undefined;
+  /** Of the rows of one answer; as the objects come where absent. */
+  order?(a: KubeObject, b: KubeObject): number;
   /** No printer of its own. */
   unprinted?: boolean;
 }
@@ -62,6 +64,7 @@ export const tableShapeOf = (group: string, kind: string): TableShape => {
           columns: facts.map((fact) => definition(fact, name)),
           cells: printer.cells,
           ...(printer.conditions && { conditions: printer.conditions }),
+          ...(printer.order && { order: printer.order }),
         }
       : {
           columns: fallback,
@@ -110,7 +113,7 @@ export const tableOf = (
   rows:
     shape.unprinted && !objects.length
       ? null
-      : objects.map((object) => {
+      : (shape.order ? objects.toSorted(shape.order) : objects).map((object) => {
           const conditions = shape.conditions?.(object);
           return {
             cells: shape.cells(object, options.now),
