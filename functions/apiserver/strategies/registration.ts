@@ -20,24 +20,28 @@ import { checkSignerName } from './signer-name.ts';
 
 type Webhook = ValidatingWebhook & MutatingWebhook;
 
+const FORM = '; desired format: https://host[/path]';
+
+/** Each fault shows the part of the text that it is of. */
 const checkUrl = (out: Causes, path: string, text: string): void => {
-  const refuse = (bad: boolean, detail: string) => {
-    if (bad) out.push(cause.invalid(path, text, detail));
+  const refuse = (bad: boolean, part: string, detail: string) => {
+    if (bad) out.push(cause.invalid(path, part, detail));
   };
   if (!URL.canParse(text)) {
     // What Go reads as a path alone lacks a scheme and a host; a colon before any slash it does not read at all.
     const readable = !/^[^/?#]*:/.test(text) && !/%(?![0-9A-Fa-f]{2})/.test(text);
-    if (!readable) out.push(cause.required(path, 'url must be a valid URL'));
-    refuse(readable, "'https' is the only allowed URL scheme");
-    refuse(readable && !/^\/\/[^/?#]/.test(text), 'host must be specified');
+    if (!readable) out.push(cause.required(path, `url must be a valid URL${FORM}`));
+    refuse(readable, '', `'https' is the only allowed URL scheme${FORM}`);
+    refuse(readable && !/^\/\/[^/?#]/.test(text), '', `host must be specified${FORM}`);
     return;
   }
   const url = new URL(text);
-  refuse(url.protocol !== 'https:', "'https' is the only allowed URL scheme");
-  refuse(url.host === '', 'host must be specified');
-  refuse(url.username !== '' || url.password !== '', 'user information is not permitted in the URL');
-  refuse(url.hash !== '', 'fragments are not permitted in the URL');
-  refuse(url.search !== '', 'query parameters are not permitted in the URL');
+  refuse(url.protocol !== 'https:', url.protocol.slice(0, -1), `'https' is the only allowed URL scheme${FORM}`);
+  refuse(url.host === '', '', `host must be specified${FORM}`);
+  const user = url.password === '' ? url.username : `${url.username}:${url.password}`;
+  refuse(user !== '', user, 'user information is not permitted in the URL');
+  refuse(url.hash !== '', url.hash.slice(1), 'fragments are not permitted in the URL');
+  refuse(url.search !== '', url.search.slice(1), 'query parameters are not permitted in the URL');
 };
 
 /** Where a webhook is called: exactly one of an https URL and a service. */
