@@ -40,6 +40,7 @@ import { keysEndpoint } from './keys-endpoint.ts';
 import { lazyAuthority } from './lazy-authority.ts';
 import { createLocalEncryption, type LocalEncryption } from './local-encryption.ts';
 import { localKeyOperations } from './local-keys-operations.ts';
+import { auditedOperations } from './operator-requests.ts';
 import { loadPki, type Pki, tokenKeysOf } from './pki.ts';
 import { createListener } from './server.ts';
 
@@ -276,12 +277,12 @@ const answering = (options: ControlPlaneOptions, parts: Parts): ApiServer => {
     clock,
     certificates: async () => ({ authority: lazyAuthority(pki), caCert: pki.caCert }),
   });
+  const operated = auditedOperations(api.server, async (request) => (await snapshots(request)) ?? keys(request));
   return {
     ...api,
     fetch: (request, connection) => {
       if (!request.url.includes('/skiff.dev/')) return app.fetch(request, connection);
-      const operated = async () => (await snapshots(request)) ?? (await keys(request));
-      return operated().then((response) => response ?? app.fetch(request, connection));
+      return operated(request, connection).then((response) => response ?? app.fetch(request, connection));
     },
   };
 };
