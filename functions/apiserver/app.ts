@@ -4,8 +4,9 @@ import { aggregatorOf } from './aggregation/aggregator.ts';
 import type { AuditTrail } from './audit/trail.ts';
 import { anonymous } from './authn/authenticator.ts';
 import { callerOf } from './authn/caller.ts';
-import { impersonate } from './authn/impersonation.ts';
-import { refused } from './authz/authorizer.ts';
+import { impersonated } from './authn/impersonation.ts';
+import { wantedOf } from './authn/impersonation-headers.ts';
+import { type Attributes, type Decision, refused } from './authz/authorizer.ts';
 import type { ApiServerOptions, Call, ConnectionInfo, Server } from './context.ts';
 import { createCustomResources } from './custom-resources.ts';
 import { documentOf, inApi, negotiateDocument, pageNotFound } from './documents.ts';
@@ -64,21 +65,25 @@ const forEverybody: ReadonlySet<string> = new Set(['/healthz', '/livez', '/ready
 /** Documents that show custom resources. */
 const served = /^\/($|api|openapi)/;
 
-const authorized = async (
+/** Throws, or rejects, with the refusal; a promise where an authorizer has to read or to ask. */
+const authorized = (
   server: Server,
   info: RequestInfo,
   user: UserInfo,
   trail: AuditTrail | undefined,
-): Promise<void> => {
+): Promise<void> | undefined => {
   const path = info.slash ? `${info.path}/` : info.path;
   const forAll = !info.isResource && forEverybody.has(path);
-  if (forAll && !trail) return;
-  const attributes = { ...info, path, user };
-  const decision = await server.authorizer.authorize(attributes);
-  const allowed = decision.allowed || forAll;
-  trail?.annotate('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid');
-  trail?.annotate('authorization.k8s.io/reason', decision.reason ?? '');
-  if (!decision.allowed && !forAll) throw refused(attributes, decision);
+  if (forAll && !trail) return undefined;
+  const attributes: Attributes = { ...info, path, user };
+  const decided = (decision: Decision): undefined => {
+    const allowed = decision.allowed || forAll;
+    trail?.annotate('authorization.k8s.io/decision', allowed ? 'allow' : 'forbid');
+    trail?.annotate('authorization.k8s.io/reason', decision.reason ?? '');
+    if (!decision.allowed && !forAll) throw refused(attributes, decision);
+  };
+  const asked = server.authorizer.authorize(attributes);
+  return asked instanceof Promise ? asked.then(decided) : decided(asked);
 };
 
 /** Objects are created in a collection, and updated and patched one by one. */
@@ -181,11 +186,6 @@ const isServed = (server: Server, info: RequestInfo | undefined): boolean => {
   return resource !== undefined && (!info?.subresource || resource.subresources.has(info.subresource));
 };
 
-/** Whoever writes APIServices wants to see their conditions: they are kept from then on. */
-const followed = async (server: Server, info: RequestInfo): Promise<undefined> => {
-  if (info.group === 'apiregistration.k8s.io') await aggregatorOf(server).of(info.cluster);
-};
-
 const documentRequest = async (server: Server, info: RequestInfo, request: Request): Promise<Response> => {
   if (info.method === 'GET' && info.path.startsWith('/api')) negotiateDocument(request.headers.get('accept'));
   const document = info.method === 'GET' ? await documentOf(server, server.metrics, info, request) : undefined;
@@ -246,21 +246,40 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     connection: ConnectionInfo,
     trail: AuditTrail | undefined,
   ): Promise<Response> => {
-    if (server.clusterExists && !(await server.clusterExists(info.cluster)))
-      return noCluster(server, info, request, connection);
-    const caller = await callerOf(server, info, request.headers, connection).catch((error: unknown) => {
+    const exists = server.clusterExists?.(info.cluster) ?? true;
+    if (exists !== true && !(await exists)) return noCluster(server, info, request, connection);
+    let user: UserInfo;
+    try {
+      const caller = callerOf(server, info, request.headers, connection);
+      user = caller instanceof Promise ? await caller : caller;
+    } catch (error) {
       trail?.unauthenticated(info);
       throw error;
-    });
-    if (trail) await trail.received(info, caller);
+    }
+    if (trail) await trail.received(info, user);
     server.admitRequest?.(info, connection);
-    const { user, constraint } = await impersonate(server.authorizer, caller, info, request);
-    if (user !== caller) trail?.impersonated(user, constraint);
-    const answer = () => answered(info, request, requestId, user, connection, trail);
-    if (!server.flow || connection.internal) return answer();
-    return server.flow.serve({ info, user, request, requestId }, answer, (error) =>
-      failed(error, requestId, info, trail),
-    );
+    const wanted = wantedOf(request);
+    if (wanted) {
+      const acting = await impersonated(server.authorizer, user, info, wanted);
+      user = acting.user;
+      trail?.impersonated(user, acting.constraint);
+    }
+    const { flow } = server;
+    if (!flow || connection.internal) return await answered(info, request, requestId, user, connection, trail);
+    const begun = flow.begin(info, user, request);
+    if (!begun) return await answered(info, request, requestId, user, connection, trail);
+    const pass = begun instanceof Promise ? await begun : begun;
+    let response: Response;
+    try {
+      response = pass.refusal
+        ? flow.refused(pass, requestId)
+        : await answered(info, request, requestId, user, connection, trail);
+    } catch (error) {
+      response = failed(error, requestId, info, trail);
+    }
+    const ended = flow.end(pass, response);
+    if (ended) await ended;
+    return response;
   };
   const answered = async (
     info: RequestInfo,
@@ -270,13 +289,16 @@ export const createApiServer = (options: ApiServerOptions): ApiServer => {
     connection: ConnectionInfo,
     trail: AuditTrail | undefined,
   ): Promise<Response> => {
-    await authorized(server, info, user, trail);
+    const decided = authorized(server, info, user, trail);
+    if (decided) await decided;
     const known = info.isResource && server.registry.find(info.cluster, info.group, info.version, info.resource);
     const defines = info.group === 'apiextensions.k8s.io' && !customResources.follows(info.cluster);
     if (defines || (!known && (info.isResource || served.test(info.path)))) await customResources.refresh(info.cluster);
-    const remote = known ? await followed(server, info) : await aggregatorOf(server).at(info);
+    // Whoever writes APIServices wants to see their conditions: they are kept from then on.
+    if (known && info.group === 'apiregistration.k8s.io') await aggregatorOf(server).of(info.cluster);
+    const remote = known ? undefined : await aggregatorOf(server).at(info);
     if (remote) return aggregatorOf(server).pass(remote, { info, request, user, connection });
-    if (info.isResource) return resourceRequest(server, info, request, requestId, user, trail);
+    if (info.isResource) return await resourceRequest(server, info, request, requestId, user, trail);
     return documentRequest(server, info, request);
   };
   const failed = (

@@ -21,8 +21,6 @@ export interface PlainParts {
   body: Uint8Array | string | StreamedBody | Readable | undefined;
 }
 
-const parts = new WeakMap<Response, PlainParts>();
-
 /** Bytes that a web stream may hold unread before the sink says so. */
 const streamBytes = 1024 * 1024;
 
@@ -73,6 +71,9 @@ class PlainResponse {
     this.status = given.status;
     this.#parts = given;
   }
+  static partsOf(response: object): PlainParts | undefined {
+    return #parts in response ? response.#parts : undefined;
+  }
   get whole(): Response {
     this.#whole ??= materialised(this.#parts);
     return this.#whole;
@@ -105,11 +106,7 @@ for (const name of ['arrayBuffer', 'blob', 'bytes', 'formData', 'clone'] as cons
   });
 
 /** A Response whose parts a listener can take as they are (`plainParts`); everyone else sees a Response. */
-export const plainResponse = (given: PlainParts): Response => {
-  const response = new PlainResponse(given) as unknown as Response;
-  parts.set(response, given);
-  return response;
-};
+export const plainResponse = (given: PlainParts): Response => new PlainResponse(given) as unknown as Response;
 
 /** The parts of a response made by `plainResponse`; undefined for any other. */
-export const plainParts = (response: Response): PlainParts | undefined => parts.get(response);
+export const plainParts = (response: Response): PlainParts | undefined => PlainResponse.partsOf(response);

@@ -56,7 +56,7 @@ export const splitCluster = (pathname: string): { cluster: string; path: string 
   return { cluster, path: end < 0 ? '/' : pathname.slice(end) };
 };
 
-const fillResource = (info: RequestInfo, parts: string[], from: number): void => {
+const fillResource = (info: RequestInfo, parts: readonly string[], from: number): void => {
   let at = from;
   let deprecatedWatch = false;
   if (parts[at] === 'watch' && parts.length > at + 1) {
@@ -71,7 +71,7 @@ const fillResource = (info: RequestInfo, parts: string[], from: number): void =>
   info.resource = decode(parts[at] ?? '');
   info.name = decode(parts[at + 1] ?? '');
   info.subresource = decode(parts[at + 2] ?? '');
-  info.rest = parts.slice(at + 3).join('/');
+  if (parts.length > at + 3) info.rest = parts.slice(at + 3).join('/');
   info.isResource = info.resource !== '';
   info.verb = verbOf[info.method] ?? '';
   if (!info.name && info.verb === 'get') info.verb = truthy(info.query.get('watch')) ? 'watch' : 'list';
@@ -100,14 +100,15 @@ export const requestInfo = (method: string, url: string): RequestInfo => {
     name: '',
     rest: '',
   };
-  const parts = info.path.split('/').slice(1);
-  if (parts[0] === 'api' && parts.length > 2) {
-    info.version = parts[1] ?? '';
-    fillResource(info, parts, 2);
-  } else if (parts[0] === 'apis' && parts.length > 3) {
-    info.group = parts[1] ?? '';
+  // The first is what stands before the leading slash.
+  const parts = info.path.split('/');
+  if (parts[1] === 'api' && parts.length > 3) {
     info.version = parts[2] ?? '';
     fillResource(info, parts, 3);
+  } else if (parts[1] === 'apis' && parts.length > 4) {
+    info.group = parts[2] ?? '';
+    info.version = parts[3] ?? '';
+    fillResource(info, parts, 4);
   }
   if (!info.isResource && path !== info.path) info.slash = true;
   return info;

@@ -58,9 +58,10 @@ const tokenReview = async (call: Call, given: AnyObject): Promise<object> => {
   const own = call.server.signer?.audiences ?? [];
   const wanted = asked.length > 0 ? asked : own;
   const faults = ['invalid bearer token'];
-  const user = await call.server.authenticator
-    .authenticate(call.info.cluster, token, { audiences: wanted, explain: (fault) => void faults.push(fault) })
-    .catch(() => undefined);
+  const explain = (fault: string) => void faults.push(fault);
+  const { authenticator } = call.server;
+  const found = async () => authenticator.authenticate(call.info.cluster, token, { audiences: wanted, explain });
+  const user = await found().catch(() => undefined);
   const meant = await audiencesOf(call, token);
   const audiences = wanted.filter((audience) => meant.includes(audience));
   if (user && (wanted.length === 0 || audiences.length > 0)) {

@@ -140,7 +140,7 @@ const passOn = (
   });
 
 export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgrades => {
-  const identified = ({ info, request, connection }: Upgrade): Promise<UserInfo> => {
+  const identified = async ({ info, request, connection }: Upgrade): Promise<UserInfo> => {
     const isWebSocket = request.headers.upgrade?.toLowerCase() === 'websocket';
     const protocols = isWebSocket ? request.headers['sec-websocket-protocol'] : undefined;
     return callerOf(server, info, headersOf(request), connection, protocols);

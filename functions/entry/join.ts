@@ -210,22 +210,31 @@ const bell = async (options: JoinOptions, cluster: string, request: Request): Pr
 const answers = { join, renew, bell };
 const PATH = /^(?:\/clusters\/([^/]+))?\/skiff\/v1\/(join|renew|bell)$/;
 
+const answer = async (
+  options: JoinOptions,
+  cluster: string,
+  what: keyof typeof answers,
+  request: Request,
+): Promise<Response> => {
+  try {
+    return Response.json(await answers[what](options, cluster, request));
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    const { status } = parseStatusError(error, options.clock.uuid());
+    return Response.json(status, { status: status.code ?? 500 });
+  }
+};
+
 interface App<Rest extends unknown[]> {
   fetch(request: Request, ...rest: Rest): Promise<Response>;
 }
 
 /** An API server's app that also answers machines that join, at `POST /skiff/v1/join`, and nodes at `renew` and `bell`. */
 export const withJoin = <Rest extends unknown[]>(app: App<Rest>, options: JoinOptions): App<Rest> => ({
-  fetch: async (request, ...rest) => {
-    const [, cluster = 'default', what] =
-      request.method === 'POST' ? (PATH.exec(new URL(request.url).pathname) ?? []) : [];
-    if (!what) return app.fetch(request, ...rest);
-    try {
-      return Response.json(await answers[what as keyof typeof answers](options, cluster, request));
-    } catch (error) {
-      if (!(error instanceof StatusError)) throw error;
-      const { status } = parseStatusError(error, options.clock.uuid());
-      return Response.json(status, { status: status.code ?? 500 });
-    }
+  fetch: (request, ...rest) => {
+    // Most requests are none of these: they are not looked at any further.
+    const mayJoin = request.method === 'POST' && request.url.includes('/skiff/v1/');
+    const [, cluster = 'default', what] = mayJoin ? (PATH.exec(new URL(request.url).pathname) ?? []) : [];
+    return what ? answer(options, cluster, what as keyof typeof answers, request) : app.fetch(request, ...rest);
   },
 });

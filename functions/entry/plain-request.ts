@@ -110,6 +110,7 @@ class PlainRequest {
   #abort: AbortController | undefined;
   #bytes: Promise<Uint8Array> | undefined;
   #whole: Request | undefined;
+  #url: string | undefined;
 
   constructor(incoming: Incoming) {
     this.method = incoming.method;
@@ -121,7 +122,8 @@ class PlainRequest {
     }
   }
   get url(): string {
-    return `https://server${this.#incoming.path}`;
+    this.#url ??= `https://server${this.#incoming.path}`;
+    return this.#url;
   }
   get headers(): Headers {
     this.#headers ??= new PlainHeaders(this.#incoming.headers);

@@ -3,6 +3,7 @@ import {
   constants,
   createServer as createHttp2Server,
   type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
@@ -83,7 +84,8 @@ const connectionOf = (socket: TLSSocket): ConnectionInfo => {
 /** What both protocols' answers are written to. */
 interface Answer {
   out: Writable;
-  head(status: number, headers: Record<string, string | string[] | number>): void;
+  /** `length`: the bytes that follow, where that is known. */
+  head(status: number, headers: Record<string, string | string[]>, length?: number): void;
   /** Sends the head at once: the first bytes of a watch may be long in coming. */
   flush(): void;
   /** Nothing may follow the head: HEAD, 204, 304. */
@@ -160,7 +162,7 @@ const write = (response: Response, answer: Answer): void | Promise<void> => {
   const { status, headers, body, web } = parts;
   if (typeof body === 'string' || body instanceof Uint8Array) {
     const length = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
-    answer.head(status, { ...headers, 'content-length': length });
+    answer.head(status, headers, length);
     if (answer.bodiless) out.end();
     // Node writes headers before a text in the text's encoding: those of warnings hold bytes of their own.
     else out.end(typeof body === 'string' && headers.warning ? Buffer.from(body) : body);
@@ -208,10 +210,12 @@ const exchange = (
     bodiless: bodiless(method),
     onClose,
     flush: ignore,
-    head: (status, fields) => {
+    head: (status, fields, length) => {
       // A body that nobody wants any more must not hold the stream open (RFC 9113, 8.1).
       if (body && !body.readableEnded) stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
-      stream.respond({ ':status': status, ...fields });
+      const all: OutgoingHttpHeaders = { ':status': status, ...fields };
+      if (length !== undefined) all['content-length'] = length;
+      stream.respond(all);
     },
   };
   app
@@ -248,10 +252,11 @@ const exchange1 = (
     bodiless: bodiless(method),
     onClose,
     flush: () => res.flushHeaders(),
-    head: (status, fields) => {
+    head: (status, fields, length) => {
       // What is left of a refused body would be read as the next request.
       const rest = hasBody && !req.complete;
-      res.writeHead(status, rest ? { ...fields, connection: 'close' } : fields);
+      const all: OutgoingHttpHeaders = length === undefined ? fields : { ...fields, 'content-length': length };
+      res.writeHead(status, rest ? { ...all, connection: 'close' } : all);
     },
   };
   app

@@ -147,7 +147,10 @@ export const createSqliteStore = async (options: SqliteOptions): Promise<SqliteS
   };
 
   return {
-    get: async (domain, key) => (await tableOf(domain)).objects.get(key),
+    get: async (domain, key) => {
+      const table = tableOf(domain);
+      return (table instanceof Promise ? await table : table).objects.get(key);
+    },
     scan: async (domain, after, limit) => {
       const items = (await tableOf(domain)).objects.select({ after, limit: limit + 1 });
       if (items.length <= limit) return { items };

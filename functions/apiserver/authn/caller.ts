@@ -18,19 +18,35 @@ const mayBeAnonymous = (server: Server, { cluster, path }: RequestInfo): boolean
 };
 
 /**
- * Who asks. Throws 401 for a credential that is not good, whatever the path, and for none where one is needed. The token of
+ * Who asks, at once where nothing has to be asked. Throws or rejects with 401 for a credential that is not good, whatever the path, and for none where one is needed. The token of
  * a WebSocket may be among its `protocols`, which are only looked at where no header tells who asks.
  */
-export const callerOf = async (
+export const callerOf = (
   server: Server,
   info: RequestInfo,
   headers: Pick<Headers, 'get'>,
   connection: ConnectionInfo,
   protocols?: string | null,
-): Promise<UserInfo> => {
+): UserInfo | Promise<UserInfo> => {
   const token = bearerToken(headers.get('authorization'));
-  const user = await server.authenticator.authenticate(info.cluster, token, connection);
-  if (user) return user;
+  const user = server.authenticator.authenticate(info.cluster, token, connection);
+  return user && !(user instanceof Promise) ? user : otherwise(server, info, connection, { user, token, protocols });
+};
+
+interface Brought {
+  user: Promise<UserInfo | undefined> | undefined;
+  token: string | undefined;
+  protocols: string | null | undefined;
+}
+
+const otherwise = async (
+  server: Server,
+  info: RequestInfo,
+  connection: ConnectionInfo,
+  { user, token, protocols }: Brought,
+): Promise<UserInfo> => {
+  const known = await user;
+  if (known) return known;
   const other = protocols ? protocolToken(protocols) : undefined;
   if (other && 'token' in other) {
     const found = await server.authenticator.authenticate(info.cluster, other.token, connection);

@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { createSystemClock } from '../../clock/system.ts';
 import { createStored } from '../authz/stored-for-tests.ts';
+import { staticTokens, user } from './authenticator.ts';
 import { authenticatorChain } from './chain.ts';
 import { createTokenAuthority } from './token-authority.ts';
 
@@ -43,6 +44,29 @@ describe('authenticatorChain', () => {
     expect(await name(token)).toBe('system:serviceaccount:n:s');
     expect(await name('a.b.c')).toBeUndefined();
     expect(await name(undefined)).toBeUndefined();
+  });
+
+  it('takes a static token whole only, whatever was shown before it', async () => {
+    const tokens = new Map([
+      ['abcd', user('one', [])],
+      ['ab€', user('two', [])],
+    ]);
+    const fixed = staticTokens(tokens);
+    const whose = async (token: string | undefined) => (await fixed.authenticate('default', token, {}))?.username;
+    for (const [token, username] of [
+      ['abcd', 'one'],
+      ['abc€', undefined],
+      ['abcď', undefined],
+      ['abc', undefined],
+      ['abcde', undefined],
+      ['ab€', 'two'],
+      ['ab\ud800', undefined],
+      ['abc', undefined],
+      ['', undefined],
+      [undefined, undefined],
+      ['abcd', 'one'],
+    ] as const)
+      expect([token, await whose(token)]).toEqual([token, username]);
   });
 
   it('takes strangers where that is enabled, but never a wrong token', async () => {

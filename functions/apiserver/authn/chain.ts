@@ -34,7 +34,7 @@ export interface ChainOptions {
 }
 
 const anonymousUsers: Authenticator = {
-  authenticate: async (_cluster, token, { clientCertificate }) =>
+  authenticate: (_cluster, token, { clientCertificate }) =>
     token === undefined && !clientCertificate ? anonymous : undefined,
 };
 

@@ -196,7 +196,16 @@ export const impersonate = async (
   request: Pick<Request, 'headers'> & RawHeaders,
 ): Promise<ActingUser> => {
   const wanted = wantedOf(request);
-  if (!wanted) return { user: requestor };
+  return wanted ? impersonated(authorizer, requestor, info, wanted) : { user: requestor };
+};
+
+/** As `impersonate`, with whom the headers ask for. */
+export const impersonated = async (
+  authorizer: Authorizer,
+  requestor: UserInfo,
+  info: RequestInfo,
+  wanted: Wanted,
+): Promise<ActingUser> => {
   const asking = { authorizer, requestor, info, wanted };
   let first: StatusError | undefined;
   for (const { name, fits } of modes) {

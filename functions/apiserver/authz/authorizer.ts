@@ -50,11 +50,13 @@ export interface Rules {
 }
 
 export interface Authorizer {
-  authorize(attributes: Attributes): Promise<Decision>;
+  /** At once where nothing has to be read or asked. */
+  authorize(attributes: Attributes): Decision | Promise<Decision>;
   /** Every rule that holds for a user in a namespace. */
   rulesFor(cluster: string, user: UserInfo, namespace: string): Promise<Rules>;
 }
 
+const allowed: Decision = { allowed: true };
 const noOpinion: Decision = { allowed: false, reason: '' };
 const noRules: Rules = { rules: [] };
 const all: Rules = {
@@ -66,16 +68,16 @@ const all: Rules = {
 
 /** system:masters may do everything, before any rule is looked at; the rules that tell so are bound by RBAC. */
 export const mastersAuthorizer = (): Authorizer => ({
-  authorize: async ({ user }) => (user.groups.includes('system:masters') ? { allowed: true } : noOpinion),
+  authorize: ({ user }) => (user.groups.includes('system:masters') ? allowed : noOpinion),
   rulesFor: async () => noRules,
 });
 
 /** Allows everybody everything. */
-export const alwaysAllow: Authorizer = { authorize: async () => ({ allowed: true }), rulesFor: async () => all };
+export const alwaysAllow: Authorizer = { authorize: () => allowed, rulesFor: async () => all };
 
 /** Allows nobody anything; those after it may. */
 export const alwaysDeny: Authorizer = {
-  authorize: async () => ({ allowed: false, reason: 'Everything is forbidden.' }),
+  authorize: () => ({ allowed: false, reason: 'Everything is forbidden.' }),
   rulesFor: async () => noRules,
 };
 
@@ -87,18 +89,32 @@ export const faultsText = (faults: readonly string[]): string => {
 
 /** Asks in order; the first that allows decides, as does one that denies outright. */
 export const unionAuthorizer = (...authorizers: readonly Authorizer[]): Authorizer => ({
-  authorize: async (attributes) => {
+  authorize: (attributes) => {
     let reason = '';
     let faults: string[] | undefined;
-    for (const one of authorizers) {
-      const decision = await one.authorize(attributes);
-      if (decision.allowed || decision.denied) return decision;
+    const decides = (decision: Decision): boolean => {
+      if (decision.allowed || decision.denied) return true;
       if (decision.reason) reason = reason === '' ? decision.reason : `${reason}\n${decision.reason}`;
-      if (decision.fault === undefined) continue;
-      faults ??= [];
-      faults.push(decision.fault);
+      if (decision.fault !== undefined) faults = [...(faults ?? []), decision.fault];
+      return false;
+    };
+    const undecided = (): Decision => ({ allowed: false, reason, ...(faults && { fault: faultsText(faults) }) });
+    /** Goes on where one of them had to ask. */
+    const later = async (asked: Promise<Decision>, next: number): Promise<Decision> => {
+      const first = await asked;
+      if (decides(first)) return first;
+      for (const one of authorizers.slice(next)) {
+        const decision = await one.authorize(attributes);
+        if (decides(decision)) return decision;
+      }
+      return undecided();
+    };
+    for (let i = 0; i < authorizers.length; i++) {
+      const decision = authorizers[i]?.authorize(attributes) ?? noOpinion;
+      if (decision instanceof Promise) return later(decision, i + 1);
+      if (decides(decision)) return decision;
     }
-    return { allowed: false, reason, ...(faults && { fault: faultsText(faults) }) };
+    return undecided();
   },
   rulesFor: async (cluster, user, namespace) => {
     const found = await Promise.all(authorizers.map((one) => one.rulesFor(cluster, user, namespace)));

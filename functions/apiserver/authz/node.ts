@@ -166,19 +166,23 @@ const tunnel: Rule = ({ a: { verb, path }, node }) => {
 
 const noOpinion: Decision = { allowed: false, reason: '' };
 
+const judged = async (a: Attributes, node: string, references: NodeReferences): Promise<Decision> => {
+  const rule = a.isResource ? (rules[`${a.group}/${a.resource}`] ?? byRole) : tunnel;
+  const outcome = await rule({ a, node, name: requestedName(a), references });
+  return outcome === true ? { allowed: true } : { allowed: false, reason: outcome };
+};
+
 /**
  * What the agent of a node may do: serve its own node and the pods bound to it, and read what those pods name
  * (https://kubernetes.io/docs/reference/access-authn-authz/node/). Everyone else passes on to the next authorizer; so
  * does a node's request that no rule here allows.
  */
 export const nodeAuthorizer = (references: NodeReferences): Authorizer => ({
-  authorize: async (a) => {
+  authorize: (a) => {
     if (!isNode(a.user)) return noOpinion;
     const node = nodeNameOf(a.user);
     if (!node) return { allowed: false, reason: `unknown node for user ${JSON.stringify(a.user.username)}` };
-    const rule = a.isResource ? (rules[`${a.group}/${a.resource}`] ?? byRole) : tunnel;
-    const outcome = await rule({ a, node, name: requestedName(a), references });
-    return outcome === true ? { allowed: true } : { allowed: false, reason: outcome };
+    return judged(a, node, references);
   },
   rulesFor: async (_cluster, user) => ({
     rules: [],

@@ -194,9 +194,9 @@ const createIndexes = ({ replicas, clock, staleMsMax = 1000, clustersMax = 500 }
 export const rbacAuthorizer = (options: RbacOptions): Authorizer => {
   const indexOf = createIndexes(options);
   return {
-    authorize: async (attributes) => {
+    authorize: (attributes) => {
       const index = indexOf(attributes.cluster);
-      return decide(index instanceof Promise ? await index : index, attributes);
+      return index instanceof Promise ? index.then((read) => decide(read, attributes)) : decide(index, attributes);
     },
     rulesFor: async (cluster, user, namespace) => {
       const rules: AllowedRule[] = [];

@@ -45,13 +45,6 @@ export interface Pass {
   readonly refusal: Refusal | undefined;
 }
 
-export interface Asked {
-  info: RequestInfo;
-  user: UserInfo;
-  request: Request;
-  requestId: string;
-}
-
 /** Upstream's API priority and fairness (KEP-1040) in one thread, for many clusters. */
 export interface FlowControl {
   /**
@@ -63,8 +56,6 @@ export interface FlowControl {
   end(pass: Pass, response: Response): void | Promise<void>;
   /** The answer to a request whose pass is a refusal: upstream's 429. */
   refused(pass: Pass, requestId: string): Response;
-  /** The three together: what fails in `answer` is answered by `failed`. Rejects only where `begin` does. */
-  serve(asked: Asked, answer: () => Promise<Response>, failed: (error: unknown) => Response): Promise<Response>;
   /** The text at a path below /debug/api_priority_and_fairness/; undefined where there is none. */
   document(info: RequestInfo): Promise<string | undefined>;
   /** A cluster's numbers in Prometheus' text format. */
@@ -317,20 +308,6 @@ export const createFlowControl = (options: FlowControlOptions): FlowControl => {
     begin,
     end,
     refused,
-    serve: async ({ info, user, request, requestId }, answer, failed) => {
-      const begun = begin(info, user, request);
-      if (!begun) return answer();
-      const pass = begun instanceof Promise ? await begun : begun;
-      let response: Response;
-      try {
-        response = pass.refusal ? refused(pass, requestId) : await answer();
-      } catch (error) {
-        response = failed(error);
-      }
-      const ended = end(pass, response);
-      if (ended) await ended;
-      return response;
-    },
     document: async (info) => {
       const flow = flows.known(info.cluster);
       const { dumpOf } = await import('./dump.ts');

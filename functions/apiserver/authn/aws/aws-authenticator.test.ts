@@ -64,7 +64,7 @@ const tokenOf = async (accessKeyId: keyof typeof callers, clusterId = 'main', no
   const credentials = { accessKeyId, secretAccessKey: secret, ...(sessionToken && { sessionToken }) };
   return (await presignToken({ clusterId, region: 'eu-north-1', endpoint: sts.origin, credentials, now })).token;
 };
-const authenticate = (token: string, cluster = 'default') => by.authenticate(cluster, token, {});
+const authenticate = async (token: string, cluster = 'default') => by.authenticate(cluster, token, {});
 
 beforeAll(async () => {
   const ca = await createAuthority();

@@ -28,10 +28,10 @@ export const takesAws = ({ configured, specOf }: AccessOptions, cluster: string)
 export const awsTokens = (options: AwsTokensOptions): Authenticator => {
   let loaded: Promise<Authenticator> | undefined;
   return {
-    authenticate: async (cluster, token, connection) => {
+    authenticate: (cluster, token, connection) => {
       if (!token?.startsWith(PREFIX) || !takesAws(options, cluster)) return undefined;
       loaded ??= import('./aws-authenticator.ts').then(({ createAwsAuthenticator }) => createAwsAuthenticator(options));
-      return (await loaded).authenticate(cluster, token, connection);
+      return loaded.then((aws) => aws.authenticate(cluster, token, connection));
     },
   };
 };
