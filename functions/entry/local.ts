@@ -181,7 +181,7 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
       onFailure: (cluster, why) => failed(`users of ${cluster}`, why),
     }),
     authorizer: configuredAuthorizer({
-      node: nodeAuthorizer(createNodeReferences(replicas)),
+      node: nodeAuthorizer(createNodeReferences(replicas, clock)),
       rbac: unionAuthorizer(
         rbacAuthorizer({ replicas, clock }),
         awsPolicies({ replicas, clock, configured, specOf: fleet.specOf, uidOf: fleet.uidOf }),

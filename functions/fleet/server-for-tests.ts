@@ -64,7 +64,7 @@ export const createTestProcess = async (store: Store & Partial<CommitFeed>, cloc
     authenticator: authenticatorChain({ adminToken: OPERATOR, authority, replicas, clock, uidOf }),
     authorizer: unionAuthorizer(
       mastersAuthorizer(),
-      nodeAuthorizer(createNodeReferences(replicas)),
+      nodeAuthorizer(createNodeReferences(replicas, clock)),
       rbacAuthorizer({ replicas, clock }),
     ),
     signer: authority,

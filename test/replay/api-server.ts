@@ -77,7 +77,7 @@ export const startApiServer = async (run: { controllers: boolean }): Promise<Emb
     }),
     authorizer: unionAuthorizer(
       mastersAuthorizer(),
-      nodeAuthorizer(createNodeReferences(replicas)),
+      nodeAuthorizer(createNodeReferences(replicas, clock)),
       rbacAuthorizer({ replicas, clock }),
     ),
     signer: authority,

@@ -150,16 +150,27 @@ const isNamed = (pods: Replica, node: string, resource: string, namespace: strin
 const isMounted = (pods: Replica, node: string, { claim }: Volume): boolean =>
   claim !== undefined && isNamed(pods, node, 'persistentvolumeclaims', claim.namespace, claim.name);
 
-/** Asks replicas as they stand, and once more when they have been brought to the store's head. */
-const ask = async (replicas: readonly Replica[], found: () => boolean): Promise<boolean> => {
-  if (found()) return true;
-  const before = replicas.map(({ revision }) => revision);
-  const after = await Promise.all(replicas.map((replica) => replica.fresh()));
-  return after.some((revision, i) => revision !== before[i]) && found();
+/** A pod that is gone may open to its node what it read for so long, where the store does not push its changes. */
+const STALE_MS = 1000;
+
+/** Asks replicas as they stand, where they stood at the store's head lately, and else when they have been brought there. */
+const createAsk = (clock: { now(): number }) => {
+  const freshAt = new WeakMap<Replica, number>();
+  return async (replicas: readonly Replica[], found: () => boolean): Promise<boolean> => {
+    const now = clock.now();
+    const isRecent = (replica: Replica) => now - (freshAt.get(replica) ?? Number.NEGATIVE_INFINITY) <= STALE_MS;
+    const recent = replicas.every(isRecent);
+    if (recent && found()) return true;
+    const before = replicas.map(({ revision }) => revision);
+    const after = await Promise.all(replicas.map((replica) => replica.fresh()));
+    for (const replica of replicas) freshAt.set(replica, now);
+    return (!recent || after.some((revision, i) => revision !== before[i])) && found();
+  };
 };
 
 /** Looks pods up in replicas by their node. */
-export const createNodeReferences = (replicas: Replicas): NodeReferences => {
+export const createNodeReferences = (replicas: Replicas, clock: { now(): number }): NodeReferences => {
+  const ask = createAsk(clock);
   const of = (cluster: string, resource: string, group = ''): Promise<Replica> =>
     replicas.of({ cluster, group, resource } satisfies Domain);
   const both = (cluster: string) => Promise.all([of(cluster, 'pods'), of(cluster, 'persistentvolumes')]);

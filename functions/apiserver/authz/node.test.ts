@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createSystemClock } from '../../clock/system.ts';
+import { createReplicas } from '../../store/replica.ts';
 import { user } from '../authn/authenticator.ts';
 import type { Attributes } from './authorizer.ts';
 import { nodeAuthorizer, nodeNameOf } from './node.ts';
@@ -53,7 +54,7 @@ const podStatus = {
 
 describe('node authorizer', () => {
   const stored = createStored(createSystemClock());
-  const authorizer = nodeAuthorizer(createNodeReferences(stored.replicas));
+  const authorizer = nodeAuthorizer(createNodeReferences(stored.replicas, createSystemClock()));
   const may = async (verb: string, resource: string, rest: Partial<Attributes> = {}) =>
     (await authorizer.authorize({ ...base, verb, resource, ...rest })).allowed;
   const mine = { namespace: 'team', name: 'mine' };
@@ -335,4 +336,22 @@ describe('node authorizer', () => {
     expect(await path('/skiff/v1/nodes/one/tunnel', 'post')).toBe(false);
     expect(await path('/metrics')).toBe(false);
   });
+});
+
+it('what a pod read closes to its node when another process has removed the pod', async () => {
+  let now = 0;
+  const clock = { ...createSystemClock(), now: () => now };
+  const { store, put, remove } = createStored(clock);
+  await put('', 'pods', { metadata: { name: 'p', namespace: 'team' }, spec: podSpec } as never, {
+    'spec.nodeName': 'one',
+  });
+  // Functions are not told of changes.
+  const { subscribe: _, ...quiet } = store;
+  const replicas = createReplicas(quiet, { clock, bytesMax: 1 << 20, windowChanges: 100, windowMs: 60_000 });
+  const references = createNodeReferences(replicas, clock);
+  const may = () => references.isReferenced('default', 'one', 'secrets', 'team', 'pull');
+  expect(await may()).toBe(true);
+  await remove('', 'pods', 'team/p');
+  now += 1_001;
+  expect(await may()).toBe(false);
 });

@@ -143,7 +143,7 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
       ...(options.configured && { configured: options.configured }),
     }),
     authorizer: configuredAuthorizer({
-      node: nodeAuthorizer(createNodeReferences(replicas)),
+      node: nodeAuthorizer(createNodeReferences(replicas, clock)),
       rbac: unionAuthorizer(
         rbacAuthorizer({ replicas, clock }),
         awsPolicies({ replicas, clock, configured: options.configured, specOf: fleet.specOf, uidOf }),
