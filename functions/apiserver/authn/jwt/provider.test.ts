@@ -158,6 +158,23 @@ describe('keys', () => {
     expect(await fault(provider.verify(token))).toContain('failed to verify signature');
   });
 
+  it('that were taken back during a pause let nobody in after it, and a pause of the issuer keeps nobody out', async () => {
+    const provider = open({ timeoutMs: 300 });
+    const lasting = issuer.token({ exp: now / 1000 + 90_000 });
+    await provider.verify(lasting);
+    const [kept] = issuer.keys;
+    issuer.instead.set('/keys', () => undefined);
+    now += 3_600_000;
+    expect(await provider.verify(lasting)).toMatchObject({ sub: 'ada' });
+    issuer.instead.delete('/keys');
+    issuer.keys = [signingKey('k2')];
+    now += 3_600_000;
+    expect(await fault(provider.verify(lasting))).toContain('failed to verify signature');
+    issuer.keys = kept ? [kept] : [];
+    now += 3_600_000;
+    expect(await provider.verify(lasting)).toMatchObject({ sub: 'ada' });
+  });
+
   it('stay where the issuer cannot be reached, and may move', async () => {
     const provider = open();
     await provider.verify(issuer.token());

@@ -20,6 +20,8 @@ export interface Provider {
 const RETRY_MS = 10_000;
 /** Keys that are in use are read again after this long, so that one that was taken back ends. */
 const REFRESH_MS = 5 * 60_000;
+/** Whoever has not looked for so long, as a function that was frozen, looks before it believes a token. */
+const STALE_MS = 2 * REFRESH_MS;
 /** Tokens that none of the keys signed make them be read again: this often at once, and then every RETRY_MS. */
 const BURST = 5;
 /** So many requests wait at once for an issuer that does not answer; more are refused. */
@@ -151,8 +153,10 @@ export const createProvider = (options: ProviderOptions): Provider => {
   };
   const ready = async (): Promise<readonly IssuerKey[]> => {
     if (keys) {
+      const age = clock.now() - readAt;
+      if (age > STALE_MS) await refreshed();
       // Whoever asks need not wait for it.
-      if (!under && clock.now() - readAt > REFRESH_MS) void refresh();
+      else if (!under && age > REFRESH_MS) void refresh();
       return keys;
     }
     if (!failed || clock.now() - failed.at >= RETRY_MS) await refreshed();
