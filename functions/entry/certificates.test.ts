@@ -27,6 +27,23 @@ it('names the cluster in the serial number, where whoever asks has no say', asyn
   expect(certificateScope('b', 'uid of a')).not.toBe(certificateScope('a', 'uid of a'));
 });
 
+it.each<[usages: string[], flags: number | undefined, extended: string[] | undefined]>([
+  [['client auth'], undefined, ['1.3.6.1.5.5.7.3.2']],
+  [['digital signature', 'key encipherment', 'client auth'], 5, ['1.3.6.1.5.5.7.3.2']],
+  [['signing'], 1, undefined],
+  [['crl sign', 's/mime', 'email protection', 'ipsec user'], 64, ['1.3.6.1.5.5.7.3.4', '1.3.6.1.5.5.7.3.7']],
+])('says for what %j is asked, and leaves out what says nothing', async (usages, flags, extended) => {
+  const { caCert, caKey } = await makeAuthority();
+  const authority = createCertificateAuthority(caCert, caKey);
+  const { request } = await requestServing('boss', [], []);
+  const pem = await authority.sign(request, { usages, seconds: 600, now: Date.now() });
+  const certificate = new x509.X509Certificate(pem);
+  expect(certificate.getExtension(x509.KeyUsagesExtension)?.usages).toBe(flags);
+  expect(certificate.getExtension(x509.ExtendedKeyUsageExtension)?.usages).toEqual(extended);
+  // OpenSSL finds no issuer for a certificate whose extensions it cannot read.
+  expect(new X509Certificate(pem).checkIssued(new X509Certificate(caCert))).toBe(true);
+});
+
 const NODES = [{ O: ['system:nodes'] }, { CN: ['system:node:x'] }];
 /** The DER of UTF8String "system:masters" in the notation of RFC 4514, as a text. */
 const HEX = '#0c0e73797374656d3a6d617374657273';

@@ -16,6 +16,8 @@ const KEY_USAGES: Record<string, x509.KeyUsageFlags> = {
   'key encipherment': x509.KeyUsageFlags.keyEncipherment,
   'key agreement': x509.KeyUsageFlags.keyAgreement,
   'data encipherment': x509.KeyUsageFlags.dataEncipherment,
+  'cert sign': x509.KeyUsageFlags.keyCertSign,
+  'crl sign': x509.KeyUsageFlags.cRLSign,
   'encipher only': x509.KeyUsageFlags.encipherOnly,
   'decipher only': x509.KeyUsageFlags.decipherOnly,
 };
@@ -25,8 +27,14 @@ const EXTENDED: Record<string, string> = {
   'client auth': '1.3.6.1.5.5.7.3.2',
   'code signing': '1.3.6.1.5.5.7.3.3',
   'email protection': '1.3.6.1.5.5.7.3.4',
+  's/mime': '1.3.6.1.5.5.7.3.4',
+  'ipsec end system': '1.3.6.1.5.5.7.3.5',
+  'ipsec tunnel': '1.3.6.1.5.5.7.3.6',
+  'ipsec user': '1.3.6.1.5.5.7.3.7',
   timestamping: '1.3.6.1.5.5.7.3.8',
   'ocsp signing': '1.3.6.1.5.5.7.3.9',
+  'microsoft sgc': '1.3.6.1.4.1.311.10.3.3',
+  'netscape sgc': '2.16.840.1.113730.4.1',
 };
 
 const alternativeNames = (request: x509.Pkcs10CertificateRequest): x509.SubjectAlternativeNameExtension | undefined =>
@@ -88,7 +96,7 @@ export const createCertificateAuthority = (
       const request = new x509.Pkcs10CertificateRequest(bytes);
       const names = alternativeNames(request);
       const flags = usages.reduce((all, usage) => all | (KEY_USAGES[usage] ?? 0), 0);
-      const extended = usages.flatMap((usage) => EXTENDED[usage] ?? []);
+      const extended = [...new Set(usages.flatMap((usage) => EXTENDED[usage] ?? []))];
       const certificate = await x509.X509CertificateGenerator.create({
         serialNumber: scopedSerial(certificateScope(cluster, uidOf?.(cluster)), randomBytes(12).toString('hex')),
         subject: issuedName(subjectParts(bytes)),
@@ -99,8 +107,9 @@ export const createCertificateAuthority = (
         publicKey: request.publicKey,
         signingAlgorithm: ALGORITHM,
         extensions: [
-          new x509.KeyUsagesExtension(flags, true),
-          new x509.ExtendedKeyUsageExtension(extended),
+          // One of no usage at all makes the certificate one that OpenSSL takes from nobody.
+          ...(flags ? [new x509.KeyUsagesExtension(flags, true)] : []),
+          ...(extended.length ? [new x509.ExtendedKeyUsageExtension(extended)] : []),
           new x509.BasicConstraintsExtension(false, undefined, true),
           ...(names ? [names] : []),
         ],
