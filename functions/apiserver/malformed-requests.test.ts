@@ -119,3 +119,21 @@ it('every method on the old watch paths asks to watch, and only GET is answered'
   for (const method of ['DELETE', 'HEAD']) expect((await request(method, path)).status, method).toBe(405);
   expect((await request('GET', `${configMaps}/by-watch`)).status).toBe(404);
 });
+
+it('a method may be any word: those that nobody knows are answered, and counted as one', async () => {
+  const words = [
+    'constructor',
+    '__proto__',
+    'toString',
+    'valueOf',
+    'hasOwnProperty',
+    ...Array.from({ length: 50 }, (_, i) => `WORD${i}`),
+  ];
+  for (const method of words) {
+    expect((await request(method, configMaps)).status, method).toBe(405);
+    expect((await request(method, '/version')).status, method).toBe(404);
+  }
+  const { text } = await request('GET', '/metrics');
+  expect(text).toContain('verb="other"');
+  expect(text).not.toMatch(/WORD\d|verb="[^"]*(function|object)/i);
+});

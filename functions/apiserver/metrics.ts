@@ -65,7 +65,11 @@ const scopeOf = (info: RequestInfo): string => {
   return info.isResource ? 'cluster' : '';
 };
 
-const METHODS: Record<string, string> = { update: 'PUT', create: 'POST', deletecollection: 'DELETE' };
+const METHODS: Record<string, string> = { update: 'PUT', create: 'POST', deletecollection: 'DELETE', other: 'other' };
+/** Whatever else a client calls its method is counted as one, as upstream has it. */
+const VERBS: ReadonlySet<string> = new Set(
+  'get list watch create update patch delete deletecollection post put head options connect'.split(' '),
+);
 /** How long connections are counted: as upstream, by the verb that made them. */
 const CONNECTS = new Set(['proxy', 'exec', 'attach', 'portforward']);
 const verbOf = (info: RequestInfo, applied: boolean): string => {
@@ -220,7 +224,8 @@ const blankSeries = (info: RequestInfo, dryRun: boolean, applied: boolean): Seri
 export const createMetrics = (startedAt: number): Metrics => {
   const all = new Map<string, Series>();
   const inflight = { mutating: 0, readOnly: 0 };
-  const seriesOf = (info: RequestInfo, dryRun: boolean, known: boolean, applied: boolean): Series => {
+  const seriesOf = (asked: RequestInfo, dryRun: boolean, known: boolean, applied: boolean): Series => {
+    const info = VERBS.has(asked.verb) ? asked : { ...asked, verb: 'other' };
     const place = known ? `${info.group}/${info.version}/${info.resource}/${info.subresource}` : '';
     const how = `${dryRun ? ' dry' : ''}${applied ? ' apply' : ''}`;
     const key = `${info.verb} ${place} ${scopeOf(info)}${how}${info.isResource || !known ? '' : info.path}`;

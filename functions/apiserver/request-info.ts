@@ -24,14 +24,15 @@ export interface RequestInfo {
   rest: string;
 }
 
-const verbOf: Record<string, string> = {
-  GET: 'get',
-  HEAD: 'get',
-  POST: 'create',
-  PUT: 'update',
-  PATCH: 'patch',
-  DELETE: 'delete',
-};
+/** HTTP/2 takes any word for a method, those that every object answers to among them. */
+const verbOf: ReadonlyMap<string, string> = new Map([
+  ['GET', 'get'],
+  ['HEAD', 'get'],
+  ['POST', 'create'],
+  ['PUT', 'update'],
+  ['PATCH', 'patch'],
+  ['DELETE', 'delete'],
+]);
 const namespaceSubresources = new Set(['status', 'finalize']);
 const noQuery = new URLSearchParams();
 const clusterId = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -73,7 +74,7 @@ const fillResource = (info: RequestInfo, parts: readonly string[], from: number)
   info.subresource = decode(parts[at + 2] ?? '');
   if (parts.length > at + 3) info.rest = parts.slice(at + 3).join('/');
   info.isResource = info.resource !== '';
-  info.verb = verbOf[info.method] ?? '';
+  info.verb = verbOf.get(info.method) ?? '';
   if (!info.name && info.verb === 'get') info.verb = truthy(info.query.get('watch')) ? 'watch' : 'list';
   if (deprecatedWatch) info.verb = 'watch';
   if (!info.name && info.verb === 'delete') info.verb = 'deletecollection';

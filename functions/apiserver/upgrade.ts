@@ -227,8 +227,11 @@ export const createUpgrades = (server: Server, tunnel: Tunnel | undefined): Upgr
 
   const answer = async (upgrade: Upgrade, requestId: string, trail: AuditTrail | undefined): Promise<void> => {
     const { info, socket, head, request, connection } = upgrade;
-    if (server.clusterExists && !(await server.clusterExists(info.cluster)))
+    if (server.clusterExists && !(await server.clusterExists(info.cluster))) {
+      // That it is not there is for those whose credentials are good for any cluster.
+      await identified(upgrade);
       throw genericFailure(404, 'NotFound', 'the server could not find the requested resource', {});
+    }
     const caller = await identified(upgrade).catch((error: unknown) => {
       trail?.unauthenticated(info);
       throw error;

@@ -1,9 +1,12 @@
 // Every verb and path of one cluster, tried with every credential of another and of its own lesser users.
 import { hash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { Duplex } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { certificateScope } from '../apiserver/authn/certificate-scope.ts';
 import type { ConnectionInfo } from '../apiserver/context.ts';
 import { builtinResources } from '../apiserver/registry-builtin.ts';
+import { createUpgrades } from '../apiserver/upgrade.ts';
 import { createSystemClock } from '../clock/system.ts';
 import { createMemoryStore } from '../store/memory.ts';
 import { CLUSTERS_PATH, createTestProcess, OPERATOR } from './server-for-tests.ts';
@@ -116,6 +119,27 @@ afterAll(async () => {
   expect(plane.faults).toEqual([]);
 });
 
+/** What a connection that asks to leave HTTP is told: the answer's head and body. */
+const upgrade = (path: string, { token, connection = {} }: Credential, method = 'GET'): Promise<string> =>
+  new Promise((resolve) => {
+    let told = '';
+    const socket = new Duplex({
+      read: () => undefined,
+      write: (chunk, _encoding, done) => {
+        told += chunk;
+        done();
+      },
+      final: (done) => {
+        done();
+        resolve(told);
+      },
+    });
+    const headers = { upgrade: 'websocket', connection: 'upgrade', ...(token && { authorization: `Bearer ${token}` }) };
+    const request = { method, url: path, headers, rawHeaders: Object.entries(headers).flat() };
+    const asked = request as unknown as IncomingMessage;
+    void createUpgrades(plane.api.server, undefined).handle(asked, socket, Buffer.alloc(0), connection);
+  });
+
 const strangers = () => Object.keys(credentials).filter((name) => !name.endsWith(' of a'));
 
 describe('a cluster', () => {
@@ -134,6 +158,67 @@ describe('a cluster', () => {
     expect(wrong).toEqual([]);
     expect(await Promise.all((await store.domains('a')).map((domain) => store.head(domain)))).toEqual(before);
   }, 60_000);
+
+  it('is closed to them where they ask to leave HTTP, and as much there as one that is not', async () => {
+    const pod = '/api/v1/namespaces/default/pods/x';
+    const paths = ['exec', 'attach', 'portforward', 'proxy', 'proxy/a', 'log', ''].map((sub) => `${pod}/${sub}`);
+    paths.push('/api/v1/nodes/n/proxy/', '/skiff/v1/nodes/n/tunnel', '/skiff/v1/tunnels/x', '/api/v1/pods?watch=1');
+    for (const name of strangers())
+      for (const path of paths)
+        for (const method of ['GET', 'POST']) {
+          const asked = async (cluster: string) =>
+            (await upgrade(`/clusters/${cluster}${path}`, credentials[name] ?? {}, method)).replace(/Audit-Id: .*/, '');
+          expect(await asked('a'), `${name} ${method} ${path}`).toMatch(/^HTTP\/1.1 401 /);
+          expect(await asked('never-made'), `${name} ${method} ${path}`).toBe(await asked('a'));
+        }
+  });
+
+  it('is closed to them under whatever spelling of its paths', async () => {
+    const secrets = '/api/v1/namespaces/default/secrets';
+    const spellings = [
+      `/clusters/a${secrets}/s/`,
+      `/clusters/a/${secrets}/s`,
+      `//clusters/a${secrets}/s`,
+      `/clusters//a${secrets}/s`,
+      `/clusters/b/clusters/a${secrets}/s`,
+      `/clusters/b/../a${secrets}/s`,
+      `/clusters/b/%2e%2e/a${secrets}/s`,
+      `/clusters/b%2f..%2fa${secrets}/s`,
+      `/clusters/b${secrets}/..%2f..%2f..%2f..%2fa${secrets}/s`,
+      `/clusters/A${secrets}/s`,
+      `/Clusters/a${secrets}/s`,
+      `/clusters/%61${secrets}/s`,
+      `/clusters/a;b${secrets}/s`,
+      `/clusters/b${secrets}?cluster=a`,
+      `/clusters/a/api/v1/watch/namespaces/default/secrets`,
+      `/clusters/a/api/v1/watch/secrets?timeoutSeconds=1`,
+      `/clusters/a${secrets}?watch=1&timeoutSeconds=1&resourceVersion=0&sendInitialEvents=true`,
+      `/clusters/a${secrets}?continue=x`,
+      `/clusters/a/openapi/v3/api/v1`,
+      `/clusters/a/metrics/slis`,
+      `/clusters/a/debug/api_priority_and_fairness/dump_requests`,
+      `/clusters/a/skiff.dev/keys`,
+      `/clusters/a/skiff/v1/join`,
+    ];
+    const bytes = async () => new Uint8Array();
+    for (const name of strangers())
+      for (const path of spellings)
+        for (const method of ['GET', 'PUT', 'DELETE', 'OPTIONS', '__proto__', 'constructor']) {
+          const request = {
+            method,
+            url: `https://x${path}`,
+            headers: new Headers(),
+            signal: AbortSignal.timeout(5000),
+            bytes,
+          };
+          const { token, connection } = credentials[name] ?? {};
+          if (token) request.headers.set('authorization', `Bearer ${token}`);
+          const answer = await plane.api.fetch(request as unknown as Request, connection);
+          const text = await answer.text();
+          expect(text, `${name} ${method} ${path}`).not.toContain(Buffer.from(SECRET).toString('base64'));
+          if (/^\/clusters\/a\//.test(path)) expect(answer.status, `${name} ${method} ${path}`).toBe(401);
+        }
+  });
 
   it('is open to its own, by what each may', async () => {
     const asked = async (name: string, path: string) =>
