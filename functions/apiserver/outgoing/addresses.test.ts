@@ -19,6 +19,16 @@ describe('addresses that a tenant may name', () => {
     'fe80::1',
     'fd00::1',
     '::ffff:127.0.0.1',
+    '0:0:0:0:0:0:0:1',
+    '::127.0.0.1',
+    '::ffff:0:127.0.0.1',
+    '64:ff9b::169.254.169.254',
+    '[64:ff9b::a00:1]',
+    '2002:7f00:1::1',
+    'ff02::1',
+    'fec0::1',
+    '224.0.0.1',
+    '255.255.255.255',
   ])('are not those around the control plane: %s', (host) => {
     expect(() => checkHost('tenant', host)).toThrow('may reach');
     expect(() => checkHost('default', host)).not.toThrow();

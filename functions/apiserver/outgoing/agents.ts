@@ -68,6 +68,11 @@ const createAgent = (server: Server, destination: Destination): Agent => {
   return agent;
 };
 
+/** Ends connections that nobody uses. The others may be another cluster's on its way: they end when they are idle. */
+const endIdle = (agent: Agent): void => {
+  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+};
+
 const agents = new WeakMap<Server, Map<string, Agent>>();
 
 /** The connections to a destination, kept for a while. */
@@ -84,7 +89,7 @@ export const agentOf = (server: Server, destination: Destination): Agent => {
   for (const [oldest, old] of known) {
     if (known.size <= agentsMax) break;
     known.delete(oldest);
-    old.destroy();
+    endIdle(old);
   }
   return agent;
 };

@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import type { EndpointSlice, Node, Pod, Service } from '../../machinery/kinds.d.ts';
@@ -33,11 +33,27 @@ export const splitName = (id: string): Parts | undefined => {
   return name && ['', 'http', 'https'].includes(scheme) ? { scheme, name, port } : undefined;
 };
 
-/** What may be dialled at all: no loopback, link-local, multicast or unspecified address. */
-const isGlobalUnicast = (ip: string): boolean => {
-  if (isIPv6(ip)) return !/^(::1?$|fe[89ab]|ff)/i.test(ip) && !ip.startsWith('::ffff:');
-  const [a = 0, b = 0] = ip.split('.').map(Number);
-  return ip !== '' && a !== 0 && a !== 127 && a < 224 && !(a === 169 && b === 254);
+const special = new BlockList();
+for (const [net, prefix] of [
+  ['0.0.0.0', 8],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['224.0.0.0', 3],
+] as const) {
+  special.addSubnet(net, prefix, 'ipv4');
+}
+for (const [net, prefix] of [
+  ['::', 96],
+  ['fe80::', 10],
+  ['ff00::', 8],
+] as const) {
+  special.addSubnet(net, prefix, 'ipv6');
+}
+
+/** What may be dialled at all: no loopback, link-local, multicast or unspecified address, however it is written. */
+export const isGlobalUnicast = (ip: string): boolean => {
+  const family = isIP(ip);
+  return family !== 0 && !special.check(ip, family === 6 ? 'ipv6' : 'ipv4');
 };
 
 const joinHostPort = (ip: string, port: string | number): string => `${isIPv6(ip) ? `[${ip}]` : ip}:${port}`;

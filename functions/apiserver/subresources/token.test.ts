@@ -42,6 +42,19 @@ it('says the node of the pod that a token is bound to, whether it is there or no
     );
     expect(answer.status).toBe(201);
   }
+  for (const kind of ['constructor', '__proto__', 'toString', 'ConfigMap']) {
+    const answer = await app.fetch(
+      new Request('https://x/api/v1/namespaces/default/serviceaccounts/s/token', {
+        method: 'POST',
+        headers: { authorization: 'Bearer t', 'content-type': 'application/json' },
+        body: JSON.stringify({ spec: { boundObjectRef: { apiVersion: 'v1', kind, name: 'p0' } } }),
+      }),
+    );
+    expect([answer.status, ((await answer.json()) as { message: string }).message]).toEqual([
+      400,
+      `cannot bind token for serviceaccount to object of type v1, Kind=${kind}`,
+    ]);
+  }
   expect(signed.map(({ bound, node }) => [bound?.uid, node])).toEqual([
     ['pod0', { name: 'there', uid: 'node' }],
     ['pod1', { name: 'gone', uid: '' }],

@@ -25,7 +25,11 @@ const schema = kindSchema('authentication.k8s.io', 'v1', 'TokenRequest') as Obje
 const TOKEN_REQUEST = { group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' };
 const SECONDS_MIN = 600;
 const SECONDS_MAX = 2 ** 32;
-const BOUND_KINDS: Record<string, string> = { Pod: 'pods', Secret: 'secrets', Node: 'nodes' };
+const BOUND_KINDS = new Map([
+  ['Pod', 'pods'],
+  ['Secret', 'secrets'],
+  ['Node', 'nodes'],
+]);
 
 const checked = (given: TokenRequest): number => {
   const causes: Cause[] = [];
@@ -53,7 +57,7 @@ const boundObject = async (
 ): Promise<Pick<TokenClaims, 'bound' | 'node'> | undefined> => {
   const ref = given.spec?.boundObjectRef;
   if (!ref?.kind) return undefined;
-  const resource = BOUND_KINDS[ref.kind];
+  const resource = BOUND_KINDS.get(ref.kind);
   const { name = '' } = ref;
   if (!resource)
     throw badRequest(`cannot bind token for serviceaccount to object of type ${ref.apiVersion}, Kind=${ref.kind}`);
