@@ -7,6 +7,7 @@ import type { UserInfo } from '../../registry.ts';
 import { type AccessEntry, type PolicyName, policyName } from './access-entry.ts';
 import { readPrincipal } from './arn.ts';
 import { type AccessOptions, type ClusterAccess, createAccess, entryUser } from './cluster-access.ts';
+import { fitsWildcard } from './wildcard.ts';
 
 /** The rules of policies that are the same in every cluster. */
 const FIXED: Partial<Record<PolicyName, readonly Rule[]>> = {
@@ -29,7 +30,7 @@ const ROLES: Partial<Record<PolicyName, string>> = {
 /** One policy of an entry: undefined namespaces stand for the whole cluster. */
 interface Grant {
   name: PolicyName;
-  namespaces: readonly RegExp[] | undefined;
+  namespaces: readonly string[] | undefined;
 }
 
 const grantsOf = ({ accessPolicies = [] }: AccessEntry): Grant[] =>
@@ -37,15 +38,11 @@ const grantsOf = ({ accessPolicies = [] }: AccessEntry): Grant[] =>
     const name = policyName(policyArn);
     if (!name) return [];
     const { type, namespaces = [] } = accessScope;
-    return [{ name, namespaces: type === 'cluster' ? undefined : namespaces.map(patternOf) }];
+    return [{ name, namespaces: type === 'cluster' ? undefined : namespaces }];
   });
 
-/** `dev-*`: a star stands for any characters. */
-const patternOf = (namespace: string): RegExp =>
-  new RegExp(`^${namespace.replace(/[.+?^${}()|[\]\\]/g, '\\$&').replaceAll('*', '[^]*')}$`);
-
 const reaches = ({ namespaces }: Grant, namespace: string): boolean =>
-  !namespaces || (namespace !== '' && namespaces.some((one) => one.test(namespace)));
+  !namespaces || (namespace !== '' && namespaces.some((one) => fitsWildcard(one, namespace)));
 
 export interface AccessPoliciesOptions extends AccessOptions {
   replicas: Replicas;
