@@ -19,8 +19,14 @@ export interface BoundObjectsOptions {
 /** An object that is being deleted counts for so long after its deletionTimestamp, so that a pod can end in order. */
 const LEEWAY_MS = 60_000;
 
+/** KEP-2799: an operator, or whoever cleans up, marks the token of a secret invalid by this label, and can take it back. */
+const INVALID_SINCE = 'kubernetes.io/legacy-token-invalid-since';
+const TOKEN_SECRET = 'kubernetes.io/service-account-token';
+
 interface Identity {
   uid: string;
+  /** A token's own secret that says so. */
+  invalid: boolean;
   /** Milliseconds since the epoch; Infinity while nobody deletes it. */
   deletedAt: number;
 }
@@ -40,9 +46,10 @@ export const createBoundObjects = ({ replicas, clock, staleMsMax = 1000 }: Bound
   const identityOf = (stored: Stored): Identity => {
     let identity = identities.get(stored);
     if (!identity) {
-      const { metadata } = JSON.parse(Buffer.from(stored.bytes).toString());
+      const { metadata, type } = JSON.parse(Buffer.from(stored.bytes).toString());
       const deletedAt = metadata.deletionTimestamp ? Date.parse(metadata.deletionTimestamp) : Number.POSITIVE_INFINITY;
-      identity = { uid: metadata.uid, deletedAt };
+      const invalid = type === TOKEN_SECRET && Boolean(metadata.labels?.[INVALID_SINCE]);
+      identity = { uid: metadata.uid, deletedAt, invalid };
       identities.set(stored, identity);
     }
     return identity;
@@ -61,7 +68,7 @@ export const createBoundObjects = ({ replicas, clock, staleMsMax = 1000 }: Bound
     const stored = replica.get(key);
     if (!stored) return false;
     const identity = identityOf(stored);
-    return identity.uid === uid && identity.deletedAt + LEEWAY_MS > now;
+    return identity.uid === uid && !identity.invalid && identity.deletedAt + LEEWAY_MS > now;
   };
 
   return {

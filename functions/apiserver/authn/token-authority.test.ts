@@ -73,6 +73,24 @@ describe('service account tokens', () => {
     }
   });
 
+  it('of a secret that is marked invalid do not count while it is', async () => {
+    const { authority, stored, tokens } = setup();
+    await stored.put('', 'serviceaccounts', account());
+    const of = { kind: 'Secret', name: 's', uid: 'secret-1' };
+    const token = await authority.sign('default', claims({ bound: of }));
+    const counts = async (labels: Record<string, string>, type = 'kubernetes.io/service-account-token') => {
+      const secret = { metadata: { name: 's', namespace: 'team', uid: 'secret-1', labels }, type };
+      await stored.put('', 'secrets', secret as never);
+      return Boolean(await tokens.authenticate('default', token, {}));
+    };
+    const marked = { 'kubernetes.io/legacy-token-invalid-since': '2026-01-01' };
+    expect(await counts({})).toBe(true);
+    expect(await counts(marked)).toBe(false);
+    expect(await counts({ 'kubernetes.io/legacy-token-invalid-since': '' })).toBe(true);
+    // A token that was asked for has no date of its own in its secret.
+    expect(await counts(marked, 'Opaque')).toBe(true);
+  });
+
   it('are verifiable by others through the published key', async () => {
     const { authority } = setup();
     const token = await authority.sign('default', claims({ bound }));
