@@ -58,5 +58,15 @@ describe('custom resources', () => {
     const refused = (await (await send(path, widget('b', 4))).json()) as object;
     expect(refused).toMatchObject({ code: 422, details: { causes: [{ field: 'spec.size' }] } });
     expect(await (await send('/apis/example.com/v1')).json()).toMatchObject({ resources: [{ name: 'widgets' }] });
+    const strategic = { ...headers, 'content-type': 'application/strategic-merge-patch+json' };
+    const patched = await app.fetch(
+      new Request(`https://x${path}/a`, { method: 'PATCH', headers: strategic, body: '{}' }),
+    );
+    expect(await patched.json()).toMatchObject({
+      code: 415,
+      message: expect.stringMatching(
+        /include: application\/json-patch\+json, .*merge-patch\+json, .*apply-patch\+yaml$/,
+      ),
+    });
   });
 });

@@ -23,12 +23,9 @@ import { resetOf } from './separate.ts';
 import { type Transform, updateObject } from './update-object.ts';
 
 const APPLY = 'application/apply-patch+yaml';
-const types = [
-  'application/json-patch+json',
-  'application/merge-patch+json',
-  APPLY,
-  'application/strategic-merge-patch+json',
-];
+/** Of custom resources, which have no strategic merge. */
+const customTypes = ['application/json-patch+json', 'application/merge-patch+json', APPLY];
+const types = [...customTypes, 'application/strategic-merge-patch+json'];
 
 /** Upstream's refusal of an object that has another name than the path, or none. */
 const misnamed = (name: unknown, wanted: string) =>
@@ -219,9 +216,9 @@ const apply = async (call: Call): Promise<Response> => {
 
 export const patch = async (call: Call): Promise<Response> => {
   const type = (call.request.headers.get('content-type') ?? '').split(';', 1)[0]?.trim() ?? '';
-  if (!types.includes(type) || (call.resource.custom && type === 'application/strategic-merge-patch+json'))
+  if (!(call.resource.custom ? customTypes : types).includes(type))
     throw call.resource.custom
-      ? unsupportedMediaType(types)
+      ? unsupportedMediaType(customTypes)
       : genericFailure(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
   if (type === APPLY) return apply(call);
   if (call.info.query.get('force'))
