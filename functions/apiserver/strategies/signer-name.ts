@@ -8,7 +8,7 @@ export const checkSignerName = (out: Causes, path: string, name: string): void =
   const parts = name.split('/');
   if (parts.length !== 2) {
     out.push(
-      cause.invalid(path, name, 'must be a fully qualified domain and path of the form "example.com/signer-name"'),
+      cause.invalid(path, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'"),
     );
     return;
   }
