@@ -91,8 +91,6 @@ export const parseConfiguration = async (texts: readonly ConfigurationText[]): P
   let configuration: Configuration = {};
   const seen = new Set<string>();
   for (const { name, text } of texts) {
-    // Whoever truncated it by mistake did not mean to turn off what it held; whoever did leaves a comment.
-    if (text.trim() === '') throw new ConfigurationError(`${name}: the file is empty`);
     for (const document of parseAllDocuments(text)) {
       if ('errors' in document && document.errors[0]) {
         // The lines that follow are of the text, which may hold keys.

@@ -23,6 +23,8 @@ const readAll = async (paths: readonly string[]): Promise<Configuration> => {
     const text = await readFile(path, 'utf8').catch((error: Error) => {
       throw new ConfigurationError(error.message);
     });
+    // Whoever truncated it by mistake did not mean to turn off what it held; whoever means to leaves a comment.
+    if (text.trim() === '') throw new ConfigurationError(`${path}: the file is empty`);
     return { name: path, text };
   };
   return parseConfiguration(await Promise.all(paths.map(read)));

@@ -94,6 +94,14 @@ it('stores nothing that does not stand, and no keys', async () => {
   expect(await store.get(domain, 'control-plane')).toBeUndefined();
 });
 
+it('an empty text takes away what was there, as skiff deploy says', async () => {
+  const store = createMemoryStore();
+  await storeConfiguration(store, [anonymous(true)]);
+  await storeConfiguration(store, [{ name: 'empty', text: '' }]);
+  const followed = await followStoredConfiguration({ store, clock: { now: () => 0 }, log: () => undefined });
+  expect(followed.configured('default')).toEqual({});
+});
+
 it('of two that store at once, both do, one after the other', async () => {
   const store = createMemoryStore();
   await Promise.all([true, false, true, false].map((enabled) => storeConfiguration(store, [anonymous(enabled)])));
