@@ -11,7 +11,7 @@ import { open, send, type Target } from './load.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** How ./skiff starts node. */
-const LAUNCH = ['--max-semi-space-size=4', '--disable-warning=ExperimentalWarning'];
+const LAUNCH = ['--max-semi-space-size=4', '--no-parallel-scavenge', '--disable-warning=ExperimentalWarning'];
 const COMPILED = join(ROOT, 'node_modules/.cache/skiff');
 
 /** A control plane as users start it: a process of its own on a folder of its own. */

@@ -12,10 +12,16 @@ const tokenMount = '/var/run/secrets/kubernetes.io/serviceaccount';
 const volumePrefix = 'kube-api-access-';
 const letters = 'bcdfghjklmnpqrstvwxz2456789';
 
+/** Five letters, as upstream's generated names end in. */
+const suffix = (random: () => number): string => {
+  let text = '';
+  for (let i = 0; i < 5; i++) text += letters[Math.floor(random() * letters.length)];
+  return text;
+};
+
 const mountToken = (spec: PodSpec, random: () => number): void => {
   const known = spec.volumes?.find((volume) => volume.name.startsWith(volumePrefix))?.name;
-  const suffix = () => Array.from({ length: 5 }, () => letters[Math.floor(random() * letters.length)]).join('');
-  const volume = known ?? `${volumePrefix}${suffix()}`;
+  const volume = known ?? `${volumePrefix}${suffix(random)}`;
   let used = false;
   const mount = (container: Container): void => {
     const mounts = container.volumeMounts ?? [];
