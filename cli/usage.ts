@@ -20,7 +20,10 @@ ${PLANE.replace('(~/.skiff)', '(a new one below the folder for temporary files)'
 Starts the control plane and its nodes; in the foreground until Ctrl-C. Needs root for containers.
 
   --detach            return when it is ready; ./skiff down ends it
-  --config FILE       documents that set the API server up (AuthenticationConfiguration, audit Policy, ...); followed
+  --config FILE       documents that set the API server up; a change of the file is in force within seconds. Kinds:
+                      AuthenticationConfiguration, AuthorizationConfiguration, EncryptionConfiguration,
+                      AdmissionConfiguration (PodSecurity) and Policy (audit) as Kubernetes has them; of skiff.dev/v1
+                      AuditSink, AWSIdentityConfiguration and FlowControlConfiguration. Repeatable
 ${PLANE}`,
 
   down: `usage: skiff down [--purge] [--data DIR]
