@@ -218,6 +218,18 @@ describe('expressions', () => {
     expect(await verdict(issuers, issuer.token({ iss: `${issuer.url}/cost`, l }))).toContain('cost limit exceeded');
     expect(performance.now() - began).toBeLessThan(5_000);
   });
+  it('that cost too much together are stopped, each of which might run', async () => {
+    const rules = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({
+        expression: `dyn(claims.l).all(a, dyn(claims.l).all(b, a + b != "${i}"))`,
+      }));
+    const iss = `${issuer.url}/cost`;
+    const l = Array.from({ length: 200 }, () => 'x');
+    const one = await open(of(authenticator('cost', { claimValidationRules: rules(1) })));
+    expect(await verdict(one, issuer.token({ iss, l }))).toHaveProperty('username');
+    const many = await open(of(authenticator('cost', { claimValidationRules: rules(40) })));
+    expect(await verdict(many, issuer.token({ iss, l }))).toContain('cost limit exceeded');
+  });
 });
 
 describe('signatures', () => {

@@ -1,5 +1,5 @@
 /** From the claims of a token that was verified to the user it stands for, in upstream's order and with its verdicts. */
-import type { Evaluation } from '../../../machinery/cel/environment.ts';
+import { CALL_LIMIT, type Evaluation } from '../../../machinery/cel/environment.ts';
 import { List, type MapValue, type Value } from '../../../machinery/cel/values.ts';
 import type { UserInfo } from '../../registry.ts';
 import { user } from '../authenticator.ts';
@@ -34,14 +34,27 @@ const textsOf = (value: Value): string[] => {
   return all.filter((one) => one !== '');
 };
 
+/**
+ * Evaluates expressions for one token. All together may cost what upstream lets each of them cost: tenants write them, and
+ * share the thread.
+ */
+const createRun = () => {
+  let left = CALL_LIMIT;
+  return (compiled: Compiled, variables: Readonly<Record<string, Value>>): Value => {
+    const made = compiled.program.evaluate(variables, left);
+    left = Math.max(0, left - made.cost);
+    return valueIn(made, compiled);
+  };
+};
+
 interface Token {
   claims: Claims;
+  evaluate: ReturnType<typeof createRun>;
   /** Made when the first expression asks for it. */
   value(): MapValue;
 }
 
-const run = (compiled: Compiled, token: Token): Value =>
-  valueIn(compiled.program.evaluate({ claims: token.value() }), compiled);
+const run = (compiled: Compiled, token: Token): Value => token.evaluate(compiled, { claims: token.value() });
 
 /** Says of what an expression was, where it fails. */
 const naming = <T>(what: string, evaluate: () => T): T => {
@@ -124,13 +137,14 @@ const checkRequired = ({ claims }: Token, rules: JwtAuthenticator['claimValidati
 const checkRules = (
   rules: readonly (Compiled & { message: string })[],
   what: string,
+  { evaluate }: Token,
   variables: () => Readonly<Record<string, Value>>,
 ): void => {
   if (rules.length === 0) return;
   const given = variables();
   naming(what, () => {
     for (const rule of rules)
-      if (valueIn(rule.program.evaluate(given), rule) !== true)
+      if (evaluate(rule, given) !== true)
         throw new Error(`validation expression '${rule.source}' failed: ${rule.message}`);
   });
 };
@@ -142,14 +156,14 @@ export const mapClaims = (claims: Claims, authenticator: JwtAuthenticator, progr
     made ??= claimsValue(claims);
     return made;
   };
-  const token: Token = { claims, value };
+  const token: Token = { claims, evaluate: createRun(), value };
   const mappings = authenticator.claimMappings ?? {};
   const username = usernameOf(token, mappings, programs);
   const groups = groupsOf(token, mappings, programs);
   const uid = uidOf(token, mappings, programs);
   const found: UserInfo = { username, uid, groups, extra: extraOf(token, programs) };
   checkRequired(token, authenticator.claimValidationRules);
-  checkRules(programs.claimRules, 'claim validation expression', () => ({ claims: value() }));
-  checkRules(programs.userRules, 'user info validation rule', () => ({ user: userValue(found) }));
+  checkRules(programs.claimRules, 'claim validation expression', token, () => ({ claims: value() }));
+  checkRules(programs.userRules, 'user info validation rule', token, () => ({ user: userValue(found) }));
   return user(found.username, found.groups, found.uid, found.extra);
 };
