@@ -26,6 +26,8 @@ export interface FollowAuditOptions {
 export interface FollowedAudit {
   /** Undefined where there is no policy. */
   current(): Audit | undefined;
+  /** Resolves once the configuration as it is now is in force, or is known not to stand. */
+  settled(): Promise<void>;
   metrics(): string;
   /** Resolves when what was told so far is written, sent or given up. */
   flush(): Promise<void>;
@@ -98,11 +100,16 @@ export const followAudit = async (options: FollowAuditOptions): Promise<Followed
     const { ConfigurationError } = await import('../configuration.ts');
     throw new ConfigurationError(`AuditSink: ${error.message}`);
   });
+  const current = (): Audit | undefined => {
+    if (options.configuration() !== seen)
+      look().catch((error: Error) => log(`auditing goes on as before: ${error.message}`));
+    return standing?.audit;
+  };
   return {
-    current: () => {
-      if (options.configuration() !== seen)
-        look().catch((error: Error) => log(`auditing goes on as before: ${error.message}`));
-      return standing?.audit;
+    current,
+    settled: async () => {
+      current();
+      await changing.catch(() => undefined);
     },
     metrics: () => (counts && render ? render(counts) : ''),
     flush: async () => standing?.sink.flush(),

@@ -169,7 +169,9 @@ export const createCloudPlane = async (options: CloudPlaneOptions): Promise<Clou
     ...server,
     fetch: (request, connection) => {
       const waits = fresh?.();
-      return waits ? waits.then(() => server.fetch(request, connection)) : server.fetch(request, connection);
+      return waits
+        ? waits.then(audit?.settled).then(() => server.fetch(request, connection))
+        : server.fetch(request, connection);
     },
   };
   return {
