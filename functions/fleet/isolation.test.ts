@@ -19,13 +19,30 @@ let plane: TestProcess;
 const credentials: Record<string, Credential> = {};
 const SECRET = 'only-team-a-knows-this';
 
-const accountToken = async (cluster: string, namespace: string, name: string): Promise<string> => {
+const accountToken = async (
+  cluster: string,
+  namespace: string,
+  name: string,
+  audience = 'https://k',
+): Promise<string> => {
   const base = `/clusters/${cluster}/api/v1/namespaces/${namespace}/serviceaccounts`;
   await plane.send('POST', base, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name } });
-  const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { audiences: ['https://k'] } };
+  const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { audiences: [audience] } };
   const { status, body } = await plane.send('POST', `${base}/${name}/token`, request);
   expect(status, JSON.stringify(body)).toBe(201);
   return body.status.token;
+};
+const bootstrapToken = async (cluster: string): Promise<string> => {
+  const [id, secret] = [`machi${cluster}`, '0123456789abcdef'];
+  const { status } = await plane.send('POST', `/clusters/${cluster}/api/v1/namespaces/kube-system/secrets`, {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: `bootstrap-token-${id}` },
+    type: 'bootstrap.kubernetes.io/token',
+    stringData: { 'token-id': id, 'token-secret': secret, 'usage-bootstrap-authentication': 'true' },
+  });
+  expect(status).toBe(201);
+  return `${id}.${secret}`;
 };
 const certificate = (cluster: string, commonName: string, organizations: string[]): ConnectionInfo => {
   const scope = certificateScope(cluster, plane.fleet.uidOf(cluster));
@@ -110,6 +127,10 @@ beforeAll(async () => {
       connection: certificate(cluster, 'system:node:n', ['system:nodes']),
     };
   }
+  // Of the very cluster, for somebody else; and one with which machines ask for their first certificate.
+  credentials['account of a, for others'] = { token: await accountToken('a', 'default', 'root', 'https://other') };
+  for (const cluster of ['a', 'b'])
+    credentials[`bootstrapper of ${cluster}`] = { token: await bootstrapToken(cluster) };
   credentials['certificate of default'] = { connection: certificate('default', 'boss', ['system:masters']) };
   credentials.nobody = {};
   credentials.forged = { token: 'e30.e30.e30' };
@@ -147,7 +168,7 @@ describe('a cluster', () => {
     const wrong: string[] = [];
     const requests = requestsOf('a');
     expect(requests.length).toBeGreaterThan(500);
-    expect(strangers()).toHaveLength(9);
+    expect(strangers()).toHaveLength(11);
     const before = await Promise.all((await store.domains('a')).map((domain) => store.head(domain)));
     for (const name of strangers())
       for (const { method, path, body } of requests) {
@@ -226,7 +247,7 @@ describe('a cluster', () => {
     const secret = '/api/v1/namespaces/default/secrets/s';
     for (const name of ['admin of a', 'cluster-admin account of a', 'certificate of a'])
       expect(await asked(name, secret), name).toBe(200);
-    for (const name of ['node of a', 'account of a', 'node certificate of a'])
+    for (const name of ['node of a', 'account of a', 'node certificate of a', 'bootstrapper of a'])
       expect(await asked(name, secret), name).toBe(403);
     for (const name of ['node of a', 'node certificate of a'])
       expect(await asked(name, '/api/v1/nodes/n'), name).toBe(200);

@@ -61,7 +61,7 @@ export const createTestProcess = async (store: Store & Partial<CommitFeed>, cloc
     clock,
     clusterExists: fleet.clusterExists,
     admitRequest: fleet.admitRequest,
-    authenticator: authenticatorChain({ adminToken: OPERATOR, authority, replicas, clock, uidOf }),
+    authenticator: authenticatorChain({ adminToken: OPERATOR, authority, replicas, clock, uidOf, store: fleet.store }),
     authorizer: unionAuthorizer(
       mastersAuthorizer(),
       nodeAuthorizer(createNodeReferences(replicas, clock)),
