@@ -1,8 +1,8 @@
 import { chmod, chown, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-/** Files of a volume by relative path. */
-export type Payload = Map<string, { data: Uint8Array; mode: number }>;
+/** Files of a volume by relative path; `uid` owns the file, else root. */
+export type Payload = Map<string, { data: Uint8Array; mode: number; uid?: number }>;
 
 const current = async (directory: string): Promise<string | undefined> =>
   readlink(join(directory, '..data')).catch(() => undefined);
@@ -40,12 +40,12 @@ export const writeAtomically = async (
   if (old && (await equal(join(directory, old), payload))) return false;
   const fresh = `..${stamp}`;
   await mkdir(join(directory, fresh), { mode: 0o755 });
-  for (const [path, { data, mode }] of payload) {
+  for (const [path, { data, mode, uid = -1 }] of payload) {
     const target = join(directory, fresh, path);
     await mkdir(dirname(target), { recursive: true, mode: 0o755 });
     await writeFile(target, data);
     await chmod(target, gid === undefined ? mode : mode | 0o040);
-    if (gid !== undefined) await chown(target, -1, gid);
+    if (uid >= 0 || gid !== undefined) await chown(target, uid, gid ?? -1);
   }
   await rm(join(directory, '..data_tmp'), { force: true });
   await symlink(fresh, join(directory, '..data_tmp'));

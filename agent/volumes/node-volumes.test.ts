@@ -91,6 +91,40 @@ test('projected: token, config, downward fields; the token is asked for once', a
   expect(asked).toEqual(['/api/v1/namespaces/ns/serviceaccounts/default/token']);
 });
 
+test("a token is its user's alone where all containers run as one, and the group's with fsGroup", async () => {
+  const me = process.getuid?.() ?? 0;
+  const group = process.getgid?.() ?? 0;
+  const volumes = volumesIn();
+  const as = (runAsUser?: number) => ({
+    name: 'c',
+    ...(runAsUser !== undefined && { securityContext: { runAsUser } }),
+  });
+  const cases: [object, number][] = [
+    [{ containers: [as()] }, 0o644],
+    [{ containers: [as()], securityContext: { runAsUser: me } }, 0o600],
+    [{ containers: [as(me)], initContainers: [as(me)] }, 0o600],
+    [{ containers: [as(me)], initContainers: [as()] }, 0o644],
+    [{ containers: [as(me), as(me + 1)] }, 0o644],
+    [{ containers: [as()], securityContext: { fsGroup: group } }, 0o640],
+    [{ containers: [as()], securityContext: { runAsUser: me, fsGroup: group } }, 0o640],
+  ];
+  for (const [extra, mode] of cases) {
+    const pod = podWith([{ name: 't', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } }], extra);
+    await volumes.prepare(pod);
+    const found = await stat(join(directory, 'pods/u1/volumes/t/token'));
+    expect([extra, found.mode & 0o777, found.uid, found.gid]).toEqual([extra, mode, me, group]);
+    await volumes.clean('u1');
+  }
+  // Who is not this process's own user can only be given a file by root.
+  if (me !== 0) return;
+  const other = podWith([{ name: 't', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } }], {
+    securityContext: { runAsUser: 1234 },
+  });
+  await volumes.prepare(other);
+  const found = await stat(join(directory, 'pods/u1/volumes/t/token'));
+  expect([found.mode & 0o777, found.uid]).toEqual([0o600, 1234]);
+});
+
 test('what is missing says so, unless optional', async () => {
   const volumes = volumesIn();
   await expect(volumes.prepare(podWith([{ name: 's', secret: { secretName: 'none' } }]))).rejects.toMatchObject({

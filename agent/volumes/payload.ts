@@ -73,6 +73,21 @@ const downwardFiles = (pod: Pod, items: DownwardItems, mode: number, sources: Pa
   return out;
 };
 
+/** The user that all containers of a pod are told to run as; undefined when one is told none, or another. */
+const userOf = ({ spec }: Pod): number | undefined => {
+  const all = [...(spec?.initContainers ?? []), ...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])];
+  const users = new Set(all.map((one) => one.securityContext?.runAsUser ?? spec?.securityContext?.runAsUser));
+  const [user] = users;
+  return users.size === 1 ? user : undefined;
+};
+
+/** A token is its owner's alone where that is known; fsGroup adds its group when the file is written (KEP-1205). */
+const tokenFile = (pod: Pod, token: string, defaultMode: number): { data: Uint8Array; mode: number; uid?: number } => {
+  const uid = userOf(pod);
+  const closed = uid !== undefined || pod.spec?.securityContext?.fsGroup !== undefined;
+  return { data: Buffer.from(token), mode: closed ? 0o600 : defaultMode, ...(uid !== undefined && { uid }) };
+};
+
 const projectedFiles = async (
   pod: Pod,
   volume: NonNullable<Volume['projected']>,
@@ -110,9 +125,7 @@ const projectedFiles = async (
         serviceAccountToken.audience ?? '',
         serviceAccountToken.expirationSeconds ?? 3600,
       );
-      // A pod that does not run as root must still read its token.
-      const open = pod.spec?.securityContext?.fsGroup === undefined ? mode : mode & ~0o077;
-      add(new Map([[serviceAccountToken.path, { data: Buffer.from(token), mode: open }]]));
+      out.set(serviceAccountToken.path, tokenFile(pod, token, mode));
     }
   }
   return out;
