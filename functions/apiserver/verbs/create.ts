@@ -37,10 +37,6 @@ const prepareMetadata = (call: Call, object: AnyObject): void => {
       throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
     meta.namespace = info.namespace;
   } else delete meta.namespace;
-  // What is no revision is ignored; a dry run, which stores nothing, ignores any.
-  if (Number(meta.resourceVersion) > 0 && !call.dryRun)
-    throw badRequest('resourceVersion should not be set on objects to be created');
-  delete meta.resourceVersion;
   delete meta.uid;
   delete meta.creationTimestamp;
   if (!meta.generation) delete meta.generation;
@@ -51,9 +47,6 @@ const stampMetadata = (call: Call, { metadata }: AnyObject): void => {
   const { info, resource, server } = call;
   if (resource.namespaced && metadata.namespace !== info.namespace)
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
-  if (Number(metadata.resourceVersion) > 0)
-    throw genericFailure(500, '', 'resourceVersion should not be set on objects to be created');
-  delete metadata.resourceVersion;
   metadata.uid = server.clock.uuid();
   metadata.creationTimestamp = timestamp(server.clock.now());
   if (tracksGeneration(resource)) metadata.generation = 1;
@@ -176,6 +169,13 @@ const commitNew = async (call: Call, object: AnyObject, generated: boolean): Pro
         201,
         convert && !convert.prepare ? convert.fromStorage(convert.toStorage(object)) : object,
       );
+    }
+    // Told where upstream tells it, by what stores: after every refusal of admission and validation.
+    const revision = object.metadata.resourceVersion;
+    if (revision !== undefined) {
+      if (Number(revision) > 0)
+        throw genericFailure(500, '', 'resourceVersion should not be set on objects to be created');
+      delete object.metadata.resourceVersion;
     }
     const converted = readiedToStore(resource, object);
     if (converted) await converted;

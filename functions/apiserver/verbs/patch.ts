@@ -205,6 +205,7 @@ const apply = async (call: Call): Promise<Response> => {
         const { next } = applied(call, body, undefined);
         checkAbsent(call, body);
         next.metadata.name = call.info.name;
+        delete next.metadata.resourceVersion;
         return createObject(call, next, true);
       };
   return updateObject(call, (old) => applied(call, body, old), {

@@ -14,7 +14,9 @@ type Send = (method: string, path: string, body?: unknown, type?: string) => Pro
 
 const keep: AdmissionPlugin = {
   name: 'Keep',
-  validate: ({ call, operation, old }) => {
+  validate: ({ call, operation, old, object }) => {
+    if (operation === 'CREATE' && object?.metadata.name === 'barred')
+      throw forbidden({ group: '', kind: call.resource.resource, name: 'barred' }, 'it is barred');
     if (operation !== 'DELETE' || old?.metadata.name !== 'kept') return;
     throw forbidden({ group: '', kind: call.resource.resource, name: call.info.name }, 'it is kept');
   },
@@ -133,5 +135,40 @@ describe('what upstream’s conformance asks of refusals', () => {
       'failed to create typed patch object (/x; /v1, Kind=ConfigMap): errors:\n' +
         '  .metadata.unknown: field not declared in schema\n  .other: field not declared in schema',
     );
+  });
+});
+
+describe('a new object that names a revision', () => {
+  const maps = '/api/v1/namespaces/n/configmaps';
+  const told = 'resourceVersion should not be set on objects to be created';
+  const named = (name: string, resourceVersion: string) => ({ metadata: { name, resourceVersion } });
+  let send: Send;
+  beforeEach(async () => {
+    send = started();
+    await send('POST', '/api/v1/namespaces', { metadata: { name: 'n' } });
+    await send('POST', maps, { metadata: { name: 'there' } });
+  });
+
+  it.each([
+    ['is refused where it would be stored', 'a', 500, told],
+    ['and so is one whose name is taken', 'there', 500, told],
+    ['admission speaks first', 'barred', 403, 'it is barred'],
+    ['and so does validation', 'A_', 422, 'metadata.name: Invalid value: "A_"'],
+  ])('%s', async (_, name, code, words) => {
+    const answer = await send('POST', maps, named(name, '5'));
+    expect(answer).toMatchObject({ code, body: { message: expect.stringContaining(words) } });
+    expect((await send('GET', `${maps}/a`)).code).toBe(404);
+  });
+
+  it('is stored when it says no revision, shown back by a dry run, and made by apply and by an update', async () => {
+    const { code, body } = await send('POST', maps, named('a', 'abc'));
+    expect([code, body]).toMatchObject([201, { metadata: { resourceVersion: expect.stringMatching(/^\d+$/) } }]);
+    const dry = await send('POST', `${maps}?dryRun=All`, named('b', '5'));
+    expect(dry).toMatchObject({ code: 201, body: { metadata: { resourceVersion: '5' } } });
+    const applied = { apiVersion: 'v1', kind: 'ConfigMap', ...named('c', '5') };
+    const apply = 'application/apply-patch+yaml';
+    expect((await send('PATCH', `${maps}/c?fieldManager=m`, applied, apply)).code).toBe(201);
+    const leases = '/apis/coordination.k8s.io/v1/namespaces/n/leases';
+    expect((await send('PUT', `${leases}/d`, { ...named('d', '5'), spec: {} })).code).toBe(201);
   });
 });
