@@ -14,6 +14,8 @@ export interface AwsAuth {
   users: ReadonlyMap<string, AwsAuthMapping>;
   /** Accounts whose principals come in under their ARN, without groups. */
   accounts: ReadonlySet<string>;
+  /** Which texts of it are no list and so let nobody in. */
+  unread: readonly string[];
 }
 
 /** A thousand entries. Clusters share the thread: none may keep it for long with what it writes. */
@@ -28,14 +30,18 @@ const isBounded = (text: string): boolean => {
 };
 
 /** A list out of YAML in which every scalar is text: account ids keep their zeros. An alias could make much of little. */
-const listIn = (text: string | undefined): unknown[] => {
-  if (typeof text !== 'string' || !isBounded(text)) return [];
+const listIn = (data: Readonly<Record<string, string>> | undefined, key: string, unread: string[]): unknown[] => {
+  const text = data?.[key];
+  if (typeof text !== 'string' || text.trim() === '') return [];
   try {
-    const value: unknown = parse(text, { schema: 'failsafe', maxAliasCount: 0, uniqueKeys: false, logLevel: 'silent' });
-    return Array.isArray(value) ? value : [];
+    const options = { schema: 'failsafe', maxAliasCount: 0, uniqueKeys: false, logLevel: 'error' } as const;
+    const value: unknown = isBounded(text) ? parse(text, options) : undefined;
+    if (Array.isArray(value)) return value;
   } catch {
-    return [];
+    // It is told of below.
   }
+  unread.push(key);
+  return [];
 };
 
 /** The fields of an entry in lower case: `roleARN` is `rolearn`. */
@@ -49,9 +55,9 @@ const fieldsOf = (entry: unknown): Map<string, unknown> =>
 const isStrings = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((one) => typeof one === 'string' && one !== '');
 
-const mappingsIn = (text: string | undefined, arnField: string): Map<string, AwsAuthMapping> => {
+const mappingsIn = (list: unknown[], arnField: string): Map<string, AwsAuthMapping> => {
   const found = new Map<string, AwsAuthMapping>();
-  for (const entry of listIn(text)) {
+  for (const entry of list) {
     const fields = fieldsOf(entry);
     const arn = fields.get(arnField);
     const username = fields.get('username') ?? '';
@@ -63,10 +69,13 @@ const mappingsIn = (text: string | undefined, arnField: string): Map<string, Aws
 };
 
 /** Reads the data of the ConfigMap. What is not of its form is left out, entry by entry; of two of an ARN the last counts. */
-export const readAwsAuth = (data: Readonly<Record<string, string>> | undefined): AwsAuth => ({
-  roles: mappingsIn(data?.mapRoles, 'rolearn'),
-  users: mappingsIn(data?.mapUsers, 'userarn'),
-  accounts: new Set(
-    listIn(data?.mapAccounts).filter((id) => typeof id === 'string' && /^\d{12}$/.test(id)) as string[],
-  ),
-});
+export const readAwsAuth = (data: Readonly<Record<string, string>> | undefined): AwsAuth => {
+  const unread: string[] = [];
+  const accounts = listIn(data, 'mapAccounts', unread);
+  return {
+    roles: mappingsIn(listIn(data, 'mapRoles', unread), 'rolearn'),
+    users: mappingsIn(listIn(data, 'mapUsers', unread), 'userarn'),
+    accounts: new Set(accounts.filter((id): id is string => typeof id === 'string' && /^\d{12}$/.test(id))),
+    unread,
+  };
+};

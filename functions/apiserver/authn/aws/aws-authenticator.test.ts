@@ -243,10 +243,10 @@ describe('what STS answers', () => {
   });
 });
 
-describe('mappings', () => {
-  const awsAuth = (data: Record<string, string>) =>
-    stored.put('', 'configmaps', { metadata: { namespace: 'kube-system', name: 'aws-auth' }, data } as never);
+const awsAuth = (data: Record<string, string>) =>
+  stored.put('', 'configmaps', { metadata: { namespace: 'kube-system', name: 'aws-auth' }, data } as never);
 
+describe('mappings', () => {
   it('are those of the moment: who is taken out is out with the next request', async () => {
     const token = await tokenOf('AUSER');
     expect((await authenticate(token))?.username).toBe(USER);
@@ -301,6 +301,20 @@ describe('who asks about a token', () => {
       `no access entry and no mapping of aws-auth lets ${callers.ANOBODY.arn} in`,
       'the token has expired',
     ]);
+  });
+
+  it('is told which text of aws-auth cannot be read, and the others hold', async () => {
+    await awsAuth({ mapRoles: '- rolearn: [', mapUsers: `- {userarn: "${USER}", username: other}`, mapAccounts: '' });
+    clock.ms += 2_000;
+    configure({ authenticationMode: 'CONFIG_MAP' });
+    const told: string[] = [];
+    const explain = (fault: string) => void told.push(fault);
+    expect(await by.authenticate('default', await tokenOf('ANOBODY'), { explain })).toBeUndefined();
+    expect(told).toEqual([
+      `no access entry and no mapping of aws-auth lets ${callers.ANOBODY.arn} in; mapRoles of aws-auth is no list that can be read`,
+    ]);
+    expect((await authenticate(await tokenOf('AUSER')))?.username).toBe('other');
+    await stored.remove('', 'configmaps', 'kube-system/aws-auth');
   });
 });
 

@@ -63,6 +63,12 @@ export const createAwsAuthenticator = (
     return user;
   };
 
+  const whyNot = async (cluster: string, access: ClusterAccess, { canonicalArn }: CallerIdentity): Promise<string> => {
+    const unread = access.mode === 'API' ? [] : ((await authOf(cluster))?.unread ?? []);
+    const faults = unread.map((key) => `; ${key} of aws-auth is no list that can be read`).join('');
+    return `no access entry and no mapping of aws-auth lets ${canonicalArn} in${faults}`;
+  };
+
   return {
     authenticate: async (cluster, token, connection) => {
       const { audiences: wanted } = connection;
@@ -72,7 +78,7 @@ export const createAwsAuthenticator = (
       const identity = await verifiedBy(access.sts).identityOf(cluster, access.clusterId, token, connection.explain);
       if (!identity) return undefined;
       const user = await userOf(cluster, access, identity);
-      if (!user) connection.explain?.(`no access entry and no mapping of aws-auth lets ${identity.canonicalArn} in`);
+      if (!user && connection.explain) connection.explain(await whyNot(cluster, access, identity));
       return user;
     },
   };
