@@ -16,7 +16,7 @@ const REQUIRE = "import{createRequire as skiffRequire}from'node:module';const re
 const bundle = async (entry: string, name: string, target: string, splitting: boolean): Promise<number> => {
   const outdir = join(BUNDLES, name);
   rmSync(outdir, { recursive: true, force: true });
-  await build({
+  const { metafile } = await build({
     entryPoints: { index: join(ROOT, 'functions/entry/cloud', entry) },
     outdir,
     outExtension: { '.js': '.mjs' },
@@ -29,7 +29,13 @@ const bundle = async (entry: string, name: string, target: string, splitting: bo
     banner: { js: REQUIRE },
     legalComments: 'none',
     logLevel: 'warning',
+    metafile: true,
   });
+  const nameless = Object.values(metafile.outputs).filter(
+    ({ entryPoint, exports }) => entryPoint?.startsWith('node_modules/') && exports.join() === 'default',
+  );
+  // Of a CommonJS package in a file of its own, `await import()` gives no names: a module of ours has to name them.
+  if (nameless.length) throw new Error(`imported later without names: ${nameless.map((one) => one.entryPoint).join()}`);
   return readdirSync(outdir).reduce((sum, file) => sum + statSync(join(outdir, file)).size, 0);
 };
 

@@ -2,7 +2,7 @@ import type { KMSClient } from '@aws-sdk/client-kms';
 import type { Kms } from './kms.ts';
 
 const load = async () => {
-  const { DecryptCommand, GenerateDataKeyCommand, KMSClient } = await import('@aws-sdk/client-kms');
+  const { DecryptCommand, GenerateDataKeyCommand, KMSClient } = await import('./aws-kms-client.ts');
   const client: KMSClient = new KMSClient({ maxAttempts: 2 });
   return { client, DecryptCommand, GenerateDataKeyCommand };
 };
