@@ -64,6 +64,8 @@ const tokenOf = async (accessKeyId: keyof typeof callers, clusterId = 'main', no
   const credentials = { accessKeyId, secretAccessKey: secret, ...(sessionToken && { sessionToken }) };
   return (await presignToken({ clusterId, region: 'eu-north-1', endpoint: sts.origin, credentials, now })).token;
 };
+/** Requests of the cluster `main`; those of a flood by another may still be coming in. */
+const askedByMain = () => sts.sent.filter(({ headers }) => headers['x-k8s-aws-id'] === 'main').length;
 const authenticate = async (token: string, cluster = 'default') => by.authenticate(cluster, token, {});
 
 beforeAll(async () => {
@@ -222,6 +224,8 @@ describe('what STS answers', () => {
         (error) => error.code,
       ),
     );
+    // All that may be under way at once hang before the other asks: an answer that hangs is whoever comes next's.
+    await expect.poll(() => sts.sent.length, { timeout: 3_000 }).toBe(16);
     expect((await authenticate(await tokenOf('AUSER')))?.username).toBe(USER);
     const codes = await Promise.all(answers);
     expect(codes.filter((code) => code === 429).length).toBe(14);
@@ -236,10 +240,10 @@ describe('what STS answers', () => {
     // Nobody known vouches for the server any more.
     configure({ sts: { endpoint: sts.origin } });
     await expect(authenticate(token)).rejects.toMatchObject({ code: 503 });
-    expect(sts.sent.length).toBe(1);
+    expect(askedByMain()).toBe(1);
     configure();
     expect((await authenticate(token))?.username).toBe(USER);
-    expect(sts.sent.length).toBe(2);
+    expect(askedByMain()).toBe(2);
   });
 });
 
@@ -256,7 +260,7 @@ describe('mappings', () => {
     expect((await authenticate(token))?.username).toBe('bobby');
     configure({ accounts: ['999999999999'] });
     expect(await authenticate(token)).toBeUndefined();
-    expect(sts.sent.length).toBe(1);
+    expect(askedByMain()).toBe(1);
   });
 
   it('of aws-auth are not looked at for whom an entry lets in', async () => {
