@@ -1,4 +1,5 @@
-import type { Replica, Replicas } from '../../store/replica-port.ts';
+import { createRecency, oncePerState } from '../../store/recent.ts';
+import type { Replicas } from '../../store/replica-port.ts';
 import type { Stored } from '../../store/store.ts';
 import type { TokenClaims } from './service-account-tokens.ts';
 
@@ -38,22 +39,17 @@ const resources: Record<string, { resource: string; namespaced: boolean }> = {
   Node: { resource: 'nodes', namespaced: false },
 };
 
+const readIdentity = (stored: Stored): Identity => {
+  const { metadata, type } = JSON.parse(Buffer.from(stored.bytes).toString());
+  const deletedAt = metadata.deletionTimestamp ? Date.parse(metadata.deletionTimestamp) : Number.POSITIVE_INFINITY;
+  const invalid = type === TOKEN_SECRET && Boolean(metadata.labels?.[INVALID_SINCE]);
+  return { uid: metadata.uid, deletedAt, invalid };
+};
+
 /** Looks objects up in replicas; decodes each stored revision once. */
 export const createBoundObjects = ({ replicas, clock, staleMsMax = 1000 }: BoundObjectsOptions): BoundObjects => {
-  const identities = new WeakMap<Stored, Identity>();
-  const freshAt = new WeakMap<Replica, number>();
-
-  const identityOf = (stored: Stored): Identity => {
-    let identity = identities.get(stored);
-    if (!identity) {
-      const { metadata, type } = JSON.parse(Buffer.from(stored.bytes).toString());
-      const deletedAt = metadata.deletionTimestamp ? Date.parse(metadata.deletionTimestamp) : Number.POSITIVE_INFINITY;
-      const invalid = type === TOKEN_SECRET && Boolean(metadata.labels?.[INVALID_SINCE]);
-      identity = { uid: metadata.uid, deletedAt, invalid };
-      identities.set(stored, identity);
-    }
-    return identity;
-  };
+  const identityOf = oncePerState(readIdentity);
+  const { isRecent, freshen } = createRecency(clock, staleMsMax);
 
   const exists = async (cluster: string, kind: string, namespace: string, name: string, uid: string) => {
     const known = resources[kind];
@@ -61,10 +57,7 @@ export const createBoundObjects = ({ replicas, clock, staleMsMax = 1000 }: Bound
     const replica = await replicas.of({ cluster, group: '', resource: known.resource });
     const key = known.namespaced ? `${namespace}/${name}` : name;
     const now = clock.now();
-    if (!replica.get(key) || now - (freshAt.get(replica) ?? Number.NEGATIVE_INFINITY) > staleMsMax) {
-      await replica.fresh();
-      freshAt.set(replica, now);
-    }
+    if (!replica.get(key) || !isRecent(replica)) await freshen(replica);
     const stored = replica.get(key);
     if (!stored) return false;
     const identity = identityOf(stored);

@@ -1,4 +1,5 @@
 import type { PersistentVolume, Pod, PodSpec, ResourceSlice, VolumeAttachment } from '../../machinery/kinds.d.ts';
+import { createRecency, oncePerState } from '../../store/recent.ts';
 import type { Replica, Replicas } from '../../store/replica-port.ts';
 import type { Domain, Stored } from '../../store/store.ts';
 
@@ -122,22 +123,9 @@ const volumeOf = (volume: PersistentVolume): Volume => {
   return { claim: { namespace, name }, secrets };
 };
 
-/** Decoded once per stored state. */
-const once = <T>(read: (stored: Stored) => T): ((stored: Stored) => T) => {
-  const known = new WeakMap<Stored, { value: T }>();
-  return (stored) => {
-    let found = known.get(stored);
-    if (!found) {
-      found = { value: read(stored) };
-      known.set(stored, found);
-    }
-    return found.value;
-  };
-};
-
-const namesOf = once((stored) => namesIn(decode<Pod>(stored)));
-const readVolume = once((stored) => volumeOf(decode<PersistentVolume>(stored)));
-const nodeIn = once((stored) => decode<VolumeAttachment | ResourceSlice>(stored).spec?.nodeName ?? '');
+const namesOf = oncePerState((stored) => namesIn(decode<Pod>(stored)));
+const readVolume = oncePerState((stored) => volumeOf(decode<PersistentVolume>(stored)));
+const nodeIn = oncePerState((stored) => decode<VolumeAttachment | ResourceSlice>(stored).spec?.nodeName ?? '');
 
 /** Whether a pod on the node names it. */
 const isNamed = (pods: Replica, node: string, resource: string, namespace: string, name: string): boolean => {
@@ -155,15 +143,12 @@ const STALE_MS = 1000;
 
 /** Asks replicas as they stand, where they stood at the store's head lately, and else when they have been brought there. */
 const createAsk = (clock: { now(): number }) => {
-  const freshAt = new WeakMap<Replica, number>();
+  const { isRecent, freshen } = createRecency(clock, STALE_MS);
   return async (replicas: readonly Replica[], found: () => boolean): Promise<boolean> => {
-    const now = clock.now();
-    const isRecent = (replica: Replica) => now - (freshAt.get(replica) ?? Number.NEGATIVE_INFINITY) <= STALE_MS;
     const recent = replicas.every(isRecent);
     if (recent && found()) return true;
     const before = replicas.map(({ revision }) => revision);
-    const after = await Promise.all(replicas.map((replica) => replica.fresh()));
-    for (const replica of replicas) freshAt.set(replica, now);
+    const after = await Promise.all(replicas.map(freshen));
     return (!recent || after.some((revision, i) => revision !== before[i])) && found();
   };
 };

@@ -1,5 +1,6 @@
 import type { ClusterRole, PolicyRule } from '../../../machinery/kinds.d.ts';
-import type { Replica, Replicas } from '../../../store/replica-port.ts';
+import { createRecency, oncePerState } from '../../../store/recent.ts';
+import type { Replicas } from '../../../store/replica-port.ts';
 import type { Stored } from '../../../store/store.ts';
 import type { AllowedRule, Authorizer, Decision } from '../../authz/authorizer.ts';
 import { askedOf, compileRule, type Rule, ruleAllows } from '../../authz/rbac-rules.ts';
@@ -54,26 +55,20 @@ export interface AccessPoliciesOptions extends AccessOptions {
 const noOpinion: Decision = { allowed: false, reason: '' };
 const NONE: readonly Grant[] = [];
 
+const parseRules = (stored: Stored): readonly Rule[] => {
+  const { rules = [] } = JSON.parse(Buffer.from(stored.bytes).toString()) as ClusterRole;
+  return (rules as PolicyRule[]).map(compileRule);
+};
+
 /** The rules of the roles `admin`, `edit` and `view` of a cluster. */
 const createRoles = ({ replicas, clock, staleMsMax = 1000 }: AccessPoliciesOptions) => {
-  const read = new WeakMap<Stored, readonly Rule[]>();
-  const freshAt = new WeakMap<Replica, number>();
+  const read = oncePerState(parseRules);
+  const { isRecent, freshen } = createRecency(clock, staleMsMax);
   return async (cluster: string, role: string): Promise<readonly Rule[]> => {
     const replica = await replicas.of({ cluster, group: 'rbac.authorization.k8s.io', resource: 'clusterroles' });
-    const now = clock.now();
-    if (now - (freshAt.get(replica) ?? Number.NEGATIVE_INFINITY) > staleMsMax) {
-      await replica.fresh();
-      freshAt.set(replica, now);
-    }
+    if (!isRecent(replica)) await freshen(replica);
     const stored = replica.get(role);
-    if (!stored) return [];
-    let rules = read.get(stored);
-    if (!rules) {
-      const { rules: written = [] } = JSON.parse(Buffer.from(stored.bytes).toString()) as ClusterRole;
-      rules = (written as PolicyRule[]).map(compileRule);
-      read.set(stored, rules);
-    }
-    return rules;
+    return stored ? read(stored) : [];
   };
 };
 

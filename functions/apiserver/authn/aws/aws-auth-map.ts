@@ -1,4 +1,5 @@
-import type { Replica, Replicas } from '../../../store/replica-port.ts';
+import { createRecency, oncePerState } from '../../../store/recent.ts';
+import type { Replicas } from '../../../store/replica-port.ts';
 import type { Stored } from '../../../store/store.ts';
 import { type AwsAuth, readAwsAuth } from './aws-auth.ts';
 
@@ -11,24 +12,17 @@ export interface AwsAuthMapOptions {
   staleMsMax?: number;
 }
 
+const parse = (stored: Stored): AwsAuth =>
+  readAwsAuth((JSON.parse(Buffer.from(stored.bytes).toString()) as { data?: Record<string, string> }).data);
+
 /** Finds what stands in a cluster's aws-auth; each state of it is read once. */
 export const createAwsAuthMap = ({ replicas, clock, staleMsMax = 1000 }: AwsAuthMapOptions) => {
-  const read = new WeakMap<Stored, AwsAuth>();
-  const freshAt = new WeakMap<Replica, number>();
+  const read = oncePerState(parse);
+  const { isRecent, freshen } = createRecency(clock, staleMsMax);
   return async (cluster: string): Promise<AwsAuth | undefined> => {
     const replica = await replicas.of({ cluster, group: '', resource: 'configmaps' });
-    const now = clock.now();
-    if (now - (freshAt.get(replica) ?? Number.NEGATIVE_INFINITY) > staleMsMax) {
-      await replica.fresh();
-      freshAt.set(replica, now);
-    }
+    if (!isRecent(replica)) await freshen(replica);
     const stored = replica.get(KEY);
-    if (!stored) return undefined;
-    let auth = read.get(stored);
-    if (!auth) {
-      auth = readAwsAuth((JSON.parse(Buffer.from(stored.bytes).toString()) as { data?: Record<string, string> }).data);
-      read.set(stored, auth);
-    }
-    return auth;
+    return stored && read(stored);
   };
 };
